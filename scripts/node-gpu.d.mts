@@ -1,0 +1,2 @@
+export declare function findVulkanDriver(): string | undefined;
+export declare function installNodeGpu(): Promise<boolean>;

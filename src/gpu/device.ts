@@ -1,0 +1,130 @@
+import { GpuError } from './errors';
+import { GpuMemory } from './memory';
+import { UniformRing } from './uniforms';
+
+/** What the adapter says of itself, for the page and for bench results. */
+export interface AdapterSummary {
+  vendor: string;
+  architecture: string;
+  description: string;
+  isFallback: boolean;
+  features: string[];
+  limits: {
+    maxBufferSize: number;
+    maxStorageBufferBindingSize: number;
+    maxComputeWorkgroupStorageSize: number;
+    maxComputeInvocationsPerWorkgroup: number;
+    maxStorageBuffersPerShaderStage: number;
+  };
+  subgroupMinSize?: number;
+  subgroupMaxSize?: number;
+}
+
+/** The one device of an engine and what belongs to it. Every room below `worker/` receives this object. */
+export interface Gpu {
+  readonly device: GPUDevice;
+  readonly adapter: AdapterSummary;
+  /** True where shaders may use f16. */
+  readonly f16: boolean;
+  /** True where shaders may use subgroup operations. */
+  readonly subgroups: boolean;
+  readonly memory: GpuMemory;
+  /** Small uniform blocks of dispatches (see `Recorder`). */
+  readonly uniforms: UniformRing;
+  /** Compiled pipelines by source (see `compileKernel`). */
+  readonly pipelines: Map<string, Promise<GPUComputePipeline>>;
+  /** Resolves with a sentence when the device is lost; never for `close()`. */
+  readonly lost: Promise<string>;
+  /** Destroys the device and all its buffers. */
+  close(): void;
+}
+
+const WANTED_FEATURES = ['shader-f16', 'subgroups', 'timestamp-query'] as const;
+
+/**
+ * Asks for the adapter and a device with the adapter's own limits for buffers, bindings and workgroups, and with
+ * `shader-f16`, `subgroups` and `timestamp-query` where the adapter has them.
+ * Uncaptured validation errors are reported to `onError` (default: console).
+ * @throws GpuError `no-webgpu`, `no-adapter` or `no-device`.
+ */
+export async function openGpu(
+  gpu: GPU | undefined = globalThis.navigator?.gpu,
+  onError: (message: string) => void = (message) => console.error(message),
+): Promise<Gpu> {
+  if (!gpu)
+    throw new GpuError('no-webgpu', 'This browser has no WebGPU. Recent desktop Chrome, Edge and Safari do.');
+  const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' });
+  if (!adapter) {
+    throw new GpuError(
+      'no-adapter',
+      'This browser has WebGPU, but it offers no GPU adapter. Check that hardware acceleration is on.',
+    );
+  }
+  const requiredFeatures = WANTED_FEATURES.filter((feature) => adapter.features.has(feature));
+  const { limits } = adapter;
+  let device: GPUDevice;
+  try {
+    device = await adapter.requestDevice({
+      requiredFeatures,
+      requiredLimits: {
+        maxBufferSize: limits.maxBufferSize,
+        maxStorageBufferBindingSize: limits.maxStorageBufferBindingSize,
+        maxComputeWorkgroupStorageSize: limits.maxComputeWorkgroupStorageSize,
+        maxComputeInvocationsPerWorkgroup: limits.maxComputeInvocationsPerWorkgroup,
+        maxComputeWorkgroupSizeX: limits.maxComputeWorkgroupSizeX,
+        maxComputeWorkgroupSizeY: limits.maxComputeWorkgroupSizeY,
+        maxStorageBuffersPerShaderStage: limits.maxStorageBuffersPerShaderStage,
+      },
+    });
+  } catch (cause) {
+    throw new GpuError(
+      'no-device',
+      `The GPU adapter refused to open a device: ${cause instanceof Error ? cause.message : String(cause)}`,
+    );
+  }
+  device.addEventListener('uncapturederror', (event) =>
+    onError((event as GPUUncapturedErrorEvent).error.message),
+  );
+  let closed = false;
+  const lost = new Promise<string>((resolve) => {
+    void device.lost.then((info) => {
+      if (!closed) resolve(info.message || 'The system took the GPU away.');
+    });
+  });
+  const memory = GpuMemory.watch(device);
+  return {
+    device,
+    adapter: summarise(adapter),
+    f16: requiredFeatures.includes('shader-f16'),
+    subgroups: requiredFeatures.includes('subgroups'),
+    memory,
+    uniforms: new UniformRing(device),
+    pipelines: new Map(),
+    lost,
+    close() {
+      closed = true;
+      device.destroy();
+    },
+  };
+}
+
+function summarise(adapter: GPUAdapter): AdapterSummary {
+  const { info, limits } = adapter;
+  return {
+    vendor: info.vendor,
+    architecture: info.architecture,
+    description: info.description,
+    isFallback:
+      info.isFallbackAdapter || /swiftshader|llvmpipe/i.test(`${info.architecture} ${info.description}`),
+    features: [...adapter.features].sort(),
+    limits: {
+      maxBufferSize: limits.maxBufferSize,
+      maxStorageBufferBindingSize: limits.maxStorageBufferBindingSize,
+      maxComputeWorkgroupStorageSize: limits.maxComputeWorkgroupStorageSize,
+      maxComputeInvocationsPerWorkgroup: limits.maxComputeInvocationsPerWorkgroup,
+      maxStorageBuffersPerShaderStage: limits.maxStorageBuffersPerShaderStage,
+    },
+    ...(info.subgroupMinSize ? { subgroupMinSize: info.subgroupMinSize } : {}),
+    ...(info.subgroupMaxSize ? { subgroupMaxSize: info.subgroupMaxSize } : {}),
+  };
+}

@@ -1,0 +1,72 @@
+import type { Gpu } from './device';
+import type { Kernel } from './kernel';
+import type { GpuTensor } from './tensor';
+import { UniformRing } from './uniforms';
+
+/** What a binding of a dispatch may be: a tensor, a whole buffer, or a range of one. */
+export type Binding = GpuTensor | GPUBuffer | GPUBufferBinding;
+
+/**
+ * Records dispatches and copies for one submit. Dispatches run in order, each seeing what the one before wrote.
+ * Convention of all kernels: binding 0 of group 0 is the uniform block, 1.. are the storage bindings in order.
+ */
+export class Recorder {
+  private readonly gpu: Gpu;
+  private readonly label: string;
+  private encoder: GPUCommandEncoder;
+  private pass: GPUComputePassEncoder | undefined;
+  private blocks = 0;
+
+  constructor(gpu: Gpu, label: string) {
+    this.gpu = gpu;
+    this.label = label;
+    this.encoder = gpu.device.createCommandEncoder({ label });
+  }
+
+  /**
+   * Adds a dispatch of `grid` workgroups. `params` (up to 256 bytes) becomes the uniform block.
+   * Where a recorder has used up the uniform ring, what was recorded so far is submitted first.
+   */
+  dispatch(
+    kernel: Kernel,
+    params: ArrayBuffer | ArrayBufferView<ArrayBuffer>,
+    bindings: readonly Binding[],
+    grid: readonly [number, number?, number?],
+  ): void {
+    if (this.blocks >= UniformRing.slots - 1) this.submit();
+    this.blocks += 1;
+    const entries: GPUBindGroupEntry[] = [{ binding: 0, resource: this.gpu.uniforms.write(params) }];
+    for (const [i, binding] of bindings.entries())
+      entries.push({ binding: i + 1, resource: resource(binding) });
+    const group = this.gpu.device.createBindGroup({ label: kernel.name, layout: kernel.layout, entries });
+    this.pass ??= this.encoder.beginComputePass({ label: this.label });
+    this.pass.setPipeline(kernel.pipeline);
+    this.pass.setBindGroup(0, group);
+    this.pass.dispatchWorkgroups(grid[0], grid[1] ?? 1, grid[2] ?? 1);
+  }
+
+  /** Adds a copy of `bytes` (a multiple of 4) between two buffers. */
+  copy(from: GPUBuffer, fromOffset: number, to: GPUBuffer, toOffset: number, bytes: number): void {
+    this.endPass();
+    this.encoder.copyBufferToBuffer(from, fromOffset, to, toOffset, bytes);
+  }
+
+  /** Submits everything recorded; the recorder can be used again. */
+  submit(): void {
+    this.endPass();
+    this.gpu.device.queue.submit([this.encoder.finish()]);
+    this.encoder = this.gpu.device.createCommandEncoder({ label: this.label });
+    this.blocks = 0;
+  }
+
+  private endPass(): void {
+    this.pass?.end();
+    this.pass = undefined;
+  }
+}
+
+function resource(binding: Binding): GPUBindingResource {
+  if ('shape' in binding) return { buffer: binding.buffer };
+  if ('buffer' in binding) return binding;
+  return { buffer: binding };
+}

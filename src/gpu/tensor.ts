@@ -1,0 +1,111 @@
+import type { Gpu } from './device';
+
+/** Element types that live on the GPU. 'u8' is packed four to a u32. */
+export type DType = 'f32' | 'f16' | 'i32' | 'u32' | 'u8';
+
+const BYTES: Record<DType, number> = { f32: 4, f16: 2, i32: 4, u32: 4, u8: 1 };
+
+/** A dense row-major array in its own GPU buffer, starting at byte 0. The buffer may be larger than the array. */
+export interface GpuTensor {
+  readonly buffer: GPUBuffer;
+  readonly shape: readonly number[];
+  readonly dtype: DType;
+}
+
+/** Number of elements of a shape. */
+export function sizeOf(shape: readonly number[]): number {
+  return shape.reduce((product, dim) => product * dim, 1);
+}
+
+/** Bytes of a dense array, rounded up to a multiple of 4 (WebGPU copies whole words), at least 16. */
+export function byteLength(shape: readonly number[], dtype: DType): number {
+  return Math.max(16, Math.ceil((sizeOf(shape) * BYTES[dtype]) / 4) * 4);
+}
+
+/** Allocates a zeroed tensor usable as storage, copy source and destination. Its owner destroys `buffer`. */
+export function createTensor(gpu: Gpu, shape: readonly number[], dtype: DType, label: string): GpuTensor {
+  const buffer = gpu.device.createBuffer({
+    label,
+    size: byteLength(shape, dtype),
+    usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST,
+  });
+  return { buffer, shape, dtype };
+}
+
+/** Allocates a tensor and writes `data` (little-endian, row-major) into it. Odd tails are padded with zeros. */
+export function uploadTensor(
+  gpu: Gpu,
+  data: ArrayBufferView<ArrayBuffer>,
+  shape: readonly number[],
+  dtype: DType,
+  label: string,
+): GpuTensor {
+  const expected = sizeOf(shape) * BYTES[dtype];
+  if (data.byteLength !== expected) {
+    throw new Error(
+      `${label}: ${data.byteLength} bytes given for shape [${shape.join(', ')}] ${dtype}, which takes ${expected}.`,
+    );
+  }
+  const tensor = createTensor(gpu, shape, dtype, label);
+  writeTensor(gpu, tensor, data);
+  return tensor;
+}
+
+/** Writes `data` at the start of an existing tensor. */
+export function writeTensor(gpu: Gpu, tensor: GpuTensor, data: ArrayBufferView<ArrayBuffer>): void {
+  const whole = data.byteLength & ~3;
+  const { buffer, byteOffset } = data;
+  gpu.device.queue.writeBuffer(tensor.buffer, 0, buffer, byteOffset, whole);
+  if (whole < data.byteLength) {
+    const tail = new Uint8Array(4);
+    tail.set(new Uint8Array(buffer, byteOffset + whole, data.byteLength - whole));
+    gpu.device.queue.writeBuffer(tensor.buffer, whole, tail);
+  }
+}
+
+/** Reads a tensor back (tests, results at the end of a run; never in a hot loop). f16 comes as raw Uint16Array. */
+export async function readTensor(
+  gpu: Gpu,
+  tensor: GpuTensor,
+): Promise<
+  | Float32Array<ArrayBuffer>
+  | Int32Array<ArrayBuffer>
+  | Uint32Array<ArrayBuffer>
+  | Uint16Array<ArrayBuffer>
+  | Uint8Array<ArrayBuffer>
+> {
+  const bytes = byteLength(tensor.shape, tensor.dtype);
+  const staging = gpu.device.createBuffer({
+    label: 'read back',
+    size: bytes,
+    usage: GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ,
+  });
+  try {
+    const encoder = gpu.device.createCommandEncoder();
+    encoder.copyBufferToBuffer(tensor.buffer, 0, staging, 0, bytes);
+    gpu.device.queue.submit([encoder.finish()]);
+    await staging.mapAsync(GPUMapMode.READ);
+    const copy = staging.getMappedRange().slice(0);
+    const n = sizeOf(tensor.shape);
+    switch (tensor.dtype) {
+      case 'f32':
+        return new Float32Array(copy, 0, n);
+      case 'i32':
+        return new Int32Array(copy, 0, n);
+      case 'u32':
+        return new Uint32Array(copy, 0, n);
+      case 'f16':
+        return new Uint16Array(copy, 0, n);
+      case 'u8':
+        return new Uint8Array(copy, 0, n);
+    }
+  } finally {
+    staging.destroy();
+  }
+}
+
+/** `readTensor` of an f32 tensor. */
+export async function readF32(gpu: Gpu, tensor: GpuTensor): Promise<Float32Array<ArrayBuffer>> {
+  if (tensor.dtype !== 'f32') throw new Error(`readF32 was given a ${tensor.dtype} tensor.`);
+  return (await readTensor(gpu, tensor)) as Float32Array<ArrayBuffer>;
+}

@@ -1,0 +1,55 @@
+import { playwright } from '@vitest/browser-playwright';
+import { defineConfig } from 'vitest/config';
+import { CHROMIUM_ARGS, findChromium } from './scripts/find-chromium.mjs';
+
+const executablePath = findChromium();
+
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'unit',
+          environment: 'node',
+          include: ['tests/unit/**/*.test.ts'],
+          testTimeout: 60_000,
+        },
+      },
+      {
+        // The GPU tests again in Node, through Dawn, where a Vulkan driver is found (tests/support/node-gpu.ts).
+        extends: true,
+        test: {
+          name: 'gpu-node',
+          environment: 'node',
+          include: ['tests/gpu/**/*.test.ts'],
+          setupFiles: ['tests/support/node-gpu-setup.ts'],
+          testTimeout: 180_000,
+          hookTimeout: 180_000,
+          fileParallelism: false,
+        },
+      },
+      {
+        extends: true,
+        // What is found late is optimised late, and a late optimisation reloads the page in the middle of a test.
+        optimizeDeps: { exclude: ['onnxruntime-web'], include: ['@huggingface/transformers', 'mp4box'] },
+        test: {
+          name: 'gpu',
+          include: ['tests/gpu/**/*.test.ts', 'tests/browser/**/*.test.ts'],
+          testTimeout: 180_000,
+          hookTimeout: 180_000,
+          fileParallelism: false,
+          browser: {
+            enabled: true,
+            headless: true,
+            screenshotFailures: false,
+            provider: playwright({
+              launchOptions: { ...(executablePath ? { executablePath } : {}), args: CHROMIUM_ARGS },
+            }),
+            instances: [{ browser: 'chromium' }],
+          },
+        },
+      },
+    ],
+  },
+});
