@@ -1,0 +1,157 @@
+/**
+ * The messages between the page and the engine's worker. Discriminated unions on `type`; nothing else crosses.
+ * Requests carry an `id` that the engine's events repeat, so that late events of an older request can be dropped.
+ */
+import type { AdapterSummary } from '../gpu/device';
+
+/** How tokens are drawn. Names and meaning as in Hugging Face's GenerationConfig; `temperature` 0 is greedy. */
+export interface SamplingSettings {
+  temperature: number;
+  /** 0 keeps the whole vocabulary. */
+  top_k: number;
+  /** 1 keeps the whole distribution. */
+  top_p: number;
+  max_new_tokens: number;
+  seed: number;
+}
+
+/** A question as the user wrote it. With `options`, they follow as "Options:\nA. …". */
+export interface Question {
+  text: string;
+  options: string[];
+  /** True: ask for <think> and <answer>; false: the original's direct-option prompt. */
+  reasoning: boolean;
+}
+
+/** Page -> engine. */
+export type EngineRequest =
+  /** Opens the GPU and loads a model from a folder URL (config.json, safetensors, tokenizer files). */
+  | { type: 'load-model'; id: number; url: string; name: string }
+  /** Reads a video, samples its frames and encodes them. Replaces the video before it. */
+  | { type: 'open-video'; id: number; file: Blob; name: string }
+  /** Answers a question about the open video. */
+  | { type: 'ask'; id: number; question: Question; settings: SamplingSettings }
+  /** Ends the answer being written; what was written stays. */
+  | { type: 'stop' };
+
+/** Where an error belongs on the page. */
+export type ErrorScope = 'gpu' | 'model' | 'video' | 'ask';
+
+/** One sentence of what went wrong, one of what to do. Shown as text. */
+export interface EngineError {
+  scope: ErrorScope;
+  /** Machine-readable, e.g. 'no-webgpu', 'unsupported-codec', 'truncated'. */
+  code: string;
+  title: string;
+  message: string;
+}
+
+/** A model that is ready to answer. */
+export interface ModelInfo {
+  name: string;
+  parameters: number;
+  /** Bytes of its weights on the GPU. */
+  weightBytes: number;
+  /** Frames sampled from a video (the config's `group`). */
+  frames: number;
+  visualTokens: number;
+  imageSize: number;
+  vocabSize: number;
+  /** Which block backend runs: 'ort'. */
+  backend: string;
+}
+
+/** What is known of a video once its tables are read. */
+export interface VideoInfo {
+  name: string;
+  codec: string;
+  width: number;
+  height: number;
+  durationSeconds: number;
+  frameCount: number;
+  /** Presentation times of the frames that will be sampled, in seconds. */
+  sampledTimes: number[];
+  /** A sentence where something about the file deserves a word (it stops early, say). */
+  warning?: string;
+}
+
+/** One of the tokens a token was drawn from. `prob` is after temperature, before top-k and top-p. */
+export interface Alternative {
+  id: number;
+  text: string;
+  prob: number;
+  /** False where top-k or top-p cut it off. */
+  kept: boolean;
+}
+
+/** A token of an answer. */
+export interface TokenInfo {
+  id: number;
+  /** Its text; empty where it only continues a character that is not complete yet. */
+  text: string;
+  /** Probability after temperature, before truncation. */
+  prob: number;
+  /** Natural-log probability at temperature 1 over the whole vocabulary. */
+  logp: number;
+  /** 1 = the most probable token. */
+  rank: number;
+  /** Entropy of the distribution after temperature, nats. */
+  entropy: number;
+  /** The most probable tokens, best first. */
+  alternatives: Alternative[];
+}
+
+/** A sentence of the think trace. Tokens `[start, end)` of the answer make it up. */
+export interface TraceSentence {
+  text: string;
+  start: number;
+  end: number;
+  /** Set where the model checks or corrects itself, by a text rule that `rule` names. */
+  aha?: { kind: 'checks' | 'corrects'; rule: string; label: string };
+}
+
+/** An answer's text, taken apart. */
+export interface Trace {
+  phase: 'before' | 'think' | 'between' | 'answer' | 'done';
+  /** Whole decoded text so far. */
+  text: string;
+  sentences: TraceSentence[];
+  /** Text inside <answer>, once there is some. */
+  answer?: string;
+  /** Sentences on what is malformed. */
+  problems: string[];
+}
+
+/** Times in milliseconds, counted from the press of Ask unless said otherwise. */
+export interface AnswerStats {
+  promptTokens: number;
+  visualTokens: number;
+  newTokens: number;
+  /** Until the first token was read back. */
+  timeToFirstTokenMs: number;
+  prefillMs: number;
+  decodeMs: number;
+  tokensPerSecond: number;
+}
+
+export type FinishReason = 'eos' | 'length' | 'stopped';
+
+/** Engine -> page. */
+export type EngineEvent =
+  | { type: 'gpu'; adapter: AdapterSummary; f16: boolean; subgroups: boolean }
+  /** Progress of anything longer than half a second. `total` 0 = not known. `label` is a short phrase for the user. */
+  | { type: 'progress'; scope: ErrorScope; id: number; label: string; done: number; total: number }
+  | { type: 'model-ready'; id: number; model: ModelInfo }
+  | { type: 'video-info'; id: number; video: VideoInfo }
+  /** A sampled frame, at most 160 px wide. The page closes the bitmap. */
+  | { type: 'frame'; id: number; index: number; time: number; thumbnail: ImageBitmap }
+  /** The video is encoded: questions can be asked. */
+  | { type: 'video-ready'; id: number; readMs: number; encodeMs: number }
+  | { type: 'ask-started'; id: number; promptTokens: number }
+  /** New tokens of the answer, and the whole trace as it stands now. */
+  | { type: 'tokens'; id: number; tokens: TokenInfo[]; trace: Trace; stats: AnswerStats }
+  | { type: 'answered'; id: number; trace: Trace; stats: AnswerStats; reason: FinishReason }
+  | { type: 'memory'; bytes: number; peakBytes: number }
+  | { type: 'error'; id: number; error: EngineError }
+  /** The GPU was lost and the engine is loading again; an answer that was under way is lost. */
+  | { type: 'device-lost'; reason: string };
