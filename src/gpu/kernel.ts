@@ -51,7 +51,10 @@ export async function compileKernel(gpu: Gpu, source: KernelSource): Promise<Ker
 }
 
 async function compile(device: GPUDevice, label: string, code: string): Promise<GPUComputePipeline> {
+  // The scope takes the compiler's error, so that it is thrown below and not reported a second time.
+  device.pushErrorScope('validation');
   const module = device.createShaderModule({ label, code });
+  void device.popErrorScope();
   try {
     return await device.createComputePipelineAsync({
       label,

@@ -1,0 +1,9 @@
+// `npm start`: builds the page if its sources are newer than the build, serves it, and opens it.
+import { build, preview } from 'vite';
+
+const port = Number(process.env.PORT ?? 4173);
+await build({ logLevel: 'warn' });
+const server = await preview({
+  preview: { port, open: process.env.CI || process.env.BROWSER === 'none' ? false : true },
+});
+server.printUrls();
