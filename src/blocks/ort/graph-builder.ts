@@ -1,0 +1,191 @@
+import {
+  type AttributeValue,
+  type ConstantSpec,
+  type Dim,
+  encodeModel,
+  type NodeSpec,
+  type OnnxType,
+  type ValueSpec,
+} from './onnx-proto';
+
+/** A value inside a graph that is being built: an input, a constant, or what a node gives. */
+export interface Value {
+  readonly id: string;
+}
+
+/** A graph ready for `OrtRuntime.compile`. */
+export interface GraphModel {
+  readonly name: string;
+  /** ModelProto bytes. */
+  readonly bytes: Uint8Array;
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+}
+
+/** RMSNormalization came with 23, Gelu with 20. */
+const OPSET = 23;
+
+/**
+ * Writes an ONNX graph from code. Weights are inputs: the runtime binds our own GPU buffers to them, so one graph
+ * serves every layer. Activations are `[rows, channels]`; a weight has PyTorch's layout `[out, in]`, which `gemm`
+ * takes as it is. Shapes of inputs are checked at run time by ONNX Runtime.
+ */
+export class GraphBuilder {
+  private readonly nodes: NodeSpec[] = [];
+  private readonly constants: ConstantSpec[] = [];
+  private readonly inputs: ValueSpec[] = [];
+  private readonly outputs = new Map<string, string>();
+  private readonly used = new Set<string>();
+
+  constructor(readonly name: string) {}
+
+  /** An input of the graph, activation or weight. `dims` may hold names ('rows') for what varies from run to run. */
+  input(name: string, dims: readonly Dim[], type: OnnxType = 'f32'): Value {
+    if (this.inputs.some((input) => input.name === name)) {
+      throw new Error(`Graph ${this.name}: the input ${name} is declared twice.`);
+    }
+    this.inputs.push({ name, type, dims });
+    return { id: name };
+  }
+
+  /** Makes a value an output of the graph under `name`. */
+  output(name: string, value: Value): void {
+    if (this.outputs.has(value.id)) {
+      throw new Error(`Graph ${this.name}: ${value.id} is already the output ${this.outputs.get(value.id)}.`);
+    }
+    if (this.inputs.some((input) => input.name === value.id)) {
+      throw new Error(`Graph ${this.name}: the input ${value.id} cannot be an output too.`);
+    }
+    this.outputs.set(value.id, name);
+  }
+
+  /** Any operator with one output. Inputs left out are `undefined`. */
+  node(
+    op: string,
+    inputs: readonly (Value | undefined)[],
+    attributes: Readonly<Record<string, AttributeValue>> = {},
+    domain = '',
+  ): Value {
+    const id = `${op}_${this.nodes.length}`;
+    for (const input of inputs) if (input) this.used.add(input.id);
+    this.nodes.push({
+      op,
+      domain,
+      name: id,
+      inputs: inputs.map((input) => input?.id ?? ''),
+      outputs: [id],
+      attributes,
+    });
+    return { id };
+  }
+
+  /** A constant list of int64, for shapes, starts and ends. */
+  ints(values: readonly number[]): Value {
+    const id = `ints_${this.constants.length}`;
+    this.constants.push({ name: id, dims: [values.length], values });
+    return { id };
+  }
+
+  /** x W^T + c. x: `[rows, in]`, weight: `[out, in]`, c: `[out]` (a bias) or `[rows, out]` (a residual). */
+  gemm(x: Value, weight: Value, c?: Value): Value {
+    return this.node('Gemm', c ? [x, weight, c] : [x, weight], { transB: int(1) });
+  }
+
+  /** a b. a: `[rows, k]`, b: `[k, n]`. */
+  matMul(a: Value, b: Value): Value {
+    return this.node('MatMul', [a, b]);
+  }
+
+  add(a: Value, b: Value): Value {
+    return this.node('Add', [a, b]);
+  }
+
+  mul(a: Value, b: Value): Value {
+    return this.node('Mul', [a, b]);
+  }
+
+  /** (x - mean) / sqrt(var + eps) * weight + bias over the last axis; statistics in f32. */
+  layerNorm(x: Value, weight: Value, bias: Value, epsilon: number): Value {
+    return this.node('LayerNormalization', [x, weight, bias], { axis: int(-1), epsilon: float(epsilon) });
+  }
+
+  /** x / sqrt(mean(x^2) + eps) * weight over the last axis; statistics in f32. */
+  rmsNorm(x: Value, weight: Value, epsilon: number): Value {
+    return this.node('RMSNormalization', [x, weight], { axis: int(-1), epsilon: float(epsilon) });
+  }
+
+  /** GELU: 'tanh' is PyTorch's `gelu_pytorch_tanh`, 'none' the exact form with erf. */
+  gelu(x: Value, approximate: 'tanh' | 'none'): Value {
+    return this.node('Gelu', [x], { approximate: { kind: 'string', value: approximate } });
+  }
+
+  /** silu(gate) * up, SwiGLU's product. */
+  siluMul(gate: Value, up: Value): Value {
+    return this.mul(this.mul(gate, this.node('Sigmoid', [gate])), up);
+  }
+
+  /** x: `[N, Cin, H, W]`, weight: `[Cout, Cin, kernel, kernel]`, no padding: `[N, Cout, h, w]`. */
+  conv(x: Value, weight: Value, bias: Value, kernel: number, stride: number): Value {
+    return this.node('Conv', [x, weight, bias], {
+      kernel_shape: { kind: 'ints', value: [kernel, kernel] },
+      strides: { kind: 'ints', value: [stride, stride] },
+    });
+  }
+
+  concat(values: readonly Value[], axis: number): Value {
+    return this.node('Concat', values, { axis: int(axis) });
+  }
+
+  /** 0 keeps a dimension, -1 takes what is left. */
+  reshape(x: Value, dims: readonly number[]): Value {
+    return this.node('Reshape', [x, this.ints(dims)]);
+  }
+
+  transpose(x: Value, permutation: readonly number[]): Value {
+    return this.node('Transpose', [x], { perm: { kind: 'ints', value: permutation } });
+  }
+
+  /** Rows or columns start..end-1 along `axis`. */
+  slice(x: Value, axis: number, start: number, end: number): Value {
+    return this.node('Slice', [x, this.ints([start]), this.ints([end]), this.ints([axis])]);
+  }
+
+  /**
+   * The finished graph.
+   * @throws Error for a graph without outputs, and for an unused input: an unused GPU input costs much on every run.
+   */
+  build(): GraphModel {
+    if (this.outputs.size === 0) throw new Error(`Graph ${this.name} has no output.`);
+    const unused = this.inputs.filter((input) => !this.used.has(input.name));
+    if (unused.length > 0) {
+      throw new Error(`Graph ${this.name} does not use its input ${unused.map((v) => v.name).join(', ')}.`);
+    }
+    const rename = (id: string) => this.outputs.get(id) ?? id;
+    const bytes = encodeModel({
+      name: this.name,
+      opsets: { '': OPSET, 'com.microsoft': 1 },
+      nodes: this.nodes.map((node) => ({
+        ...node,
+        inputs: node.inputs.map(rename),
+        outputs: node.outputs.map(rename),
+      })),
+      inputs: this.inputs,
+      outputs: [...this.outputs.values()].map((name) => ({ name, type: 'f32' as const })),
+      constants: this.constants,
+    });
+    return {
+      name: this.name,
+      bytes,
+      inputs: this.inputs.map((input) => input.name),
+      outputs: [...this.outputs.values()],
+    };
+  }
+}
+
+function int(value: number): AttributeValue {
+  return { kind: 'int', value };
+}
+
+function float(value: number): AttributeValue {
+  return { kind: 'float', value };
+}

@@ -1,0 +1,121 @@
+import { ProtoWriter } from './protobuf';
+
+// Messages and field numbers of onnx/onnx.proto (ONNX 1.18), as far as our graphs use them.
+
+/** Element types by their number in `TensorProto.DataType`. */
+export const ONNX_TYPE = { f32: 1, u8: 2, i32: 6, i64: 7, f16: 10, u32: 12 } as const;
+export type OnnxType = keyof typeof ONNX_TYPE;
+
+/** A dimension: a number, or a name for one that is known only at run time. */
+export type Dim = number | string;
+
+export type AttributeValue =
+  | { kind: 'int'; value: number }
+  | { kind: 'float'; value: number }
+  | { kind: 'string'; value: string }
+  | { kind: 'ints'; value: readonly number[] };
+
+export interface NodeSpec {
+  op: string;
+  /** '' for ai.onnx, or a domain such as 'com.microsoft'. */
+  domain: string;
+  name: string;
+  /** Value names; '' for an optional input left out. */
+  inputs: readonly string[];
+  outputs: readonly string[];
+  attributes: Readonly<Record<string, AttributeValue>>;
+}
+
+export interface ValueSpec {
+  name: string;
+  type: OnnxType;
+  /** Left out where the runtime is to infer it. */
+  dims?: readonly Dim[];
+}
+
+/** An initialiser of int64 values: shapes, starts, ends and axes. Weights are never initialisers here. */
+export interface ConstantSpec {
+  name: string;
+  dims: readonly number[];
+  values: readonly number[];
+}
+
+export interface ModelSpec {
+  name: string;
+  /** Version of each operator set, by domain. */
+  opsets: Readonly<Record<string, number>>;
+  nodes: readonly NodeSpec[];
+  inputs: readonly ValueSpec[];
+  outputs: readonly ValueSpec[];
+  constants: readonly ConstantSpec[];
+}
+
+/** Version of the file format: 10 goes with operator set 21 and later. */
+const IR_VERSION = 10;
+
+/** A ModelProto in protobuf encoding, as `InferenceSession.create` takes it. */
+export function encodeModel(model: ModelSpec): Uint8Array {
+  const graph = new ProtoWriter();
+  for (const node of model.nodes) graph.message(1, encodeNode(node));
+  graph.string(2, model.name);
+  for (const constant of model.constants) graph.message(5, encodeConstant(constant));
+  for (const input of model.inputs) graph.message(11, encodeValue(input));
+  for (const output of model.outputs) graph.message(12, encodeValue(output));
+  const file = new ProtoWriter()
+    .int(1, IR_VERSION)
+    .string(2, 'tinyllava-video-r1-playground')
+    .message(7, graph);
+  for (const [domain, version] of Object.entries(model.opsets)) {
+    file.message(8, new ProtoWriter().string(1, domain).int(2, version));
+  }
+  return file.finish();
+}
+
+function encodeNode(node: NodeSpec): ProtoWriter {
+  const out = new ProtoWriter();
+  for (const input of node.inputs) out.string(1, input);
+  for (const output of node.outputs) out.string(2, output);
+  out.string(3, node.name).string(4, node.op);
+  for (const [name, attribute] of Object.entries(node.attributes)) {
+    out.message(5, encodeAttribute(name, attribute));
+  }
+  if (node.domain) out.string(7, node.domain);
+  return out;
+}
+
+function encodeAttribute(name: string, attribute: AttributeValue): ProtoWriter {
+  const out = new ProtoWriter().string(1, name);
+  switch (attribute.kind) {
+    case 'float':
+      return out.float(2, attribute.value).int(20, 1);
+    case 'int':
+      return out.int(3, attribute.value).int(20, 2);
+    case 'string':
+      return out.string(4, attribute.value).int(20, 3);
+    case 'ints':
+      return out.packedInts(8, attribute.value).int(20, 7);
+  }
+}
+
+function encodeConstant(constant: ConstantSpec): ProtoWriter {
+  return new ProtoWriter()
+    .packedInts(1, constant.dims)
+    .int(2, ONNX_TYPE.i64)
+    .packedInts(7, constant.values)
+    .string(8, constant.name);
+}
+
+function encodeValue(value: ValueSpec): ProtoWriter {
+  const tensor = new ProtoWriter().int(1, ONNX_TYPE[value.type]);
+  if (value.dims) {
+    const shape = new ProtoWriter();
+    for (const dim of value.dims) {
+      const encoded = new ProtoWriter();
+      if (typeof dim === 'number') encoded.int(1, dim);
+      else encoded.string(2, dim);
+      shape.message(1, encoded);
+    }
+    tensor.message(2, shape);
+  }
+  return new ProtoWriter().string(1, value.name).message(2, new ProtoWriter().message(1, tensor));
+}
