@@ -1,0 +1,105 @@
+import forwardCode from '../../shaders/attention/forward.wgsl?raw';
+import type { Gpu } from '../gpu/device';
+import { compileKernel, type Kernel } from '../gpu/kernel';
+import type { Recorder } from '../gpu/recorder';
+import { type GpuTensor, sizeOf } from '../gpu/tensor';
+import { expandWgsl } from './expand';
+import { type AttentionPlan, TILE_ROWS } from './plan';
+import type { AttentionShape } from './reference';
+
+/** Tensors of a forward attention, all f32. */
+export interface AttentionTensors {
+  /** `[rows, q_heads, head_dim]`. */
+  q: GpuTensor;
+  /** `[T, kv_heads, head_dim]`, rotated where the model rotates. */
+  k: GpuTensor;
+  /** `[T, kv_heads, head_dim]`. */
+  v: GpuTensor;
+  /** Written, `[rows, q_heads, head_dim]`. Not q. */
+  o: GpuTensor;
+  /** Written where given, `[rows, q_heads]`: natural logarithm of the sum of exponentials of the scaled scores. */
+  lse?: GpuTensor;
+}
+
+/** How many virtual rows (R) a thread has and how many keys (B) it takes at a time. */
+interface ForwardTiling {
+  R: number;
+  B: number;
+}
+
+function tilingFor(head_dim: number): ForwardTiling {
+  return head_dim <= 32 ? { R: 2, B: 4 } : head_dim <= 64 ? { R: 2, B: 2 } : { R: 1, B: 2 };
+}
+
+/** Our own attention over segment trees: one object serves all layers of one shape. */
+export class Attention {
+  private readonly params: Float32Array<ArrayBuffer>;
+
+  private constructor(
+    readonly shape: AttentionShape,
+    scale: number,
+    private readonly forward: Kernel,
+    private readonly forwardLse: Kernel,
+  ) {
+    this.params = new Float32Array([scale, 0, 0, 0]);
+  }
+
+  /**
+   * Compiles the kernels of a shape. `scale` multiplies the scores; default head_dim^-0.5.
+   * @throws Error when head_dim is not a multiple of 8 up to 128, or q_heads is not a multiple of kv_heads.
+   */
+  static async create(
+    gpu: Gpu,
+    shape: AttentionShape,
+    scale = shape.head_dim ** -0.5,
+    tiling: ForwardTiling = tilingFor(shape.head_dim),
+  ): Promise<Attention> {
+    const { q_heads, kv_heads, head_dim } = shape;
+    if (!Number.isInteger(head_dim) || head_dim < 8 || head_dim > 128 || head_dim % 8 !== 0)
+      throw new Error(`Attention handles head sizes that are multiples of 8 up to 128, not ${head_dim}.`);
+    if (!(kv_heads >= 1) || q_heads % kv_heads !== 0)
+      throw new Error(`${q_heads} query heads cannot be shared out among ${kv_heads} KV heads.`);
+    const { R, B } = tiling;
+    const threads = Math.ceil((TILE_ROWS * (q_heads / kv_heads)) / R);
+    const WG = Math.min(64, Math.max(16, threads));
+    const compile = (LSE: 0 | 1) =>
+      compileKernel(gpu, {
+        name: `attention forward d${head_dim}${LSE ? ' lse' : ''}`,
+        code: expandWgsl(forwardCode, { R, B, C: head_dim / 4, LSE }),
+        constants: { D: head_dim, R, B, Q_HEADS: q_heads, KV_HEADS: kv_heads, WG },
+      });
+    const [forward, forwardLse] = await Promise.all([compile(0), compile(1)]);
+    return new Attention(shape, scale, forward, forwardLse);
+  }
+
+  /**
+   * Records o = softmax(scale q k^T) v over the rows that the plan names.
+   * @throws Error when a tensor is too small for the plan.
+   */
+  record(recorder: Recorder, plan: AttentionPlan, tensors: AttentionTensors): void {
+    const { q_heads, kv_heads, head_dim } = this.shape;
+    const { q, k, v, o, lse } = tensors;
+    need('q', q, plan.row_count * q_heads * head_dim);
+    need('o', o, plan.row_count * q_heads * head_dim);
+    need('k', k, plan.kv_rows * kv_heads * head_dim);
+    need('v', v, plan.kv_rows * kv_heads * head_dim);
+    if (lse) need('lse', lse, plan.row_count * q_heads);
+    if (plan.tile_count === 0) return;
+    const bindings = [plan.tiles, plan.ranges, q, k, v, o];
+    recorder.dispatch(
+      lse ? this.forwardLse : this.forward,
+      this.params,
+      lse ? [...bindings, lse] : bindings,
+      [plan.tile_count, kv_heads],
+    );
+  }
+}
+
+function need(name: string, tensor: GpuTensor, elements: number): void {
+  if (tensor.dtype !== 'f32') throw new Error(`Attention takes f32 tensors; ${name} is ${tensor.dtype}.`);
+  if (sizeOf(tensor.shape) < elements) {
+    throw new Error(
+      `Attention's ${name} has shape [${tensor.shape.join(', ')}], but its plan reaches ${elements} elements.`,
+    );
+  }
+}

@@ -1,0 +1,245 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Attention } from '../../src/attention/attention';
+import { AttentionPlan } from '../../src/attention/plan';
+import { type AttentionShape, attentionReference } from '../../src/attention/reference';
+import { type QueryRun, SegmentTree } from '../../src/attention/segment-tree';
+import { type Gpu, openGpu } from '../../src/gpu/device';
+import { Recorder } from '../../src/gpu/recorder';
+import { readF32, uploadTensor } from '../../src/gpu/tensor';
+import { goldenCases, goldenPrefixCases, normals, relativeError, seeded } from '../support/attention-cases';
+import { loadGolden } from '../support/golden';
+
+/** 2e-6 of the largest value: f32's own noise over some hundred keys is a fifth of it. */
+const TOLERANCE = 2e-6;
+const POISON = 1e30;
+
+describe('attention on the GPU', () => {
+  let gpu: Gpu;
+  beforeAll(async () => {
+    gpu = await openGpu();
+  });
+  afterAll(() => gpu.close());
+
+  interface Inputs {
+    shape: AttentionShape;
+    tree: SegmentTree;
+    runs: QueryRun[];
+    q: Float32Array<ArrayBuffer>;
+    k: Float32Array<ArrayBuffer>;
+    v: Float32Array<ArrayBuffer>;
+    scale?: number;
+  }
+
+  /** Runs the kernel into poisoned outputs. */
+  async function run(inputs: Inputs, withLse = true) {
+    const { shape, tree, runs, q, k, v } = inputs;
+    const { q_heads, kv_heads, head_dim } = shape;
+    const attention = await Attention.create(gpu, shape, inputs.scale);
+    const rows = q.length / q_heads / head_dim;
+    const keys = k.length / kv_heads / head_dim;
+    const tensors = {
+      q: uploadTensor(gpu, q, [rows, q_heads, head_dim], 'f32', 'q'),
+      k: uploadTensor(gpu, k, [keys, kv_heads, head_dim], 'f32', 'k'),
+      v: uploadTensor(gpu, v, [keys, kv_heads, head_dim], 'f32', 'v'),
+      o: uploadTensor(gpu, new Float32Array(q.length).fill(POISON), [rows, q_heads, head_dim], 'f32', 'o'),
+      lse: uploadTensor(gpu, new Float32Array(rows * q_heads).fill(POISON), [rows, q_heads], 'f32', 'lse'),
+    };
+    const plan = AttentionPlan.create(gpu, tree, runs);
+    const recorder = new Recorder(gpu, 'attention');
+    const { lse, ...rest } = tensors;
+    attention.record(recorder, plan, withLse ? tensors : rest);
+    recorder.submit();
+    const result = { o: await readF32(gpu, tensors.o), lse: await readF32(gpu, lse) };
+    for (const tensor of Object.values(tensors)) tensor.buffer.destroy();
+    plan.destroy();
+    return result;
+  }
+
+  function segments(lengths: [parent: number, length: number, causal: boolean][]): SegmentTree {
+    const tree = new SegmentTree();
+    for (const [parent, length, causal] of lengths)
+      tree.append(tree.add({ parent, capacity: length, causal }), length);
+    return tree;
+  }
+
+  it('gives the recorded values', async () => {
+    const golden = await loadGolden('attention.safetensors');
+    for (const c of [...goldenCases(golden), ...goldenPrefixCases(golden)]) {
+      const { o, lse } = await run(c);
+      expect(relativeError(o, c.o), `${c.name} o`).toBeLessThan(TOLERANCE);
+      expect(relativeError(lse, c.lse), `${c.name} lse`).toBeLessThan(TOLERANCE);
+    }
+  });
+
+  it('gives the reference values on random trees', async () => {
+    const shapes: AttentionShape[] = [
+      { q_heads: 3, kv_heads: 3, head_dim: 32 },
+      { q_heads: 4, kv_heads: 2, head_dim: 32 },
+      { q_heads: 8, kv_heads: 1, head_dim: 16 },
+      { q_heads: 2, kv_heads: 2, head_dim: 72 },
+      { q_heads: 7, kv_heads: 1, head_dim: 8 },
+      { q_heads: 3, kv_heads: 1, head_dim: 128 },
+    ];
+    for (let seed = 1; seed <= 48; seed++) {
+      const random = seeded(seed);
+      const below = (n: number) => Math.floor(random() * n);
+      const shape = shapes[seed % shapes.length]!;
+      const tree = new SegmentTree();
+      const runs: QueryRun[] = [];
+      let row = 0;
+      const count = 1 + below(7);
+      for (let id = 0; id < count; id++) {
+        const parent = below(id + 1) - 1;
+        const length = 1 + below(below(3) === 0 ? 70 : 9);
+        const causal = below(4) > 0;
+        tree.append(tree.add({ parent, capacity: length + below(5), causal }), length);
+      }
+      for (let id = 0; id < count; id++) {
+        if (below(5) === 0 && id < count - 1) continue;
+        const { length } = tree.segments[id]!;
+        const offset = below(length);
+        const n = 1 + below(length - offset);
+        runs.push({ row, count: n, segment: id, offset });
+        row += n;
+      }
+      const { q_heads, kv_heads, head_dim } = shape;
+      const q = normals(random, row * q_heads * head_dim);
+      const k = normals(random, tree.capacity * kv_heads * head_dim, 0.5 + 2 * random());
+      const v = normals(random, tree.capacity * kv_heads * head_dim);
+      const got = await run({ shape, tree, runs, q, k, v });
+      const want = attentionReference(shape, tree, runs, q, k, v);
+      expect(relativeError(got.o, want.o), `seed ${seed} o`).toBeLessThan(TOLERANCE);
+      expect(relativeError(got.lse, want.lse), `seed ${seed} lse`).toBeLessThan(TOLERANCE);
+    }
+  });
+
+  it('gives the reference values at the sizes of the toy model', async () => {
+    const random = seeded(99);
+    const cases: [string, AttentionShape, SegmentTree, QueryRun[]][] = [];
+    const frames = segments(Array.from({ length: 8 }, () => [-1, 64, false]));
+    cases.push([
+      'vision',
+      { q_heads: 3, kv_heads: 3, head_dim: 32 },
+      frames,
+      frames.segments.map((_, i) => ({ row: 64 * i, count: 64, segment: i, offset: 0 })),
+    ]);
+    const groups = segments(Array.from({ length: 8 }, () => [-1, 71, false]));
+    cases.push([
+      'resampler',
+      { q_heads: 8, kv_heads: 8, head_dim: 64 },
+      groups,
+      groups.segments.map((_, i) => ({ row: 8 * i, count: 8, segment: i, offset: 0 })),
+    ]);
+    const chat = segments([[-1, 190, true]]);
+    const lm = { q_heads: 4, kv_heads: 2, head_dim: 32 };
+    cases.push(['prefill', lm, chat, [{ row: 0, count: 190, segment: 0, offset: 0 }]]);
+    const answers = segments([
+      [-1, 190, true],
+      ...Array.from({ length: 8 }, (_, i): [number, number, boolean] => [0, 1 + 13 * i, true]),
+    ]);
+    cases.push([
+      'decode',
+      lm,
+      answers,
+      Array.from({ length: 8 }, (_, i) => ({ row: i, count: 1, segment: i + 1, offset: 13 * i })),
+    ]);
+    for (const [name, shape, tree, runs] of cases) {
+      const rows = runs.reduce((n, r) => n + r.count, 0);
+      const { q_heads, kv_heads, head_dim } = shape;
+      const q = normals(random, rows * q_heads * head_dim);
+      const k = normals(random, tree.capacity * kv_heads * head_dim, 2);
+      const v = normals(random, tree.capacity * kv_heads * head_dim);
+      const inputs = { shape, tree, runs, q, k, v };
+      const got = await run(inputs);
+      const want = attentionReference(shape, tree, runs, q, k, v);
+      expect(relativeError(got.o, want.o), `${name} o`).toBeLessThan(TOLERANCE);
+      expect(relativeError(got.lse, want.lse), `${name} lse`).toBeLessThan(TOLERANCE);
+      const again = await run(inputs, false);
+      expect(again.o, `${name} again`).toEqual(got.o);
+      expect(again.lse.every((x) => x === Math.fround(POISON))).toBe(true);
+    }
+  });
+
+  it('handles scores of +-1e4, equal scores, one key that takes all, and a single key', async () => {
+    const shape = { q_heads: 2, kv_heads: 1, head_dim: 16 };
+    const random = seeded(5);
+    const n = 37;
+    const tree = segments([
+      [-1, n, false],
+      [-1, 1, true],
+    ]);
+    const runs: QueryRun[] = [
+      { row: 0, count: 4, segment: 0, offset: 0 },
+      { row: 4, count: 1, segment: 1, offset: 0 },
+    ];
+    const v = normals(random, (n + 1) * 16);
+    // Key j is one hot in element 0 with the value of its score; a query row picks which scores it makes of it.
+    const scores = Float32Array.from({ length: n }, (_, j) => (j === 11 ? 1 : j % 2 === 0 ? -1 : 0.5));
+    const k = new Float32Array((n + 1) * 16);
+    for (let j = 0; j < n; j++) k[16 * j] = scores[j]!;
+    k[16 * n] = 1;
+    const q = new Float32Array(5 * 2 * 16);
+    for (const [row, value] of [4e4, -4e4, 0, 400, -4e4].entries())
+      for (const h of [0, 1]) q[(row * 2 + h) * 16] = value;
+    const got = await run({ shape, tree, runs, q, k, v });
+    const want = attentionReference(shape, tree, runs, q, k, v);
+    expect(relativeError(got.o, want.o)).toBeLessThan(TOLERANCE);
+    expect(relativeError(got.lse, want.lse)).toBeLessThan(TOLERANCE);
+    expect([...got.o.subarray(4 * 32, 4 * 32 + 16)]).toEqual([...v.subarray(16 * n)]);
+    expect([...got.o.subarray(0, 16)]).toEqual([...v.subarray(16 * 11, 16 * 12)]);
+  });
+
+  it('takes a plan that is updated step by step', async () => {
+    const shape = { q_heads: 4, kv_heads: 2, head_dim: 32 };
+    const random = seeded(8);
+    const tree = segments([[-1, 20, true]]);
+    const children = [0, 1, 2].map(() => tree.add({ parent: 0, capacity: 8, causal: true }));
+    const keys = tree.capacity;
+    const q = normals(random, 3 * 4 * 32);
+    const k = normals(random, keys * 2 * 32);
+    const v = normals(random, keys * 2 * 32);
+    const attention = await Attention.create(gpu, shape);
+    const plan = new AttentionPlan(gpu, { max_runs: 3, max_rows: 3, max_depth: 1 });
+    const tensors = {
+      q: uploadTensor(gpu, q, [3, 4, 32], 'f32', 'q'),
+      k: uploadTensor(gpu, k, [keys, 2, 32], 'f32', 'k'),
+      v: uploadTensor(gpu, v, [keys, 2, 32], 'f32', 'v'),
+    };
+    const steps: { o: ReturnType<typeof uploadTensor>; want: Float64Array }[] = [];
+    const buffers = gpu.memory.buffers;
+    for (let step = 0; step < 6; step++) {
+      // The middle sequence ends after three steps.
+      const alive = children.filter((_, i) => i !== 1 || step < 3);
+      const runs = alive.map((segment, row) => {
+        const { slot } = tree.append(segment, 1);
+        return { row, count: 1, segment, offset: slot - tree.segments[segment]!.start };
+      });
+      plan.update(tree, runs);
+      const o = uploadTensor(gpu, new Float32Array(3 * 128).fill(Number.NaN), [3, 4, 32], 'f32', 'o');
+      const recorder = new Recorder(gpu, 'step');
+      attention.record(recorder, plan, { ...tensors, o });
+      recorder.submit();
+      steps.push({ o, want: attentionReference(shape, tree, runs, q, k, v).o });
+    }
+    expect(gpu.memory.buffers - buffers).toBeLessThanOrEqual(7); // the outputs, and the uniform ring once
+    for (const { o, want } of steps) {
+      const got = await readF32(gpu, o);
+      const written = want.map((x, i) => (Number.isNaN(x) ? i : -1)).filter((i) => i >= 0)[0] ?? got.length;
+      expect(relativeError(got.subarray(0, written), want.subarray(0, written))).toBeLessThan(TOLERANCE);
+      expect(got.subarray(written).every(Number.isNaN)).toBe(true);
+    }
+  });
+
+  it('says what is wrong with a shape or a plan', async () => {
+    await expect(Attention.create(gpu, { q_heads: 2, kv_heads: 2, head_dim: 36 })).rejects.toThrow(
+      /multiples of 8/,
+    );
+    await expect(Attention.create(gpu, { q_heads: 3, kv_heads: 2, head_dim: 32 })).rejects.toThrow(
+      /cannot be shared/,
+    );
+    const tree = segments([[-1, 4, true]]);
+    expect(() => AttentionPlan.create(gpu, tree, [{ row: 0, count: 5, segment: 0, offset: 0 }])).toThrow(
+      /append them to the tree/,
+    );
+  });
+});
