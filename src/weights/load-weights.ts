@@ -1,0 +1,190 @@
+import type { Gpu } from '../gpu/device';
+import { createTensor, type GpuTensor, sizeOf } from '../gpu/tensor';
+import type { Checkpoint, StoredTensor } from './checkpoint';
+import { CheckpointError } from './errors';
+import { FLOAT_BYTES, type FloatDtype, isFloatDtype, widenToF32 } from './widen';
+
+/** Bytes read at once: small neighbours come in one read, large tensors in several. A multiple of 4. */
+const CHUNK_BYTES = 16 * 2 ** 20;
+const READS_IN_FLIGHT = 4;
+
+/** What a model needs of a checkpoint (see `expectedTensors` in model/tensor-names). */
+export interface ExpectedTensors {
+  /** Tensors to load: name to shape. */
+  readonly used: ReadonlyMap<string, readonly number[]>;
+  /** Tensors that a checkpoint may hold and that are not loaded. */
+  readonly unused: ReadonlyMap<string, readonly number[]>;
+}
+
+/** Called as bytes arrive, with the bytes of the file read so far and in all. */
+export type LoadProgress = (loadedBytes: number, totalBytes: number) => void;
+
+/** Options of `loadWeights`. */
+export interface LoadOptions {
+  onProgress?: LoadProgress;
+  signal?: AbortSignal;
+}
+
+/** A model's weights on the GPU, f32, row-major as stored (`[out, in]` of a linear layer). */
+export class Weights {
+  private readonly tensors: Map<string, GpuTensor>;
+  /** Bytes on the GPU. */
+  readonly bytes: number;
+
+  constructor(tensors: Map<string, GpuTensor>) {
+    this.tensors = tensors;
+    let bytes = 0;
+    for (const tensor of tensors.values()) bytes += tensor.buffer.size;
+    this.bytes = bytes;
+  }
+
+  /** A tensor by its checkpoint name. Throws where it was not among the tensors to load. */
+  get(name: string): GpuTensor {
+    const tensor = this.tensors.get(name);
+    if (!tensor) throw new Error(`No weight ${name} was loaded.`);
+    return tensor;
+  }
+
+  has(name: string): boolean {
+    return this.tensors.has(name);
+  }
+
+  names(): string[] {
+    return [...this.tensors.keys()];
+  }
+
+  /** Frees the buffers. */
+  destroy(): void {
+    for (const tensor of this.tensors.values()) tensor.buffer.destroy();
+    this.tensors.clear();
+  }
+}
+
+/**
+ * Compares a checkpoint with what a model needs.
+ * @throws CheckpointError naming the first missing, misshapen, unreadable or unexpected tensor and its file.
+ */
+export function checkTensors(checkpoint: Checkpoint, expected: ExpectedTensors): void {
+  const files = checkpoint.files.join(', ');
+  for (const [name, shape] of expected.used) {
+    const stored = checkpoint.tensors.get(name);
+    if (!stored) {
+      throw new CheckpointError(
+        `The tensor ${name} [${shape.join(', ')}] is missing in ${checkpoint.name} (${files}).`,
+      );
+    }
+    checkShape(name, stored, shape);
+    if (!isFloatDtype(stored.dtype)) {
+      throw new CheckpointError(
+        `${stored.source.name}: the tensor ${name} is of type ${stored.dtype}; F32, F16 and BF16 can be loaded.`,
+      );
+    }
+  }
+  for (const [name, stored] of checkpoint.tensors) {
+    const shape = expected.unused.get(name);
+    if (shape) checkShape(name, stored, shape);
+    else if (!expected.used.has(name)) {
+      throw new CheckpointError(
+        `${stored.source.name}: the tensor ${name} does not belong to the model that config.json describes.`,
+      );
+    }
+  }
+}
+
+function checkShape(name: string, stored: StoredTensor, shape: readonly number[]): void {
+  if (stored.shape.length === shape.length && shape.every((dim, i) => dim === stored.shape[i])) return;
+  throw new CheckpointError(
+    `${stored.source.name}: the tensor ${name} has shape [${stored.shape.join(', ')}], and the config asks for [${shape.join(', ')}].`,
+  );
+}
+
+/** A part of a tensor inside a read: bytes `[from, to)` of the file are elements `element..` of it. */
+interface Piece {
+  tensor: GpuTensor;
+  dtype: FloatDtype;
+  from: number;
+  to: number;
+  element: number;
+}
+
+interface Read {
+  source: StoredTensor['source'];
+  start: number;
+  end: number;
+  pieces: Piece[];
+}
+
+/**
+ * Uploads the used tensors of a checkpoint as f32 (F16 and BF16 widened exactly). At most a few chunks of the file
+ * are in memory at a time. Unused tensors are not read.
+ * @throws CheckpointError as `checkTensors`; what was uploaded is freed again.
+ */
+export async function loadWeights(
+  gpu: Gpu,
+  checkpoint: Checkpoint,
+  expected: ExpectedTensors,
+  options: LoadOptions = {},
+): Promise<Weights> {
+  checkTensors(checkpoint, expected);
+  const limit = Math.min(gpu.device.limits.maxBufferSize, gpu.device.limits.maxStorageBufferBindingSize);
+  for (const [name, shape] of expected.used) {
+    if (sizeOf(shape) * 4 > limit) {
+      throw new CheckpointError(
+        `The tensor ${name} [${shape.join(', ')}] takes ${sizeOf(shape) * 4} bytes in f32, and this GPU allows ${limit} in one buffer.`,
+      );
+    }
+  }
+  const tensors = new Map<string, GpuTensor>();
+  for (const [name, shape] of expected.used) tensors.set(name, createTensor(gpu, shape, 'f32', name));
+  const weights = new Weights(tensors);
+  const reads = planReads(checkpoint, tensors);
+  const total = reads.reduce((sum, read) => sum + read.end - read.start, 0);
+  let loaded = 0;
+  let next = 0;
+  const lane = async (): Promise<void> => {
+    for (let read = reads[next++]; read; read = reads[next++]) {
+      options.signal?.throwIfAborted();
+      const bytes = await read.source.read(read.start, read.end);
+      for (const piece of read.pieces) {
+        const part = bytes.subarray(piece.from - read.start, piece.to - read.start);
+        const values = widenToF32(part, piece.dtype);
+        gpu.device.queue.writeBuffer(piece.tensor.buffer, piece.element * 4, values);
+      }
+      loaded += read.end - read.start;
+      options.onProgress?.(loaded, total);
+    }
+  };
+  const lanes = await Promise.allSettled(Array.from({ length: READS_IN_FLIGHT }, lane));
+  const failed = lanes.find((result) => result.status === 'rejected');
+  if (failed) {
+    weights.destroy();
+    throw failed.reason;
+  }
+  return weights;
+}
+
+/** Cuts the used tensors of every file into reads of at most CHUNK_BYTES, in file order. */
+function planReads(checkpoint: Checkpoint, tensors: ReadonlyMap<string, GpuTensor>): Read[] {
+  const used = [...tensors].map(([name, tensor]) => ({ tensor, stored: checkpoint.tensors.get(name)! }));
+  used.sort((a, b) => a.stored.start - b.stored.start);
+  const reads: Read[] = [];
+  for (const file of checkpoint.files) {
+    let open: Read | undefined;
+    for (const { tensor, stored } of used) {
+      if (stored.source.name !== file) continue;
+      const dtype = stored.dtype as FloatDtype;
+      for (let from = stored.start; from < stored.end; from += CHUNK_BYTES) {
+        const to = Math.min(stored.end, from + CHUNK_BYTES);
+        const piece = { tensor, dtype, from, to, element: (from - stored.start) / FLOAT_BYTES[dtype] };
+        if (open && open.end === from && to - open.start <= CHUNK_BYTES) {
+          open.end = to;
+          open.pieces.push(piece);
+        } else {
+          open = { source: stored.source, start: from, end: to, pieces: [piece] };
+          reads.push(open);
+        }
+      }
+    }
+  }
+  return reads;
+}
