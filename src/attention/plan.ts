@@ -28,7 +28,7 @@ export class AttentionPlan {
   readonly tiles: GPUBuffer;
   /** Ancestors' rows: (first KV row, rows) as 2 u32 each. */
   readonly ranges: GPUBuffer;
-  /** (position, slot) of every query row, 2 u32 each, by q's row. */
+  /** (position, slot) of every query row, 2 u32 each, by q's row; all ones where a row is in no run. */
   readonly rows: GPUBuffer;
   /** Tiles in use. */
   tile_count = 0;
@@ -38,6 +38,8 @@ export class AttentionPlan {
   kv_rows = 0;
   /** The largest count of a run: 1 in a decode step. */
   longest_run = 0;
+  /** The largest rotary position of a row. */
+  max_position = 0;
   /** Query rows times the keys they see, for reckoning of operations. */
   visible_pairs = 0;
 
@@ -87,6 +89,9 @@ export class AttentionPlan {
     this.kv_rows = 0;
     this.longest_run = 0;
     this.visible_pairs = 0;
+    this.max_position = 0;
+    // Rows between runs have no position: kernels pass them over.
+    rowWords.fill(0xffffffff);
     for (const run of runs) {
       const segment = tree.segments[run.segment];
       if (!segment) throw new Error(`A query run names segment ${run.segment}, which does not exist.`);
@@ -135,6 +140,7 @@ export class AttentionPlan {
         this.visible_pairs += above + (segment.causal ? run.offset + i + 1 : segment.length);
       }
       this.row_count = Math.max(this.row_count, run.row + run.count);
+      this.max_position = Math.max(this.max_position, segment.position + run.offset + run.count - 1);
       this.longest_run = Math.max(this.longest_run, run.count);
     }
     this.tile_count = tile;

@@ -1,0 +1,143 @@
+import code from '../../shaders/attention/rotary-append.wgsl?raw';
+import type { Gpu } from '../gpu/device';
+import { compileKernel, type Kernel } from '../gpu/kernel';
+import type { Recorder } from '../gpu/recorder';
+import { type GpuTensor, sizeOf, uploadTensor } from '../gpu/tensor';
+import { foldGrid } from './grid';
+import type { AttentionPlan } from './plan';
+import type { AttentionShape } from './reference';
+
+/**
+ * Cosines and sines of the rotary embedding, `[positions, head_dim]`: the cosines of a position's head_dim/2 angles,
+ * then their sines. angle = position * theta^(-2j / head_dim), in float64, rounded to f32 at the end.
+ */
+export function rotaryTable(positions: number, head_dim: number, theta: number): Float32Array<ArrayBuffer> {
+  const half = head_dim / 2;
+  const table = new Float32Array(positions * head_dim);
+  for (let j = 0; j < half; j++) {
+    const frequency = theta ** ((-2 * j) / head_dim);
+    for (let p = 0; p < positions; p++) {
+      table[p * head_dim + j] = Math.cos(p * frequency);
+      table[p * head_dim + half + j] = Math.sin(p * frequency);
+    }
+  }
+  return table;
+}
+
+/**
+ * The rotary embedding in float64 of `x` `[rows, heads, head_dim]`, pairs (d, d + head_dim/2), positions by row.
+ */
+export function rotaryReference(
+  x: ArrayLike<number>,
+  heads: number,
+  head_dim: number,
+  positions: readonly number[],
+  theta: number,
+): Float64Array {
+  const out = new Float64Array(x.length);
+  const half = head_dim / 2;
+  for (const [row, position] of positions.entries()) {
+    for (let head = 0; head < heads; head++) {
+      const at = (row * heads + head) * head_dim;
+      for (let j = 0; j < half; j++) {
+        const angle = position * theta ** ((-2 * j) / head_dim);
+        const low = x[at + j]!;
+        const high = x[at + half + j]!;
+        out[at + j] = low * Math.cos(angle) - high * Math.sin(angle);
+        out[at + half + j] = high * Math.cos(angle) + low * Math.sin(angle);
+      }
+    }
+  }
+  return out;
+}
+
+/** Tensors of a rotary append, all f32, all distinct buffers. */
+export interface RotaryTensors {
+  /** `[rows, q_heads, head_dim]`, rotated in place. */
+  q: GpuTensor;
+  /** `[rows, kv_heads, head_dim]`. */
+  k: GpuTensor;
+  /** `[rows, kv_heads, head_dim]`. */
+  v: GpuTensor;
+  /** `[T, kv_heads, head_dim]`: gets k, rotated, at the rows' slots. */
+  k_cache: GpuTensor;
+  /** `[T, kv_heads, head_dim]`: gets v. */
+  v_cache: GpuTensor;
+}
+
+/** Rotates q in place and appends k (rotated) and v to the KV cache, in one kernel. */
+export class RotaryAppend {
+  private readonly params = new Uint32Array(4);
+
+  private constructor(
+    readonly shape: AttentionShape,
+    readonly max_positions: number,
+    private readonly kernel: Kernel,
+    private readonly table: GpuTensor,
+  ) {}
+
+  /** Compiles the kernel and uploads the table of `max_positions` positions (4 * head_dim bytes each). */
+  static async create(
+    gpu: Gpu,
+    shape: AttentionShape,
+    options: { theta: number; max_positions: number },
+  ): Promise<RotaryAppend> {
+    const { q_heads, kv_heads, head_dim } = shape;
+    const { theta, max_positions } = options;
+    if (head_dim % 8 !== 0)
+      throw new Error(`The rotary embedding needs a head size that is a multiple of 8, not ${head_dim}.`);
+    const kernel = await compileKernel(gpu, {
+      name: 'rotary append',
+      code,
+      constants: { D: head_dim, Q_HEADS: q_heads, KV_HEADS: kv_heads },
+    });
+    const values = rotaryTable(max_positions, head_dim, theta);
+    const table = uploadTensor(gpu, values, [max_positions, head_dim], 'f32', 'rotary table');
+    return new RotaryAppend(shape, max_positions, kernel, table);
+  }
+
+  /**
+   * Records the rotation of the plan's rows and their appending at the plan's slots. Rows between runs stay as they are.
+   * @throws Error when a position is beyond the table, or a tensor too small for the plan.
+   */
+  record(recorder: Recorder, plan: AttentionPlan, tensors: RotaryTensors): void {
+    const { q_heads, kv_heads, head_dim } = this.shape;
+    const { q, k, v, k_cache, v_cache } = tensors;
+    const rows = plan.row_count;
+    if (rows === 0) return;
+    if (plan.max_position >= this.max_positions) {
+      throw new Error(
+        `Position ${plan.max_position} is beyond the model's ${this.max_positions} positions: ` +
+          'shorten the prompt or the answer.',
+      );
+    }
+    const kvRows = Math.floor(sizeOf(k_cache.shape) / kv_heads / head_dim);
+    for (const [name, tensor, needed] of [
+      ['q', q, rows * q_heads * head_dim],
+      ['k', k, rows * kv_heads * head_dim],
+      ['v', v, rows * kv_heads * head_dim],
+      ['k_cache', k_cache, plan.kv_rows * kv_heads * head_dim],
+      ['v_cache', v_cache, plan.kv_rows * kv_heads * head_dim],
+    ] as const) {
+      if (tensor.dtype !== 'f32' || sizeOf(tensor.shape) < needed) {
+        throw new Error(
+          `The rotary embedding's ${name} is [${tensor.shape.join(', ')}] ${tensor.dtype}; ` +
+            `the plan needs ${needed} f32 elements.`,
+        );
+      }
+    }
+    this.params.set([rows, this.max_positions, kvRows, 0]);
+    const threads = (rows * (q_heads + kv_heads) * head_dim) / 8;
+    recorder.dispatch(
+      this.kernel,
+      this.params,
+      [plan.rows, this.table, q, k, v, k_cache, v_cache],
+      foldGrid(threads, 64),
+    );
+  }
+
+  /** Frees the table. */
+  destroy(): void {
+    this.table.buffer.destroy();
+  }
+}

@@ -1,0 +1,86 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { AttentionPlan } from '../../src/attention/plan';
+import { RotaryAppend, rotaryReference } from '../../src/attention/rotary';
+import { type QueryRun, SegmentTree } from '../../src/attention/segment-tree';
+import { type Gpu, openGpu } from '../../src/gpu/device';
+import { Recorder } from '../../src/gpu/recorder';
+import { readF32, uploadTensor } from '../../src/gpu/tensor';
+import { normals, relativeError, seeded } from '../support/attention-cases';
+
+describe('rotary embedding and KV append', () => {
+  let gpu: Gpu;
+  beforeAll(async () => {
+    gpu = await openGpu();
+  });
+  afterAll(() => gpu.close());
+
+  for (const shape of [
+    { q_heads: 4, kv_heads: 2, head_dim: 32 },
+    { q_heads: 3, kv_heads: 1, head_dim: 72 },
+    { q_heads: 2, kv_heads: 2, head_dim: 8 },
+    { q_heads: 4, kv_heads: 1, head_dim: 128 },
+  ]) {
+    it(`rotates q in place and appends k and v, ${JSON.stringify(shape)}`, async () => {
+      const { q_heads, kv_heads, head_dim } = shape;
+      const random = seeded(head_dim);
+      const theta = 1e6;
+      const tree = new SegmentTree();
+      const prefix = tree.add({ parent: -1, capacity: 2000, causal: true });
+      tree.append(prefix, 1990);
+      const a = tree.add({ parent: prefix, capacity: 6, causal: true });
+      const b = tree.add({ parent: prefix, capacity: 6, causal: true });
+      tree.append(a, 5);
+      tree.append(b, 2);
+      const runs: QueryRun[] = [
+        { row: 0, count: 2, segment: a, offset: 3 },
+        { row: 2, count: 7, segment: prefix, offset: 0 },
+        { row: 10, count: 1, segment: b, offset: 1 },
+      ];
+      const positions = [1993, 1994, 0, 1, 2, 3, 4, 5, 6, Number.NaN, 1991];
+      const slots = [2003, 2004, 0, 1, 2, 3, 4, 5, 6, Number.NaN, 2007];
+      const rows = positions.length;
+      const q = normals(random, rows * q_heads * head_dim);
+      const k = normals(random, rows * kv_heads * head_dim);
+      const v = normals(random, rows * kv_heads * head_dim);
+      const cache = new Float32Array(tree.capacity * kv_heads * head_dim).fill(7);
+      const kvShape = [tree.capacity, kv_heads, head_dim];
+      const tensors = {
+        q: uploadTensor(gpu, q, [rows, q_heads, head_dim], 'f32', 'q'),
+        k: uploadTensor(gpu, k, [rows, kv_heads, head_dim], 'f32', 'k'),
+        v: uploadTensor(gpu, v, [rows, kv_heads, head_dim], 'f32', 'v'),
+        k_cache: uploadTensor(gpu, cache, kvShape, 'f32', 'k cache'),
+        v_cache: uploadTensor(gpu, cache, kvShape, 'f32', 'v cache'),
+      };
+      const rotary = await RotaryAppend.create(gpu, shape, { theta, max_positions: 2048 });
+      const recorder = new Recorder(gpu, 'rotary');
+      rotary.record(recorder, AttentionPlan.create(gpu, tree, runs), tensors);
+      recorder.submit();
+      const want = rotaryReference(q, q_heads, head_dim, positions, theta);
+      want.set(q.subarray(9 * q_heads * head_dim, 10 * q_heads * head_dim), 9 * q_heads * head_dim);
+      expect(relativeError(await readF32(gpu, tensors.q), want)).toBeLessThan(2e-7);
+      const wantK = Float64Array.from(cache);
+      const wantV = cache.slice();
+      const rotated = rotaryReference(k, kv_heads, head_dim, positions, theta);
+      const width = kv_heads * head_dim;
+      for (const [row, slot] of slots.entries()) {
+        if (Number.isNaN(slot)) continue; // in no run
+        wantK.set(rotated.subarray(row * width, (row + 1) * width), slot * width);
+        wantV.set(v.subarray(row * width, (row + 1) * width), slot * width);
+      }
+      expect(relativeError(await readF32(gpu, tensors.k_cache), wantK)).toBeLessThan(2e-7);
+      expect(await readF32(gpu, tensors.v_cache)).toEqual(wantV);
+      rotary.destroy();
+    });
+  }
+
+  it('refuses positions beyond its table', async () => {
+    const shape = { q_heads: 1, kv_heads: 1, head_dim: 8 };
+    const tree = new SegmentTree();
+    tree.append(tree.add({ parent: -1, capacity: 9, causal: true }), 9);
+    const plan = AttentionPlan.create(gpu, tree, [{ row: 0, count: 9, segment: 0, offset: 0 }]);
+    const rotary = await RotaryAppend.create(gpu, shape, { theta: 1e6, max_positions: 8 });
+    const x = uploadTensor(gpu, new Float32Array(72), [9, 1, 8], 'f32', 'x');
+    const tensors = { q: x, k: x, v: x, k_cache: x, v_cache: x };
+    expect(() => rotary.record(new Recorder(gpu, 'x'), plan, tensors)).toThrow(/8 positions/);
+  });
+});
