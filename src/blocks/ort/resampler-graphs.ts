@@ -1,0 +1,93 @@
+import { GraphBuilder, type GraphModel, type Value } from './graph-builder';
+
+/** Dimensions of the group resampler. */
+export interface ResamplerShape {
+  /** Channels of the vision tower. */
+  vision_hidden_size: number;
+  /** H, channels of the language model and of everything after `linear`. */
+  hidden_size: number;
+  /** Heads times head size. */
+  inner_size: number;
+  /** Channels between the two layers of the feed-forward. */
+  intermediate_size: number;
+}
+
+/** PyTorch's default, which the original leaves as it is. */
+const LAYER_NORM_EPS = 1e-5;
+
+/** The original's `linear`: x `[rows, vision_hidden_size]` -> media `[rows, H]`. */
+export function resamplerLinear(shape: ResamplerShape): GraphModel {
+  const { vision_hidden_size, hidden_size } = shape;
+  const g = new GraphBuilder('resampler linear');
+  const x = g.input('x', ['rows', vision_hidden_size]);
+  const weight = g.input('linear.weight', [hidden_size, vision_hidden_size]);
+  g.output('media', g.gemm(x, weight, g.input('linear.bias', [hidden_size])));
+  return g.build();
+}
+
+/**
+ * media `[rows, H]`, latents `[queries, H]` -> q `[queries, inner]` of the latents; k, v `[rows + queries, inner]` of
+ * media and latents, media first.
+ */
+export function resamplerFirst(shape: ResamplerShape): GraphModel {
+  const g = new GraphBuilder('resampler first');
+  const latents = g.input('latents', ['queries', shape.hidden_size]);
+  nextQkv(g, latents, shape);
+  return g.build();
+}
+
+/**
+ * attention `[queries, inner]`, residual `[queries, H]`, media `[rows, H]` -> latents `[queries, H]`, the output of
+ * the layer, and q, k, v of the next one as in `resamplerFirst`.
+ */
+export function resamplerBlock(shape: ResamplerShape): GraphModel {
+  const g = new GraphBuilder('resampler block');
+  const latents = layerOutput(g, shape);
+  g.output('latents', latents);
+  nextQkv(g, latents, shape);
+  return g.build();
+}
+
+/**
+ * attention, residual, position_encoding `[queries, H]` -> before_pe `[queries, H]` (after the last LayerNorm) and
+ * output = before_pe + position_encoding.
+ */
+export function resamplerLast(shape: ResamplerShape): GraphModel {
+  const g = new GraphBuilder('resampler last block');
+  const latents = layerOutput(g, shape);
+  const normed = norm(g, latents, 'norm', shape);
+  g.output('before_pe', normed);
+  g.output('output', g.add(normed, g.input('position_encoding', ['queries', shape.hidden_size])));
+  return g.build();
+}
+
+function layerOutput(g: GraphBuilder, shape: ResamplerShape): Value {
+  const { hidden_size: H, inner_size, intermediate_size: M } = shape;
+  const attention = g.input('attention', ['queries', inner_size]);
+  const residual = g.input('residual', ['queries', H]);
+  const attended = g.gemm(attention, g.input('0.to_out.weight', [H, inner_size]), residual);
+  const normed = norm(g, attended, '1.0', shape);
+  const wide = g.gelu(g.gemm(normed, g.input('1.1.weight', [M, H])), 'none');
+  return g.gemm(wide, g.input('1.3.weight', [H, M]), attended);
+}
+
+// The published weight holds k and v one above the other; the model splits it, as an input has no offset.
+function nextQkv(g: GraphBuilder, latents: Value, shape: ResamplerShape): void {
+  const { hidden_size: H, inner_size } = shape;
+  const media = norm(g, g.input('media', ['rows', H]), 'next.0.norm_media', shape);
+  const own = norm(g, latents, 'next.0.norm_latents', shape);
+  const both = g.concat([media, own], 0);
+  g.output('q', g.gemm(own, g.input('next.0.to_q.weight', [inner_size, H])));
+  g.output('k', g.gemm(both, g.input('next.0.to_k.weight', [inner_size, H])));
+  g.output('v', g.gemm(both, g.input('next.0.to_v.weight', [inner_size, H])));
+}
+
+function norm(g: GraphBuilder, x: Value, name: string, shape: ResamplerShape): Value {
+  const { hidden_size } = shape;
+  return g.layerNorm(
+    x,
+    g.input(`${name}.weight`, [hidden_size]),
+    g.input(`${name}.bias`, [hidden_size]),
+    LAYER_NORM_EPS,
+  );
+}

@@ -1,0 +1,218 @@
+import { Attention } from '../attention/attention';
+import { AttentionPlan } from '../attention/plan';
+import { type QueryRun, SegmentTree } from '../attention/segment-tree';
+import type { BlockGraph, NamedTensors } from '../blocks/block-graph';
+import { blockWeights, type WeightSource } from '../blocks/block-weights';
+import type { OrtRuntime } from '../blocks/ort/ort-runtime';
+import { siglipBlock, siglipFirst } from '../blocks/ort/siglip-graphs';
+import type { Gpu } from '../gpu/device';
+import { Recorder } from '../gpu/recorder';
+import { createTensor, type GpuTensor } from '../gpu/tensor';
+import { patchesPerFrame, type TinyLlavaConfig } from './config';
+import type { Tap } from './model-taps';
+import { VISION_PREFIX } from './tensor-names';
+
+/** Options of `VisionTower.create`. */
+export interface VisionOptions {
+  /** The MLP's inner activation is the largest tensor: frames are batched so that it stays below. Default 64 MiB. */
+  batch_bytes?: number;
+}
+
+const FIRST_ACTIVATIONS = ['pixel_values'];
+const BLOCK_ACTIVATIONS = ['attention', 'residual'];
+
+/** Buffers of one batch of frames, `[frames * P, C]` each. */
+interface Workspace {
+  hidden: [GpuTensor, GpuTensor];
+  q: GpuTensor;
+  k: GpuTensor;
+  v: GpuTensor;
+  attention: GpuTensor;
+  plan: AttentionPlan;
+}
+
+/**
+ * SigLIP's vision tower up to the selected layer: no post_layernorm, no pooling head. All frames are independent;
+ * each is one full segment of P patches.
+ */
+export class VisionTower {
+  private readonly recorder: Recorder;
+
+  private constructor(
+    private readonly gpu: Gpu,
+    private readonly config: TinyLlavaConfig,
+    private readonly attention: Attention,
+    private readonly first: { graph: BlockGraph; weights: NamedTensors },
+    private readonly blocks: { graph: BlockGraph; weights: NamedTensors }[],
+    private readonly batch_bytes: number,
+  ) {
+    this.recorder = new Recorder(gpu, 'vision');
+  }
+
+  /** Compiles the graphs. `weights` must hold the used tensors of the tower (see `expectedTensors`). */
+  static async create(
+    gpu: Gpu,
+    ort: OrtRuntime,
+    config: TinyLlavaConfig,
+    weights: WeightSource,
+    options: VisionOptions = {},
+  ): Promise<VisionTower> {
+    const shape = config.vision_config;
+    const layers = config.vision_layers_used;
+    const attention = await Attention.create(gpu, {
+      q_heads: shape.num_attention_heads,
+      kv_heads: shape.num_attention_heads,
+      head_dim: shape.hidden_size / shape.num_attention_heads,
+    });
+    const layer = (i: number) => `${VISION_PREFIX}encoder.layers.${i}.`;
+    const first = await ort.compile(siglipFirst(shape, layers === 0));
+    const middle = layers > 1 ? await ort.compile(siglipBlock(shape, false)) : undefined;
+    const last = layers > 0 ? await ort.compile(siglipBlock(shape, true)) : undefined;
+    const blocks = Array.from({ length: layers }, (_, i) => {
+      const graph = i === layers - 1 ? last! : middle!;
+      return {
+        graph,
+        weights: blockWeights(graph, BLOCK_ACTIVATIONS, weights, { own: layer(i), next: layer(i + 1) }),
+      };
+    });
+    const firstWeights = blockWeights(first, FIRST_ACTIVATIONS, weights, {
+      own: VISION_PREFIX,
+      next: layer(0),
+    });
+    return new VisionTower(
+      gpu,
+      config,
+      attention,
+      { graph: first, weights: firstWeights },
+      blocks,
+      options.batch_bytes ?? 64 * 2 ** 20,
+    );
+  }
+
+  /** Rows that `encode` gives for one frame: P, or P - 1 where the first patch is dropped. */
+  get rowsPerFrame(): number {
+    return patchesPerFrame(this.config.vision_config) - (this.config.drop_first_patch ? 1 : 0);
+  }
+
+  /**
+   * pixel_values `[T, 3, S, S]` f32, normalised as SigLIP's processor does -> features `[T * rowsPerFrame, C]` f32,
+   * frame by frame, patches row by row. The caller destroys the result.
+   * Taps: `vision.hidden.0` (embeddings) .. `vision.hidden.n` (outputs of the layers), `[frames * P, C]` a batch.
+   * @throws Error when the pixels have another shape.
+   */
+  async encode(pixel_values: GpuTensor, tap?: Tap): Promise<GpuTensor> {
+    const { hidden_size: C, image_size: S } = this.config.vision_config;
+    const [frames = 0, ...frame] = pixel_values.shape;
+    if (frames < 1 || frame.join() !== [3, S, S].join()) {
+      throw new Error(
+        `The vision tower takes pixels [frames, 3, ${S}, ${S}], not [${pixel_values.shape.join(', ')}].`,
+      );
+    }
+    const out = createTensor(this.gpu, [frames * this.rowsPerFrame, C], 'f32', 'vision features');
+    const batch = this.framesPerBatch(frames);
+    for (let start = 0; start < frames; start += batch) {
+      await this.encodeBatch(pixel_values, start, Math.min(batch, frames - start), out, tap);
+    }
+    return out;
+  }
+
+  /** Compiles every pipeline by encoding one black frame. */
+  async warmUp(): Promise<void> {
+    const { image_size: S } = this.config.vision_config;
+    const pixels = createTensor(this.gpu, [1, 3, S, S], 'f32', 'warm-up pixels');
+    const features = await this.encode(pixels);
+    await this.gpu.device.queue.onSubmittedWorkDone();
+    features.buffer.destroy();
+    pixels.buffer.destroy();
+  }
+
+  /** Frees the graphs. Weights stay with their owner. */
+  async destroy(): Promise<void> {
+    const graphs = new Set([this.first.graph, ...this.blocks.map((block) => block.graph)]);
+    for (const graph of graphs) await graph.destroy();
+  }
+
+  private framesPerBatch(frames: number): number {
+    const { intermediate_size } = this.config.vision_config;
+    const bytes = patchesPerFrame(this.config.vision_config) * intermediate_size * 4;
+    const batches = Math.ceil(frames / Math.max(1, Math.floor(this.batch_bytes / bytes)));
+    return Math.ceil(frames / batches);
+  }
+
+  private async encodeBatch(
+    pixel_values: GpuTensor,
+    start: number,
+    frames: number,
+    out: GpuTensor,
+    tap?: Tap,
+  ): Promise<void> {
+    const work = this.workspace(frames);
+    const pixels = this.batchPixels(pixel_values, start, frames);
+    try {
+      const { q, k, v, attention, plan } = work;
+      let [hidden, spare] = work.hidden;
+      const outputs = (to: GpuTensor, graph: BlockGraph): NamedTensors =>
+        graph.outputs.includes('q') ? { hidden: to, q, k, v } : { hidden: to };
+      const { graph, weights } = this.first;
+      await graph.run({ ...weights, pixel_values: pixels }, outputs(hidden, graph));
+      await tap?.('vision.hidden.0', hidden);
+      for (const [i, block] of this.blocks.entries()) {
+        this.attention.record(this.recorder, plan, { q, k, v, o: attention });
+        this.recorder.submit();
+        await block.graph.run({ ...block.weights, attention, residual: hidden }, outputs(spare, block.graph));
+        [hidden, spare] = [spare, hidden];
+        await tap?.(`vision.hidden.${i + 1}`, hidden);
+      }
+      this.select(hidden, start, frames, out);
+    } finally {
+      // Destroying a buffer lets work that was submitted before finish.
+      for (const t of [...work.hidden, work.q, work.k, work.v, work.attention]) t.buffer.destroy();
+      work.plan.destroy();
+      if (pixels !== pixel_values) pixels.buffer.destroy();
+    }
+  }
+
+  private workspace(frames: number): Workspace {
+    const { hidden_size: C } = this.config.vision_config;
+    const P = patchesPerFrame(this.config.vision_config);
+    const make = (label: string) => createTensor(this.gpu, [frames * P, C], 'f32', `vision ${label}`);
+    const tree = new SegmentTree();
+    const runs: QueryRun[] = [];
+    for (let frame = 0; frame < frames; frame++) {
+      const segment = tree.add({ parent: -1, capacity: P, causal: false });
+      tree.append(segment, P);
+      runs.push({ row: frame * P, count: P, segment, offset: 0 });
+    }
+    return {
+      hidden: [make('hidden'), make('hidden')],
+      q: make('q'),
+      k: make('k'),
+      v: make('v'),
+      attention: make('attention'),
+      plan: AttentionPlan.create(this.gpu, tree, runs),
+    };
+  }
+
+  // A graph's input starts at byte 0 of its buffer, so a batch of several gets its own.
+  private batchPixels(pixel_values: GpuTensor, start: number, frames: number): GpuTensor {
+    if (frames === pixel_values.shape[0]) return pixel_values;
+    const { image_size: S } = this.config.vision_config;
+    const pixels = createTensor(this.gpu, [frames, 3, S, S], 'f32', 'vision pixels');
+    const bytes = 3 * S * S * 4;
+    this.recorder.copy(pixel_values.buffer, start * bytes, pixels.buffer, 0, frames * bytes);
+    this.recorder.submit();
+    return pixels;
+  }
+
+  private select(hidden: GpuTensor, start: number, frames: number, out: GpuTensor): void {
+    const P = patchesPerFrame(this.config.vision_config);
+    const row = this.config.vision_config.hidden_size * 4;
+    const dropped = P - this.rowsPerFrame;
+    for (let frame = 0; frame < frames; frame++) {
+      const from = (frame * P + dropped) * row;
+      const to = (start + frame) * this.rowsPerFrame * row;
+      this.recorder.copy(hidden.buffer, from, out.buffer, to, this.rowsPerFrame * row);
+    }
+    this.recorder.submit();
+  }
+}
