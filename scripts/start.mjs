@@ -4,6 +4,6 @@ import { build, preview } from 'vite';
 const port = Number(process.env.PORT ?? 4173);
 await build({ logLevel: 'warn' });
 const server = await preview({
-  preview: { port, open: process.env.CI || process.env.BROWSER === 'none' ? false : true },
+  preview: { port, open: !(process.env.CI || process.env.BROWSER === 'none') },
 });
 server.printUrls();
