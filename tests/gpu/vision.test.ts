@@ -7,6 +7,7 @@ import { TapRecorder } from '../../src/model/model-taps';
 import { VisionTower } from '../../src/model/vision-tower';
 import type { Weights } from '../../src/weights/load-weights';
 import type { TensorData } from '../../src/weights/tensor-data';
+
 import { f32, loadGolden } from '../support/golden';
 import { loadGoldenModel, relativeError } from '../support/golden-model';
 

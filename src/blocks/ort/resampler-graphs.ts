@@ -10,10 +10,8 @@ export interface ResamplerShape {
   inner_size: number;
   /** Channels between the two layers of the feed-forward. */
   intermediate_size: number;
+  layer_norm_eps: number;
 }
-
-/** PyTorch's default, which the original leaves as it is. */
-const LAYER_NORM_EPS = 1e-5;
 
 /** The original's `linear`: x `[rows, vision_hidden_size]` -> media `[rows, H]`. */
 export function resamplerLinear(shape: ResamplerShape): GraphModel {
@@ -55,7 +53,7 @@ export function resamplerBlock(shape: ResamplerShape): GraphModel {
 export function resamplerLast(shape: ResamplerShape): GraphModel {
   const g = new GraphBuilder('resampler last block');
   const latents = layerOutput(g, shape);
-  const normed = norm(g, latents, 'norm', shape);
+  const normed = norm(g, latents, 'next.norm', shape);
   g.output('before_pe', normed);
   g.output('output', g.add(normed, g.input('position_encoding', ['queries', shape.hidden_size])));
   return g.build();
@@ -83,11 +81,11 @@ function nextQkv(g: GraphBuilder, latents: Value, shape: ResamplerShape): void {
 }
 
 function norm(g: GraphBuilder, x: Value, name: string, shape: ResamplerShape): Value {
-  const { hidden_size } = shape;
+  const { hidden_size, layer_norm_eps } = shape;
   return g.layerNorm(
     x,
     g.input(`${name}.weight`, [hidden_size]),
     g.input(`${name}.bias`, [hidden_size]),
-    LAYER_NORM_EPS,
+    layer_norm_eps,
   );
 }
