@@ -1,0 +1,45 @@
+/** A top-level box of an MP4 or MOV file. Offsets are bytes in the file. */
+export interface TopLevelBox {
+  /** Four characters, e.g. 'moov'. */
+  type: string;
+  start: number;
+  /** Bytes of the header: 8, or 16 where the size takes 64 bits. */
+  headerSize: number;
+  /** Bytes that the header declares, header included. May reach beyond the end of the file. */
+  size: number;
+  /** True where the whole box is inside the file. */
+  complete: boolean;
+}
+
+/**
+ * Lists the top-level boxes of a file. Reads 16 bytes of each and nothing else, however large the file is.
+ * Stops at the first box that cannot be one: of an impossible size or with a type that is not text.
+ */
+export async function listBoxes(file: Blob): Promise<TopLevelBox[]> {
+  const boxes: TopLevelBox[] = [];
+  let start = 0;
+  while (start + 8 <= file.size) {
+    const header = new DataView(await file.slice(start, start + 16).arrayBuffer());
+    const box = readBoxHeader(header, start, file.size);
+    if (!box) break;
+    boxes.push(box);
+    start += box.size;
+  }
+  return boxes;
+}
+
+function readBoxHeader(header: DataView, start: number, fileSize: number): TopLevelBox | undefined {
+  const type = String.fromCharCode(...[4, 5, 6, 7].map((i) => header.getUint8(i)));
+  if (!/^[\x20-\x7e\xa9]{4}$/.test(type)) return undefined;
+  let size = header.getUint32(0);
+  let headerSize = 8;
+  if (size === 1) {
+    if (header.byteLength < 16) return undefined;
+    size = Number(header.getBigUint64(8));
+    headerSize = 16;
+  } else if (size === 0) {
+    size = fileSize - start; // Size 0: up to the end of the file.
+  }
+  if (size < headerSize || !Number.isSafeInteger(size)) return undefined;
+  return { type, start, headerSize, size, complete: start + size <= fileSize };
+}

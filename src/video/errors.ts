@@ -1,0 +1,24 @@
+/** What is wrong with a video. The page may choose its own wording and way out by it. */
+export type VideoErrorCode =
+  | 'empty'
+  | 'not-a-video'
+  | 'unsupported-container'
+  | 'truncated'
+  | 'corrupt'
+  | 'no-video-track'
+  | 'unsupported-codec'
+  | 'no-webcodecs'
+  | 'decode-failed';
+
+/** An error of the video room. `message` says what is wrong, `hint` what to do; both are sentences for the user. */
+export class VideoError extends Error {
+  override name = 'VideoError';
+  constructor(
+    readonly code: VideoErrorCode,
+    message: string,
+    readonly hint?: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+}

@@ -1,0 +1,196 @@
+import type { Box, ISOFile, VisualSampleEntry } from 'mp4box';
+import { type ColourTags, mergeTags } from './colour';
+import { VideoError } from './errors';
+import { readH264Colour } from './h264-vui';
+import { buildSampleTable, type Edit, type RawSample, type SampleTable } from './sample-table';
+import type { Truncation, VideoFile } from './video-file';
+
+const AGAIN = 'Get the file again from where it came, or choose another video.';
+
+type Trak = ISOFile['moov']['traks'][number];
+
+/** The file's own bytes of a box inside `moov`. What mp4box writes back may differ from them. */
+export type BytesAt = (start: number, end: number) => Uint8Array<ArrayBuffer>;
+
+/** What `describeTrack` needs of an opened file. */
+export interface Tables {
+  file: Blob;
+  name: string;
+  iso: ISOFile;
+  bytesAt: BytesAt;
+  /** Handlers of all tracks, e.g. ['vide', 'soun']; `iso` has the video tracks alone. */
+  handlers: readonly string[];
+  /** True where the last top-level box reaches beyond the end of the file. */
+  cutShort: boolean;
+}
+
+/**
+ * Makes a `VideoFile` of the first video track.
+ * @throws VideoError `no-video-track`, `unsupported-codec`, `truncated` or `corrupt`.
+ */
+export function describeTrack(tables: Tables): VideoFile {
+  const { file, name, iso, bytesAt, handlers } = tables;
+  const videos = (iso.moov.traks ?? []).filter((trak) => trak.mdia?.hdlr?.handler === 'vide');
+  const trak = videos.find((candidate) => candidate.samples?.length);
+  if (!trak) {
+    if (videos.length)
+      throw new VideoError('no-video-track', `${name} has a video track without frames.`, AGAIN);
+    const sound = handlers.includes('soun');
+    throw new VideoError(
+      'no-video-track',
+      `${name} holds no video track${sound ? ', only sound' : ''}.`,
+      'Choose another video.',
+    );
+  }
+  const entry = trak.mdia.minf.stbl.stsd.entries[0] as VisualSampleEntry;
+  const stream = readStream(entry, name, bytesAt);
+  const { table, truncation } = readSamples(tables, trak);
+  const rotation = readRotation(trak.tkhd.matrix);
+  const pasp = child(entry, 'pasp') as { hSpacing: number; vSpacing: number } | undefined;
+  const aspect = pasp?.hSpacing && pasp.vSpacing ? pasp.hSpacing / pasp.vSpacing : 1;
+  const shown: [number, number] = [Math.round(entry.width * aspect), entry.height];
+  if (rotation % 180) shown.reverse();
+  return {
+    file,
+    name,
+    width: shown[0],
+    height: shown[1],
+    codedWidth: entry.width,
+    codedHeight: entry.height,
+    rotation,
+    durationSeconds: table.seconds,
+    frameCount: table.frames.length,
+    frames: table.frames,
+    samples: table.samples,
+    ...stream,
+    truncation,
+  };
+}
+
+function child(entry: VisualSampleEntry, type: string): Box | undefined {
+  return entry.boxes?.find((box) => box.type === type);
+}
+
+/** Names that people know, by sample entry. */
+const CODEC_NAMES: Record<string, string> = {
+  hvc1: 'HEVC',
+  hev1: 'HEVC',
+  dvh1: 'Dolby Vision HEVC',
+  dvhe: 'Dolby Vision HEVC',
+  vvc1: 'VVC',
+  mp4v: 'MPEG-4 Visual',
+  jpeg: 'Motion JPEG',
+  mjpg: 'Motion JPEG',
+  apcn: 'ProRes 422',
+  apch: 'ProRes 422 HQ',
+  apcs: 'ProRes 422 LT',
+  ap4h: 'ProRes 4444',
+  avc1: 'H.264',
+  avc3: 'H.264',
+  vp08: 'VP8',
+  vp09: 'VP9',
+  av01: 'AV1',
+};
+
+/** The error of message 2 of the page's copy: which codec it is, and what to do. */
+export function unsupportedCodec(name: string, codec: string): VideoError {
+  const fourcc = codec.slice(0, 4);
+  const known = CODEC_NAMES[fourcc];
+  return new VideoError(
+    'unsupported-codec',
+    `${name} cannot be read here: your browser has no decoder for ${known ? `${known} (${codec})` : `the codec ${codec}`}.`,
+    'Convert the file to H.264, VP9 or AV1 and drop it again. Nothing was uploaded.',
+  );
+}
+
+type Stream = Pick<VideoFile, 'codec' | 'description' | 'colour' | 'colourIsFinal'>;
+
+function readStream(entry: VisualSampleEntry, name: string, bytesAt: BytesAt): Stream {
+  const payload = (type: string) => {
+    const box = child(entry, type);
+    return box && bytesAt(box.start! + box.hdr_size!, box.start! + box.size);
+  };
+  const container = readColr(payload('colr'));
+  switch (entry.type) {
+    case 'avc1':
+    case 'avc3': {
+      const description = payload('avcC');
+      if (!description) throw new Error('avcC is missing');
+      const own = readH264Colour(description);
+      const colour = mergeTags(own, container);
+      return { codec: entry.getCodec(), description, colour, colourIsFinal: own !== undefined };
+    }
+    case 'hvc1':
+    case 'hev1': {
+      const description = payload('hvcC');
+      if (!description) throw new Error('hvcC is missing');
+      return { codec: entry.getCodec(), description, colour: mergeTags(container), colourIsFinal: false };
+    }
+    case 'vp08':
+    case 'vp09':
+    case 'av01':
+      return {
+        codec: entry.getCodec(),
+        description: undefined,
+        colour: mergeTags(container, readVpcc(entry)),
+        colourIsFinal: false,
+      };
+    case 'encv':
+      throw new VideoError('unsupported-codec', `${name} is protected (DRM).`, 'Choose another video.');
+    default:
+      throw unsupportedCodec(name, entry.type);
+  }
+}
+
+/** `colr` of kind 'nclx' (ISO) or 'nclc' (QuickTime, without a range); other kinds say nothing here. */
+function readColr(bytes: Uint8Array | undefined): ColourTags | undefined {
+  if (!bytes || bytes.length < 10) return undefined;
+  const kind = String.fromCharCode(...bytes.subarray(0, 4));
+  if (kind !== 'nclx' && kind !== 'nclc') return undefined;
+  const matrix = bytes[8]! * 256 + bytes[9]!;
+  return kind === 'nclx' && bytes.length > 10 ? { matrix, fullRange: bytes[10]! >= 128 } : { matrix };
+}
+
+function readVpcc(entry: VisualSampleEntry): ColourTags | undefined {
+  const box = entry.vpcC;
+  if (box?.matrixCoefficients === undefined) return undefined;
+  return { matrix: box.matrixCoefficients, fullRange: box.videoFullRangeFlag === 1 };
+}
+
+/** Clockwise turn of a track header's matrix, to the nearest quarter. */
+function readRotation(matrix: ArrayLike<number>): 0 | 90 | 180 | 270 {
+  const quarter = Math.round(Math.atan2(matrix[1] ?? 0, matrix[0] ?? 1) / (Math.PI / 2));
+  return ([0, 90, 180, 270] as const)[((quarter % 4) + 4) % 4]!;
+}
+
+function readSamples(
+  { file, name, iso, cutShort }: Tables,
+  trak: Trak,
+): { table: SampleTable; truncation: Truncation | undefined } {
+  const raw: RawSample[] = trak.samples!.map((sample) => ({ ...sample }));
+  // The last duration comes from the track's total, which some writers leave at 0.
+  const last = raw.at(-1)!;
+  if (last.duration === 0) last.duration = raw.at(-2)?.duration ?? 0;
+  const edits = trak.edts?.elst?.entries as Edit[] | undefined;
+  const { timescale } = trak.mdia.mdhd;
+  const movieTimescale = iso.moov.mvhd.timescale;
+  const build = (samples: RawSample[]) => buildSampleTable(samples, edits, timescale, movieTimescale);
+  const whole = build(raw);
+  const missing = raw.findIndex(({ offset, size }) => !(offset >= 0 && offset + size <= file.size));
+  if (missing < 0 && !(cutShort && iso.moofs.length)) return { table: whole, truncation: undefined };
+  const table = missing < 0 ? whole : build(raw.slice(0, missing));
+  const declaredSeconds = Math.max(whole.seconds, fragmentSeconds(iso));
+  if (!table.frames.length) {
+    throw new VideoError(
+      'truncated',
+      `${name} says it lasts ${declaredSeconds.toFixed(1)} s, but none of its frames can be read. It looks cut off.`,
+      AGAIN,
+    );
+  }
+  return { table, truncation: { declaredSeconds, readableSeconds: table.seconds } };
+}
+
+function fragmentSeconds(iso: ISOFile): number {
+  const mehd = iso.moov.mvex?.mehd;
+  return mehd ? mehd.fragment_duration / iso.moov.mvhd.timescale : 0;
+}

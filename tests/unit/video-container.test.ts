@@ -1,0 +1,190 @@
+import { readFile } from 'node:fs/promises';
+import { describe, expect, it, vi } from 'vitest';
+import { listBoxes } from '../../src/video/boxes';
+import { openVideo } from '../../src/video/container';
+import { VideoError } from '../../src/video/errors';
+
+const folder = new URL('../fixtures/video/', import.meta.url);
+
+async function bytesOf(name: string): Promise<Uint8Array<ArrayBuffer>> {
+  return new Uint8Array(await readFile(new URL(name, folder)));
+}
+
+async function clip(name: string): Promise<File> {
+  return new File([await bytesOf(name)], name);
+}
+
+async function failure(file: Blob): Promise<VideoError> {
+  const error = await openVideo(file).then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  expect(error).toBeInstanceOf(VideoError);
+  return error as VideoError;
+}
+
+/** A Blob that counts what is read of it. */
+class CountingFile extends File {
+  bytesRead = 0;
+  override slice(start = 0, end = this.size, type?: string): Blob {
+    this.bytesRead += Math.min(end, this.size) - start;
+    return super.slice(start, end, type);
+  }
+}
+
+const shown = (await readFile(new URL('numbers.txt', folder), 'utf8'))
+  .trim()
+  .split('\n')
+  .map((line) => {
+    const [name, ...numbers] = line.split(' ');
+    return { name: name!, numbers: numbers.map(Number) };
+  });
+
+describe('listBoxes', () => {
+  it('finds the top-level boxes', async () => {
+    const boxes = await listBoxes(await clip('moov-last.mp4'));
+    expect(boxes.map((box) => box.type)).toEqual(['ftyp', 'free', 'mdat', 'moov']);
+    expect(boxes.every((box) => box.complete)).toBe(true);
+    expect(boxes.at(-1)!.start + boxes.at(-1)!.size).toBe((await clip('moov-last.mp4')).size);
+  });
+
+  it('reads 64-bit sizes and sizes up to the end of the file', async () => {
+    const large = new Uint8Array(24);
+    large.set([0, 0, 0, 1, 0x6d, 0x64, 0x61, 0x74, 0, 0, 0, 0, 0, 0, 0, 24]);
+    const rest = new Uint8Array([0, 0, 0, 0, 0x66, 0x72, 0x65, 0x65, 1, 2, 3]);
+    expect(await listBoxes(new Blob([large, rest]))).toMatchObject([
+      { type: 'mdat', headerSize: 16, size: 24, complete: true },
+      { type: 'free', headerSize: 8, size: 11, complete: true },
+    ]);
+  });
+});
+
+describe('openVideo', () => {
+  it.each(shown)('$name: as many frames as FFmpeg shows', async ({ name, numbers }) => {
+    const video = await openVideo(await clip(name));
+    expect(video.frameCount).toBe(numbers.length);
+    expect(video.durationSeconds).toBeCloseTo(numbers.length / 24, 2);
+    expect(video.truncation).toBeUndefined();
+    const rotated = name.startsWith('rotated');
+    expect([video.width, video.height]).toEqual(rotated ? [36, 128] : [128, 36]);
+    expect(video.rotation).toBe(rotated ? 270 : 0);
+    expect(video.frames[0]!.time).toBeCloseTo(0, 1);
+    const times = video.frames.map((frame) => frame.time);
+    expect([...times].sort((a, b) => a - b)).toEqual(times);
+  });
+
+  it('takes the decoder description from the bytes of the file', async () => {
+    for (const [name, box] of [
+      ['moov-last.mp4', 'avcC'],
+      ['hevc.mp4', 'hvcC'],
+    ] as const) {
+      const file = Buffer.from(await bytesOf(name));
+      const start = file.indexOf(box) + 4;
+      const end = start - 8 + file.readUInt32BE(start - 8);
+      const video = await openVideo(await clip(name));
+      expect(Buffer.from(video.description!)).toEqual(file.subarray(start, end));
+    }
+  });
+
+  it('names codecs as WebCodecs does', async () => {
+    expect((await openVideo(await clip('moov-last.mp4'))).codec).toMatch(/^avc1\.6400[0-9a-f]{2}$/);
+    expect((await openVideo(await clip('vp9.mp4'))).codec).toMatch(/^vp09\.00\.\d\d\.08/);
+    expect((await openVideo(await clip('av1.mp4'))).codec).toMatch(/^av01\.0\.\d\dM\.08$/);
+    expect((await openVideo(await clip('hevc.mp4'))).codec).toMatch(/^hvc1\.1\./);
+  });
+
+  it.each([
+    ['colour-untagged.mp4', {}],
+    ['colour-bt709.mp4', { matrix: 1, fullRange: false }],
+    ['colour-bt709-full.mp4', { matrix: 1, fullRange: true }],
+    ['colour-smpte170m.mp4', { matrix: 6, fullRange: false }],
+  ])('%s: colour tags of stream and container', async (name, colour) => {
+    const video = await openVideo(await clip(name));
+    expect(video.colour).toEqual(colour);
+    expect(video.colourIsFinal).toBe(true);
+  });
+
+  it('reads the tables and not the frames', async () => {
+    const bytes = await bytesOf('moov-last.mp4');
+    const mdat = bytes.length; // A hundred megabytes of media data between ftyp and moov would cost nothing more.
+    const file = new CountingFile([bytes], 'moov-last.mp4');
+    await openVideo(file);
+    const boxes = await listBoxes(file);
+    const media = boxes.find((box) => box.type === 'mdat')!;
+    expect(media.size).toBeGreaterThan(500);
+    expect(file.bytesRead).toBeLessThan(mdat - media.size + 250);
+  });
+
+  it('opens what is left of a truncated file, and says how much that is', async () => {
+    const bytes = await bytesOf('faststart.mp4');
+    const video = await openVideo(new File([bytes.subarray(0, bytes.length - 500)], 'cut.mp4'));
+    expect(video.truncation!.declaredSeconds).toBeCloseTo(2.5, 3);
+    expect(video.truncation!.readableSeconds).toBeLessThan(2.4);
+    expect(video.truncation!.readableSeconds).toBe(video.durationSeconds);
+    for (const { offset, size } of video.samples)
+      expect(offset + size).toBeLessThanOrEqual(bytes.length - 500);
+    expect(video.frameCount).toBeGreaterThan(0);
+    expect(video.frameCount).toBeLessThan(60);
+  });
+
+  it('opens a truncated fragmented file', async () => {
+    const bytes = await bytesOf('fragmented.mp4');
+    const video = await openVideo(new File([bytes.subarray(0, 2600)], 'cut.mp4'));
+    expect(video.truncation).toBeDefined();
+    expect(video.frameCount).toBeGreaterThan(0);
+    expect(video.frameCount).toBeLessThan(60);
+  });
+
+  it('refuses a file that is cut off before its tables', async () => {
+    const bytes = await bytesOf('moov-last.mp4');
+    const error = await failure(new File([bytes.subarray(0, 1500)], 'cut.mp4'));
+    expect(error.code).toBe('truncated');
+    expect(error.message).toContain('cut.mp4 is cut off before its table of frames');
+  });
+
+  it('refuses a file with tables and no frames', async () => {
+    const bytes = await bytesOf('faststart.mp4');
+    const moov = (await listBoxes(new Blob([bytes]))).find((box) => box.type === 'moov')!;
+    const error = await failure(new File([bytes.subarray(0, moov.start + moov.size + 20)], 'cut.mp4'));
+    expect(error.code).toBe('truncated');
+    expect(error.message).toContain('says it lasts 2.5 s, but none of its frames can be read');
+  });
+
+  it.each([
+    ['empty', new Uint8Array(0), 'empty (0 bytes)'],
+    ['not-a-video', new TextEncoder().encode('id,question,answer\n1,what moves,A\n'), 'is not a video'],
+    ['not-a-video', new Uint8Array([0x89, 0x50, 0x4e, 0x47, 13, 10, 26, 10, 0, 0]), 'a PNG picture'],
+    ['unsupported-container', new Uint8Array([0x1a, 0x45, 0xdf, 0xa3, 1, 2, 3, 4]), 'Only MP4 and MOV'],
+  ])('refuses other files: %s', async (code, bytes, text) => {
+    const error = await failure(new File([bytes], 'x.bin'));
+    expect(error.code).toBe(code);
+    expect(error.message).toContain(text);
+    expect(error.hint).toBeTruthy();
+  });
+
+  it('refuses a file without video', async () => {
+    const error = await failure(await clip('sound-only.mp4'));
+    expect(error.code).toBe('no-video-track');
+    expect(error.message).toContain('only sound');
+  });
+
+  it('turns every damage of the tables into a sentence', async () => {
+    const bytes = await bytesOf('faststart.mp4');
+    const moov = (await listBoxes(new Blob([bytes]))).find((box) => box.type === 'moov')!;
+    vi.spyOn(console, 'error').mockImplementation(() => {}); // The parser prints what it finds.
+    let refused = 0;
+    for (let at = moov.start + 8; at < moov.start + moov.size; at += 5) {
+      const broken = bytes.slice();
+      broken.set([0xff, 0xfe, 0xfd, 0xfc], at);
+      const error = await openVideo(new File([broken], 'broken.mp4')).then(
+        () => undefined,
+        (reason: unknown) => reason,
+      );
+      if (error === undefined) continue;
+      refused++;
+      expect(error).toBeInstanceOf(VideoError);
+    }
+    vi.restoreAllMocks();
+    expect(refused).toBeGreaterThan(10);
+  });
+});
