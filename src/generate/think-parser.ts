@@ -1,0 +1,162 @@
+import { matchAhaRule } from './aha-rules';
+import { concludedOption } from './conclusions';
+import { splitSentences } from './sentences';
+import { splitTrace, type TextSpan, type TracePhase } from './trace-parts';
+
+/** Why a sentence is marked. */
+export interface AhaMark {
+  /** The model checks itself, or its conclusion becomes another one. */
+  kind: 'checks' | 'corrects';
+  /** Name of the rule (see `AHA_RULES`); `conclusion-changes` for 'corrects'. */
+  rule: string;
+  /** A few words: "checks itself", "left → down". */
+  label: string;
+  /** One line on why the sentence is marked. */
+  explanation: string;
+}
+
+/** A sentence of the thinking part. */
+export interface TraceSentence extends TextSpan {
+  text: string;
+  /** Tokens `[start, end)` of the answer that the sentence touches. */
+  start: number;
+  end: number;
+  /** False while the sentence may still grow; only complete ones are marked. */
+  complete: boolean;
+  aha?: AhaMark;
+}
+
+/** A model's text taken apart. */
+export interface ParsedTrace {
+  phase: TracePhase;
+  /** The whole text, as it came. */
+  text: string;
+  /** Text inside `<think>`, stripped; '' where there is none. */
+  think: string;
+  /** Text inside `<answer>`, stripped; undefined until the tag has come. */
+  answer?: string;
+  /** Text outside of the tags, stripped: of a malformed trace nothing is lost. */
+  before: string;
+  between: string;
+  after: string;
+  sentences: TraceSentence[];
+  /** Sentences on what is malformed. */
+  problems: string[];
+}
+
+/**
+ * Takes a trace apart while it grows: push the text of every token as it comes, `end()` once it is complete.
+ * Every call looks at the whole text again: a trace is a few thousand characters at most.
+ */
+export class ThinkParser {
+  private text = '';
+  private ended = false;
+  /** End offset of every token. */
+  private readonly tokenEnds: number[] = [];
+  private readonly options: readonly string[];
+
+  /** @param options texts of a multiple-choice question's options: with them, changes of conclusion are marked. */
+  constructor(options: readonly string[] = []) {
+    this.options = options;
+  }
+
+  /** Adds the text of one token ('' where it only continues a character). */
+  push(text: string): ParsedTrace {
+    this.text += text;
+    this.tokenEnds.push(this.text.length);
+    return this.trace();
+  }
+
+  /** Marks the text as complete. `rest` is what a token stream still held; it belongs to the last token. */
+  end(rest = ''): ParsedTrace {
+    this.text += rest;
+    if (this.tokenEnds.length) this.tokenEnds[this.tokenEnds.length - 1] = this.text.length;
+    this.ended = true;
+    return this.trace();
+  }
+
+  /** The trace as it stands. */
+  trace(): ParsedTrace {
+    const parsed = parseTrace(this.text, { ended: this.ended, options: this.options });
+    for (const sentence of parsed.sentences) {
+      sentence.start = this.tokenEnds.findIndex((end) => end > sentence.from);
+      const last = this.tokenEnds.findIndex((end) => end >= sentence.to);
+      sentence.end = (last < 0 ? this.tokenEnds.length - 1 : last) + 1;
+    }
+    return parsed;
+  }
+}
+
+/** Options of `parseTrace`. */
+export interface ParseOptions {
+  /** False while the text is still growing. Default true. */
+  ended?: boolean;
+  /** Option texts of the question, in order. */
+  options?: readonly string[];
+}
+
+/** Takes a whole text apart. Token spans of the sentences are 0: a text alone has no tokens (see `ThinkParser`). */
+export function parseTrace(text: string, { ended = true, options = [] }: ParseOptions = {}): ParsedTrace {
+  const parts = splitTrace(text, ended);
+  const slice = (span: TextSpan) => text.slice(span.from, span.to).trim();
+  const closed = ended || (parts.phase !== 'before' && parts.phase !== 'think');
+  const sentences: TraceSentence[] = parts.think
+    ? splitSentences(text, parts.think, closed).map((sentence) => ({
+        ...sentence,
+        text: text.slice(sentence.from, sentence.to),
+        start: 0,
+        end: 0,
+      }))
+    : [];
+  markAha(sentences, options);
+  return {
+    phase: parts.phase,
+    text,
+    think: parts.think ? slice(parts.think) : '',
+    ...(parts.answer ? { answer: slice(parts.answer) } : {}),
+    before: slice(parts.before),
+    between: slice(parts.between),
+    after: slice(parts.after),
+    sentences,
+    problems: parts.problems,
+  };
+}
+
+function markAha(sentences: TraceSentence[], options: readonly string[]): void {
+  let concluded: number | undefined;
+  for (const sentence of sentences) {
+    if (!sentence.complete) continue;
+    const now = concludedOption(sentence.text, options);
+    const rule = matchAhaRule(sentence.text);
+    if (now !== undefined && concluded !== undefined && now !== concluded) {
+      sentence.aha = {
+        kind: 'corrects',
+        rule: 'conclusion-changes',
+        label: `${options[concluded]} → ${options[now]}`,
+        explanation: 'The conclusion is another one than before.',
+      };
+    } else if (rule) {
+      sentence.aha = {
+        kind: 'checks',
+        rule: rule.name,
+        label: 'checks itself',
+        explanation: rule.explanation,
+      };
+    }
+    if (now !== undefined) concluded = now;
+  }
+}
+
+/**
+ * The letter that an answer names, by the original's evaluation rule: its first character where that is a choice
+ * (in either case), else the first choice that stands in it as `(X)` or `(x)`; undefined where the original would guess.
+ * @param choices how many options there are (A, B, ...).
+ */
+export function answerLetter(answer: string, choices: number): string | undefined {
+  const letters = Array.from({ length: choices }, (_, i) => String.fromCharCode(65 + i));
+  const first = answer.trim().charAt(0).toUpperCase();
+  if (letters.includes(first)) return first;
+  return letters.find(
+    (letter) => answer.includes(`(${letter})`) || answer.includes(`(${letter.toLowerCase()})`),
+  );
+}
