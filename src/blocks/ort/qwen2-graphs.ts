@@ -38,7 +38,7 @@ export function qwen2Last(shape: Qwen2Shape): GraphModel {
   const g = new GraphBuilder('qwen2 last block');
   const hidden = layerOutput(g, shape);
   g.output('hidden', hidden);
-  g.output('final_norm', norm(g, hidden, 'norm', shape));
+  g.output('final_norm', norm(g, hidden, 'next.norm', shape));
   return g.build();
 }
 

@@ -1,0 +1,36 @@
+import type { TinyLlavaConfig } from './config';
+
+/** A prompt with a row for every visual token. */
+export interface MergedPrompt {
+  /** Token ids; -1 in the rows of visual tokens. */
+  ids: Int32Array<ArrayBuffer>;
+  /** First row of the visual tokens, or -1 without a video. */
+  visual_row: number;
+  /** Rows of visual tokens: as many as there are, unless the prompt was cut inside them. */
+  visual_count: number;
+}
+
+/**
+ * Puts `visual_tokens` rows in place of the image placeholder, and cuts the result at `tokenizer_model_max_length`
+ * rows, as the original does (modeling_tinyllava.py, prepare_inputs_labels_for_multimodal).
+ * @throws Error when the prompt is empty or has more than one placeholder.
+ */
+export function mergePrompt(
+  prompt_ids: Int32Array,
+  visual_tokens: number,
+  config: Pick<TinyLlavaConfig, 'image_token_index' | 'tokenizer_model_max_length'>,
+): MergedPrompt {
+  const { image_token_index, tokenizer_model_max_length } = config;
+  if (prompt_ids.length === 0) throw new Error('The prompt is empty: write a question.');
+  const at = prompt_ids.indexOf(image_token_index);
+  if (at !== prompt_ids.lastIndexOf(image_token_index))
+    throw new Error('The prompt names the video twice; one is what the model takes.');
+  const merged: number[] = [];
+  for (const id of prompt_ids) {
+    if (id === image_token_index) for (let i = 0; i < visual_tokens; i++) merged.push(-1);
+    else merged.push(id);
+  }
+  const ids = Int32Array.from(merged.slice(0, tokenizer_model_max_length));
+  const visual_count = at < 0 ? 0 : Math.max(0, Math.min(visual_tokens, ids.length - at));
+  return { ids, visual_row: at, visual_count };
+}

@@ -1,0 +1,83 @@
+import type { Qwen2Shape } from '../blocks/ort/qwen2-graphs';
+import type { Gpu } from '../gpu/device';
+import { createTensor, type GpuTensor } from '../gpu/tensor';
+
+/** Activations of a forward pass over some rows. */
+export interface Activations {
+  /** `[rows, H]`, input and output of a block in turns. */
+  hidden: readonly [GpuTensor, GpuTensor];
+  /** `[rows, q_heads * head_dim]`. */
+  q: GpuTensor;
+  /** `[rows, kv_heads * head_dim]`. */
+  k: GpuTensor;
+  /** `[rows, kv_heads * head_dim]`. */
+  v: GpuTensor;
+  /** `[rows, q_heads * head_dim]`. */
+  attention: GpuTensor;
+  /** `[rows, H]`, after the final norm. */
+  final_norm: GpuTensor;
+}
+
+/**
+ * Buffers that all forward passes share. They grow to the longest pass; a pass over fewer rows sees their beginning.
+ * The tensors of a number of rows are made once, so that a decode step makes none.
+ */
+export class Workspace {
+  private rows = 0;
+  private full: Activations | undefined;
+  private readonly views = new Map<number, Activations>();
+
+  constructor(
+    private readonly gpu: Gpu,
+    private readonly shape: Qwen2Shape,
+  ) {}
+
+  /** Activations for `rows` rows; contents are left from before. Those of earlier calls may be freed. */
+  take(rows: number): Activations {
+    if (rows > this.rows) {
+      this.destroy();
+      this.full = this.allocate(rows);
+      this.rows = rows;
+    }
+    let view = this.views.get(rows);
+    if (!view) {
+      const cut = (tensor: GpuTensor): GpuTensor => ({ ...tensor, shape: [rows, tensor.shape[1]!] });
+      const { hidden, q, k, v, attention, final_norm } = this.full!;
+      view = {
+        hidden: [cut(hidden[0]), cut(hidden[1])],
+        q: cut(q),
+        k: cut(k),
+        v: cut(v),
+        attention: cut(attention),
+        final_norm: cut(final_norm),
+      };
+      this.views.set(rows, view);
+    }
+    return view;
+  }
+
+  /** Frees the buffers; the next `take` makes new ones. */
+  destroy(): void {
+    if (this.full) {
+      const { hidden, q, k, v, attention, final_norm } = this.full;
+      for (const tensor of [...hidden, q, k, v, attention, final_norm]) tensor.buffer.destroy();
+    }
+    this.full = undefined;
+    this.rows = 0;
+    this.views.clear();
+  }
+
+  private allocate(rows: number): Activations {
+    const { hidden_size, num_attention_heads, num_key_value_heads, head_dim } = this.shape;
+    const make = (width: number, label: string) =>
+      createTensor(this.gpu, [rows, width], 'f32', `language ${label}`);
+    return {
+      hidden: [make(hidden_size, 'hidden'), make(hidden_size, 'hidden')],
+      q: make(num_attention_heads * head_dim, 'q'),
+      k: make(num_key_value_heads * head_dim, 'k'),
+      v: make(num_key_value_heads * head_dim, 'v'),
+      attention: make(num_attention_heads * head_dim, 'attention'),
+      final_norm: make(hidden_size, 'final norm'),
+    };
+  }
+}

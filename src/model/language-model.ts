@@ -1,0 +1,305 @@
+import { Attention } from '../attention/attention';
+import { AttentionPlan } from '../attention/plan';
+import { RotaryAppend } from '../attention/rotary';
+import { CopyRows, EmbedTokens } from '../attention/rows';
+import type { QueryRun, SegmentTree } from '../attention/segment-tree';
+import type { BlockGraph, NamedTensors } from '../blocks/block-graph';
+import { blockWeights, type WeightSource } from '../blocks/block-weights';
+import type { OrtRuntime } from '../blocks/ort/ort-runtime';
+import { qwen2Block, qwen2First, qwen2Head, qwen2Last } from '../blocks/ort/qwen2-graphs';
+import type { Gpu } from '../gpu/device';
+import { Recorder } from '../gpu/recorder';
+import { createTensor, type GpuTensor, sizeOf, uploadTensor } from '../gpu/tensor';
+import type { TinyLlavaConfig } from './config';
+import { KvCache } from './kv-cache';
+import { mergePrompt } from './language-model-inputs';
+import { Workspace } from './language-model-workspace';
+import type { Tap } from './model-taps';
+import { LANGUAGE_PREFIX, lmHeadName } from './tensor-names';
+
+const ACTIVATIONS = ['hidden', 'attention', 'residual', 'final_norm'];
+
+/** Rows that a forward pass adds to one segment. */
+export interface AppendedRows {
+  segment: number;
+  count: number;
+}
+
+/** What `LanguageModel.forward` computes. */
+export interface ForwardInput {
+  cache: KvCache;
+  /** Where the rows go, in row order: the first `count` rows to the first segment, and so on. */
+  append: readonly AppendedRows[];
+  /** Embeddings `[rows, H]` f32, from `embedPrompt`; or else: */
+  embeds?: GpuTensor;
+  /** Token ids i32, at least one a row, on the GPU: a sampled token need not visit the CPU. */
+  tokens?: GpuTensor;
+  /** Taps `lm.hidden.0` (embeddings) .. `lm.hidden.n` (outputs of the layers) and `lm.hidden.final_norm`. */
+  tap?: Tap;
+}
+
+interface Step {
+  graph: BlockGraph;
+  weights: NamedTensors;
+}
+
+/** Options of `LanguageModel.create`. */
+export interface LanguageOptions {
+  /** Longest sequence; costs 4 * head_dim bytes a position. Default: the config's, at most 8192. */
+  max_positions?: number;
+}
+
+/**
+ * Qwen2 over segment trees. One forward pass adds rows to any segments of a cache: a prompt is many rows of one
+ * segment, a decode step one row of each answer's segment. Passes must not overlap: await one before the next.
+ */
+export class LanguageModel {
+  private readonly recorder: Recorder;
+  private readonly workspace: Workspace;
+  private plan: { buffers: AttentionPlan; runs: number; rows: number; depth: number } | undefined;
+  private logitsOut: GpuTensor | undefined;
+  private busy = false;
+
+  private constructor(
+    private readonly gpu: Gpu,
+    readonly config: TinyLlavaConfig,
+    private readonly kernels: {
+      attention: Attention;
+      rotary: RotaryAppend;
+      embed: EmbedTokens;
+      copy: CopyRows;
+    },
+    private readonly embedding: GpuTensor,
+    private readonly first: Step,
+    private readonly layers: readonly Step[],
+    private readonly head: Step,
+  ) {
+    this.recorder = new Recorder(gpu, 'language model');
+    this.workspace = new Workspace(gpu, config.text_config);
+  }
+
+  /** Compiles graphs and kernels. `weights` must hold the language model's tensors (see `expectedTensors`). */
+  static async create(
+    gpu: Gpu,
+    ort: OrtRuntime,
+    config: TinyLlavaConfig,
+    weights: WeightSource,
+    options: LanguageOptions = {},
+  ): Promise<LanguageModel> {
+    const text = config.text_config;
+    const heads = {
+      q_heads: text.num_attention_heads,
+      kv_heads: text.num_key_value_heads,
+      head_dim: text.head_dim,
+    };
+    const max_positions = options.max_positions ?? Math.min(text.max_position_embeddings, 8192);
+    const [attention, rotary, embed, copy] = await Promise.all([
+      Attention.create(gpu, heads),
+      RotaryAppend.create(gpu, heads, { theta: text.rope_theta, max_positions }),
+      EmbedTokens.create(gpu),
+      CopyRows.create(gpu),
+    ]);
+    const root = `${LANGUAGE_PREFIX}model.`;
+    const layer = (i: number) => `${root}layers.${i}.`;
+    const step = (graph: BlockGraph, own: string, next: string): Step => ({
+      graph,
+      weights: blockWeights(graph, ACTIVATIONS, weights, { own, next }),
+    });
+    const n = text.num_hidden_layers;
+    const first = await ort.compile(qwen2First(text));
+    const middle = n > 1 ? await ort.compile(qwen2Block(text)) : undefined;
+    const last = await ort.compile(qwen2Last(text));
+    const head = await ort.compile(qwen2Head(text));
+    return new LanguageModel(
+      gpu,
+      config,
+      { attention, rotary, embed, copy },
+      weights.get(`${root}embed_tokens.weight`),
+      step(first, root, layer(0)),
+      Array.from({ length: n }, (_, i) =>
+        i === n - 1 ? step(last, layer(i), root) : step(middle!, layer(i), layer(i + 1)),
+      ),
+      { graph: head, weights: { 'head.weight': weights.get(lmHeadName(config)) } },
+    );
+  }
+
+  /** A KV cache for `capacity` rows of this model. Its owner destroys it. */
+  createCache(capacity: number): KvCache {
+    return new KvCache(this.gpu, this.config.text_config, capacity);
+  }
+
+  /**
+   * Embeds a prompt: prompt_ids with the image placeholder, `visual` `[N, H]` f32 in its place -> `[rows, H]` f32,
+   * cut at the model's longest sequence. Without a placeholder `visual` is not used. The caller destroys the result.
+   * @throws Error when the prompt is empty, names a video that is not given, or names it twice.
+   */
+  embedPrompt(prompt_ids: Int32Array, visual?: GpuTensor): GpuTensor {
+    const merged = mergePrompt(prompt_ids, visual?.shape[0] ?? 0, this.config);
+    if (merged.visual_row >= 0 && !visual) throw new Error('The prompt names a video, and none is open.');
+    const { hidden_size, vocab_size } = this.config.text_config;
+    const beyond = merged.ids.find((id) => id >= vocab_size);
+    if (beyond !== undefined)
+      throw new Error(
+        `The prompt has the token ${beyond}, and the model's vocabulary ends at ${vocab_size}.`,
+      );
+    const rows = merged.ids.length;
+    const embeds = createTensor(this.gpu, [rows, hidden_size], 'f32', 'prompt embeddings');
+    const tokens = uploadTensor(this.gpu, merged.ids, [rows], 'i32', 'prompt ids');
+    this.kernels.embed.record(this.recorder, { tokens, table: this.embedding, out: embeds });
+    if (visual && merged.visual_count > 0) {
+      this.kernels.copy.put(this.recorder, {
+        x: visual,
+        out: embeds,
+        count: merged.visual_count,
+        to_row: merged.visual_row,
+      });
+    }
+    this.recorder.submit();
+    tokens.buffer.destroy();
+    return embeds;
+  }
+
+  /**
+   * Appends rows to the cache's segments and computes them -> hidden states after the final norm, `[rows, H]` f32.
+   * The result is a buffer of this object and holds until the next pass. Nothing is read back or waited for.
+   * @throws Error when rows do not fit their segment or the position table, or when a pass is still being issued.
+   */
+  async forward(input: ForwardInput): Promise<GpuTensor> {
+    if (this.busy) throw new Error('Two forward passes overlap: await the first before the second.');
+    this.busy = true;
+    const { tree } = input.cache;
+    const lengths = input.append.map(({ segment }) => tree.segments[segment]?.length ?? 0);
+    try {
+      return await this.pass(input);
+    } catch (cause) {
+      // Rows that were not computed must not stay in the tree.
+      for (const [i, { segment }] of input.append.entries()) {
+        if (tree.segments[segment] && tree.segments[segment].length > lengths[i]!)
+          tree.truncate(segment, lengths[i]!);
+      }
+      throw cause;
+    } finally {
+      this.busy = false;
+    }
+  }
+
+  /**
+   * Logits `[B, V]` f32 of rows of `forward`'s result: all of them, or those named (a row may be named twice).
+   * The result is a buffer of this object and holds until the next call.
+   */
+  async logits(hidden: GpuTensor, rows?: readonly number[]): Promise<GpuTensor> {
+    const { vocab_size, hidden_size } = this.config.text_config;
+    const B = rows?.length ?? hidden.shape[0]!;
+    let chosen = hidden;
+    if (rows) {
+      chosen = createTensor(this.gpu, [B, hidden_size], 'f32', 'chosen rows');
+      const bytes = hidden_size * 4;
+      for (const [i, row] of rows.entries()) {
+        if (row < 0 || row >= hidden.shape[0]!)
+          throw new Error(`Logits of row ${row} were asked for; the pass had ${hidden.shape[0]} rows.`);
+        this.recorder.copy(hidden.buffer, row * bytes, chosen.buffer, i * bytes, bytes);
+      }
+      this.recorder.submit();
+    }
+    if (this.logitsOut?.shape[0] !== B) {
+      this.logitsOut?.buffer.destroy();
+      this.logitsOut = createTensor(this.gpu, [B, vocab_size], 'f32', 'logits');
+    }
+    await this.head.graph.run({ ...this.head.weights, final_norm: chosen }, { logits: this.logitsOut });
+    if (rows) chosen.buffer.destroy();
+    return this.logitsOut;
+  }
+
+  /** Compiles every pipeline: a short prompt, then a decode step of one row. */
+  async warmUp(): Promise<void> {
+    const cache = this.createCache(16);
+    const tokens = createTensor(this.gpu, [8], 'i32', 'warm-up tokens');
+    const segment = cache.addSegment(16);
+    const prompt = await this.forward({ cache, append: [{ segment, count: 8 }], tokens });
+    await this.logits(prompt, [7]);
+    const step = await this.forward({ cache, append: [{ segment, count: 1 }], tokens });
+    await this.logits(step);
+    await this.gpu.device.queue.onSubmittedWorkDone();
+    tokens.buffer.destroy();
+    cache.destroy();
+  }
+
+  /** Frees graphs and buffers. Weights and caches stay with their owners. */
+  async destroy(): Promise<void> {
+    const steps = [this.first, ...this.layers, this.head];
+    for (const graph of new Set(steps.map((step) => step.graph))) await graph.destroy();
+    this.workspace.destroy();
+    this.plan?.buffers.destroy();
+    this.logitsOut?.buffer.destroy();
+    this.kernels.rotary.destroy();
+  }
+
+  private async pass(input: ForwardInput): Promise<GpuTensor> {
+    const { cache, append, embeds, tokens, tap } = input;
+    const rows = append.reduce((sum, part) => sum + part.count, 0);
+    const { hidden_size } = this.config.text_config;
+    if (embeds && sizeOf(embeds.shape) !== rows * hidden_size) {
+      throw new Error(
+        `Embeddings [${embeds.shape.join(', ')}] were given for ${rows} rows of ${hidden_size}.`,
+      );
+    }
+    const plan = this.planFor(cache.tree, append, rows);
+    const work = this.workspace.take(rows);
+    const { q, k, v, attention, final_norm } = work;
+    let [hidden, spare] = work.hidden;
+    if (embeds) hidden = embeds;
+    else if (tokens) {
+      const table = this.embedding;
+      this.kernels.embed.record(this.recorder, { tokens, table, out: hidden, count: rows });
+      this.recorder.submit();
+    } else throw new Error('A forward pass needs embeddings or tokens.');
+    await tap?.('lm.hidden.0', hidden);
+    await this.first.graph.run({ ...this.first.weights, hidden }, { q, k, v });
+    for (const [i, { graph, weights }] of this.layers.entries()) {
+      const { k: k_cache, v: v_cache } = cache.layers[i]!;
+      this.kernels.rotary.record(this.recorder, plan, { q, k, v, k_cache, v_cache });
+      this.kernels.attention.record(this.recorder, plan, { q, k: k_cache, v: v_cache, o: attention });
+      this.recorder.submit();
+      const last = i === this.layers.length - 1;
+      const inputs = { ...weights, attention, residual: hidden };
+      await graph.run(inputs, last ? { hidden: spare, final_norm } : { hidden: spare, q, k, v });
+      // The caller's embeddings are never written to.
+      [hidden, spare] = [spare, hidden === embeds ? work.hidden[0] : hidden];
+      await tap?.(`lm.hidden.${i + 1}`, hidden);
+    }
+    await tap?.('lm.hidden.final_norm', final_norm);
+    return final_norm;
+  }
+
+  private planFor(tree: SegmentTree, append: readonly AppendedRows[], rows: number): AttentionPlan {
+    const runs: QueryRun[] = [];
+    let row = 0;
+    let depth = 0;
+    for (const { segment, count } of append) {
+      const offset = tree.segments[segment]?.length ?? 0;
+      tree.append(segment, count);
+      runs.push({ row, count, segment, offset });
+      row += count;
+      let ancestors = 0;
+      for (let up = tree.segments[segment]!.parent; up !== -1; up = tree.segments[up]!.parent) ancestors++;
+      depth = Math.max(depth, ancestors);
+    }
+    const old = this.plan;
+    if (!old || old.runs < runs.length || old.rows < rows || old.depth < depth) {
+      old?.buffers.destroy();
+      const capacity = {
+        max_runs: Math.max(runs.length, old?.runs ?? 0),
+        max_rows: Math.max(rows, old?.rows ?? 0),
+        max_depth: Math.max(depth, old?.depth ?? 4),
+      };
+      this.plan = {
+        buffers: new AttentionPlan(this.gpu, capacity),
+        runs: capacity.max_runs,
+        rows: capacity.max_rows,
+        depth: capacity.max_depth,
+      };
+    }
+    this.plan!.buffers.update(tree, runs);
+    return this.plan!.buffers;
+  }
+}
