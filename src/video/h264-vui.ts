@@ -33,7 +33,7 @@ class BitReader {
 }
 
 /** Drops the emulation prevention bytes (00 00 03 -> 00 00). */
-function unescape(nal: Uint8Array): Uint8Array {
+function dropEmulationBytes(nal: Uint8Array): Uint8Array {
   const out: number[] = [];
   let zeros = 0;
   for (const byte of nal) {
@@ -63,7 +63,7 @@ const HIGH_PROFILES = new Set([100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 13
 
 /** The colour tags of a sequence parameter set (ITU-T H.264, 7.3.2.1.1 and E.1.1); what is not said is undefined. */
 function readSps(nal: Uint8Array): ColourTags {
-  const reader = new BitReader(unescape(nal.subarray(1)));
+  const reader = new BitReader(dropEmulationBytes(nal.subarray(1)));
   const profile = reader.bits(8);
   reader.bits(16);
   reader.ue();

@@ -1,0 +1,106 @@
+// A decoded frame's planes -> RGB bytes [OH, OW], one u32 a pixel (R in the low byte, top byte 0), turned upright.
+//
+// Grid: ceil(OW / 8) x ceil(OH / 8) workgroups of 8 x 8, one pixel an invocation; OW x OH is the turned size.
+// Traffic: reads each luma byte once and each chroma byte up to four times (from cache), writes 4 bytes a pixel.
+// 8-bit 4:2:0 and 4:2:2 follow FFmpeg's swscale bit for bit (chroma repeated, not interpolated; 13-bit coefficients;
+// products cut to 16 bits before they are added): the original's reader converts so. Other formats are computed in
+// f32 and rounded.
+
+struct Params {
+  width: u32, // of the planes, before the turn
+  height: u32,
+  turn: u32, // quarter turns clockwise
+  kind: u32, // 0 Y'CbCr as swscale, 1 Y'CbCr rounded, 2 RGBA, 3 BGRA, 4 planar GBR
+  y_offset: u32, // bytes
+  y_stride: u32,
+  u_offset: u32,
+  v_offset: u32,
+  c_stride: u32,
+  c_step: u32, // bytes from one chroma sample to the next
+  sample_bytes: u32,
+  shift_x: u32, // log2 of the chroma subsampling
+  shift_y: u32,
+  y_zero: i32, // black of 8-bit luma: 16 or 0
+  luma: i32, // coefficients, 2^13 = 1
+  cr_to_r: i32,
+  cb_to_b: i32,
+  cb_to_g: i32,
+  cr_to_g: i32,
+  to_8_bits: f32, // factor from the sample's depth
+  middle: f32, // zero of chroma in the sample's depth
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> planes: array<u32>;
+@group(0) @binding(2) var<storage, read_write> rgb: array<u32>;
+@group(0) @binding(3) var<storage, read_write> bright: array<atomic<u32>>; // [0] becomes 1 where a value exceeds 1
+
+fn sample(offset: u32) -> u32 {
+  let word = planes[offset >> 2u] >> ((offset & 3u) * 8u);
+  return select(word & 0xffu, word & 0xffffu, params.sample_bytes == 2u);
+}
+
+fn swscale(y: i32, u: i32, v: i32) -> vec3<i32> {
+  let base = ((y - params.y_zero) * 8 * params.luma) >> 16u;
+  let cb = (u - 128) * 8;
+  let cr = (v - 128) * 8;
+  return vec3(
+    base + ((cr * params.cr_to_r) >> 16u),
+    base + ((cb * params.cb_to_g) >> 16u) + ((cr * params.cr_to_g) >> 16u),
+    base + ((cb * params.cb_to_b) >> 16u),
+  );
+}
+
+fn rounded(y: u32, u: u32, v: u32) -> vec3<i32> {
+  let base = (f32(y) * params.to_8_bits - f32(params.y_zero)) * f32(params.luma);
+  let scale = params.to_8_bits;
+  let zero = params.middle * scale;
+  let cb = f32(u) * scale - zero;
+  let cr = f32(v) * scale - zero;
+  let sum = vec3(
+    base + cr * f32(params.cr_to_r),
+    base + cb * f32(params.cb_to_g) + cr * f32(params.cr_to_g),
+    base + cb * f32(params.cb_to_b),
+  );
+  return vec3<i32>(floor(sum / 8192.0 + 0.5));
+}
+
+@compute @workgroup_size(8, 8)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+  let sideways = (params.turn & 1u) == 1u;
+  let out_width = select(params.width, params.height, sideways);
+  let out_height = select(params.height, params.width, sideways);
+  if (id.x >= out_width || id.y >= out_height) {
+    return;
+  }
+  var at = id.xy;
+  switch (params.turn) {
+    case 1u: { at = vec2(id.y, params.height - 1u - id.x); }
+    case 2u: { at = vec2(params.width - 1u - id.x, params.height - 1u - id.y); }
+    case 3u: { at = vec2(params.width - 1u - id.y, id.x); }
+    default: {}
+  }
+  var colour: vec3<i32>;
+  if (params.kind == 2u || params.kind == 3u) {
+    let pixel = planes[(params.y_offset + at.y * params.y_stride) / 4u + at.x];
+    let bytes = vec3<i32>(vec3(pixel, pixel >> 8u, pixel >> 16u) & vec3(0xffu));
+    colour = select(bytes, bytes.zyx, params.kind == 3u);
+  } else {
+    let y = sample(params.y_offset + at.y * params.y_stride + at.x * params.sample_bytes);
+    let c = (at.y >> params.shift_y) * params.c_stride + (at.x >> params.shift_x) * params.c_step;
+    let u = sample(params.u_offset + c);
+    let v = sample(params.v_offset + c);
+    if (params.kind == 4u) {
+      colour = vec3<i32>(floor(vec3(f32(v), f32(y), f32(u)) * params.to_8_bits + 0.5));
+    } else if (params.kind == 1u) {
+      colour = rounded(y, u, v);
+    } else {
+      colour = swscale(i32(y), i32(u), i32(v));
+    }
+  }
+  let out = vec3<u32>(clamp(colour, vec3(0), vec3(255)));
+  if (any(out > vec3(1u))) {
+    atomicStore(&bright[0], 1u);
+  }
+  rgb[id.y * out_width + id.x] = out.r | (out.g << 8u) | (out.b << 16u);
+}

@@ -1,0 +1,221 @@
+import planesToRgbCode from '../../shaders/video/planes-to-rgb.wgsl?raw';
+import horizontalCode from '../../shaders/video/resize-horizontal.wgsl?raw';
+import verticalCode from '../../shaders/video/resize-vertical.wgsl?raw';
+import type { Gpu } from '../gpu/device';
+import { compileKernel, type Kernel } from '../gpu/kernel';
+import { Recorder } from '../gpu/recorder';
+import { createTensor, type GpuTensor, readTensor, uploadTensor, writeTensor } from '../gpu/tensor';
+import { YUV_TO_RGB } from './colour';
+import { type FramePixels, pixelsOfRgb } from './frame-pixels';
+import { resizeCoefficients } from './resize-coefficients';
+import { type Normalisation, pixelValueTable, type RgbImage, SIGLIP_NORMALISATION } from './resize-reference';
+
+interface Axis {
+  bounds: GpuTensor;
+  weights: GpuTensor;
+  taps: number;
+}
+
+/** Buffers for frames of one size; kept until a frame of another size comes. */
+interface Scratch {
+  key: string;
+  width: number;
+  height: number;
+  planes: GpuTensor;
+  rgb: GpuTensor;
+  across: GpuTensor;
+  x: Axis;
+  y: Axis;
+}
+
+/**
+ * SigLIP's image processing on the GPU: colour conversion, Pillow's bicubic resize to S x S, rescale and normalise.
+ * Bit for bit what `preprocessReference` gives for the same RGB bytes.
+ */
+export class Preprocessor {
+  private scratch: Scratch | undefined;
+
+  private constructor(
+    private readonly gpu: Gpu,
+    /** S: rows and columns of the pixel values. */
+    readonly size: number,
+    private readonly kernels: { planesToRgb: Kernel; horizontal: Kernel; vertical: Kernel },
+    private readonly table: GpuTensor,
+    private readonly bright: GpuTensor,
+    private readonly resized: GpuTensor,
+  ) {}
+
+  /** Compiles the kernels for pictures of `size` x `size`, normalised as a checkpoint's preprocessor_config.json says. */
+  static async create(
+    gpu: Gpu,
+    size: number,
+    normalisation: Normalisation = SIGLIP_NORMALISATION,
+  ): Promise<Preprocessor> {
+    const [planesToRgb, horizontal, vertical] = await Promise.all([
+      compileKernel(gpu, { name: 'planes-to-rgb', code: planesToRgbCode }),
+      compileKernel(gpu, { name: 'resize-horizontal', code: horizontalCode }),
+      compileKernel(gpu, { name: 'resize-vertical', code: verticalCode }),
+    ]);
+    return new Preprocessor(
+      gpu,
+      size,
+      { planesToRgb, horizontal, vertical },
+      uploadTensor(gpu, pixelValueTable(normalisation), [2, 3, 256], 'f32', 'pixel value table'),
+      createTensor(gpu, [1], 'u32', 'bright flag'),
+      createTensor(gpu, [size, size, 4], 'u8', 'resized frame'),
+    );
+  }
+
+  /**
+   * Writes the pixel values of one frame into `pixelValues[t]` and submits; nothing is waited for.
+   * @param source a frame's bytes (`readPixels`) or an RGB picture.
+   * @param pixelValues f32 [T, 3, S, S].
+   * @throws RangeError where `t` or the shape does not fit, or the frame is too large for the GPU's buffers.
+   */
+  run(source: FramePixels | RgbImage, pixelValues: GpuTensor, t: number): void {
+    const frame = 'layout' in source ? source : pixelsOfRgb(source.width, source.height, source.data);
+    const { gpu, size } = this;
+    const [frames = 0, ...picture] = pixelValues.shape;
+    if (picture.join() !== `3,${size},${size}` || t < 0 || t >= frames)
+      throw new RangeError(
+        `Frame ${t} of ${size} x ${size} does not fit pixel values of shape [${pixelValues.shape.join(', ')}].`,
+      );
+    const scratch = this.prepare(frame);
+    writeTensor(gpu, scratch.planes, frame.data);
+    writeTensor(gpu, this.bright, new Uint32Array([0]));
+    const recorder = new Recorder(gpu, 'preprocess frame');
+    const groups = (n: number) => Math.ceil(n / 8);
+    recorder.dispatch(
+      this.kernels.planesToRgb,
+      planeParams(frame),
+      [scratch.planes, scratch.rgb, this.bright],
+      [groups(scratch.width), groups(scratch.height)],
+    );
+    recorder.dispatch(
+      this.kernels.horizontal,
+      new Uint32Array([scratch.width, scratch.height, size, scratch.x.taps]),
+      [scratch.rgb, scratch.x.bounds, scratch.x.weights, scratch.across],
+      [groups(size), groups(scratch.height)],
+    );
+    recorder.dispatch(
+      this.kernels.vertical,
+      new Uint32Array([size, scratch.y.taps, t * 3 * size * size, 0]),
+      [
+        scratch.across,
+        scratch.y.bounds,
+        scratch.y.weights,
+        this.table,
+        this.bright,
+        this.resized,
+        pixelValues,
+      ],
+      [groups(size), groups(size)],
+    );
+    recorder.submit();
+  }
+
+  /** The last frame after the resize, RGB [S, S, 3]. For tests and pictures of what the model sees. */
+  async readResized(): Promise<RgbImage> {
+    return dropAlpha(this.size, this.size, await readTensor(this.gpu, this.resized));
+  }
+
+  /** The last frame after colour conversion and rotation, RGB [H, W, 3]. For tests. */
+  async readSource(): Promise<RgbImage> {
+    if (!this.scratch) throw new Error('No frame was given yet.');
+    const { width, height, rgb } = this.scratch;
+    return dropAlpha(width, height, await readTensor(this.gpu, rgb));
+  }
+
+  /** Frees all buffers. */
+  destroy(): void {
+    this.dropScratch();
+    for (const tensor of [this.table, this.bright, this.resized]) tensor.buffer.destroy();
+  }
+
+  private prepare(frame: FramePixels): Scratch {
+    const sideways = frame.rotation % 180 !== 0;
+    const width = sideways ? frame.height : frame.width;
+    const height = sideways ? frame.width : frame.height;
+    const key = `${width}x${height}:${frame.data.length}`;
+    if (this.scratch?.key === key) return this.scratch;
+    this.dropScratch();
+    const { gpu, size } = this;
+    const largest = Math.max(width * height * 4, frame.data.length, height * size * 4);
+    if (largest > gpu.adapter.limits.maxStorageBufferBindingSize)
+      throw new RangeError(`Frames of ${width} x ${height} pixels are too large for this GPU.`);
+    const axis = (n: number, label: string): Axis => {
+      const { bounds, weights, taps } = resizeCoefficients(n, size);
+      return {
+        bounds: uploadTensor(gpu, bounds, [size, 2], 'i32', `${label} bounds`),
+        weights: uploadTensor(gpu, weights, [size, taps], 'i32', `${label} weights`),
+        taps,
+      };
+    };
+    this.scratch = {
+      key,
+      width,
+      height,
+      planes: createTensor(gpu, [frame.data.length], 'u8', 'frame planes'),
+      rgb: createTensor(gpu, [height, width, 4], 'u8', 'frame rgb'),
+      across: createTensor(gpu, [height, size, 4], 'u8', 'frame resized across'),
+      x: axis(width, 'horizontal'),
+      y: axis(height, 'vertical'),
+    };
+    return this.scratch;
+  }
+
+  private dropScratch(): void {
+    if (!this.scratch) return;
+    const { planes, rgb, across, x, y } = this.scratch;
+    for (const tensor of [planes, rgb, across, x.bounds, x.weights, y.bounds, y.weights])
+      tensor.buffer.destroy();
+    this.scratch = undefined;
+  }
+}
+
+function dropAlpha(width: number, height: number, rgba: ArrayLike<number>): RgbImage {
+  const data = new Uint8Array(width * height * 3);
+  for (let i = 0; i < width * height; i++) for (let c = 0; c < 3; c++) data[i * 3 + c] = rgba[i * 4 + c]!;
+  return { width, height, data };
+}
+
+/** The uniform block of planes-to-rgb.wgsl. Coefficients have 13 fractional bits, rounded as swscale rounds them. */
+function planeParams({ width, height, rotation, layout, planes, colour }: FramePixels): ArrayBuffer {
+  const { depth, shiftX, shiftY, interleaved } = layout;
+  const bytes = depth > 8 ? 2 : 1;
+  const [y, u, v] = planes;
+  const cOffset = u?.offset ?? 0;
+  const [crv, cbu, cgu, cgv] = YUV_TO_RGB[colour.matrix] ?? [0, 0, 0, 0];
+  // The table is for limited-range chroma (224 steps); full range has 255.
+  const chroma = (c: number) => (colour.fullRange ? Math.trunc((c * 224) / 255) : c);
+  const bits13 = (c: number) => Math.floor((c * 8192 + 32768) / 65536);
+  const like8 = colour.fullRange ? 255 / (2 ** depth - 1) : 2 ** (8 - depth);
+  const exact = depth === 8 && shiftX === 1;
+  const kind = { yuv: colour.matrix === 0 ? 4 : exact ? 0 : 1, rgba: 2, bgra: 3 }[layout.kind];
+  const block = new ArrayBuffer(96);
+  new Uint32Array(block).set([
+    width,
+    height,
+    rotation / 90,
+    kind,
+    y!.offset,
+    y!.stride,
+    cOffset,
+    interleaved ? cOffset + bytes : (v?.offset ?? 0),
+    u?.stride ?? 0,
+    interleaved ? 2 * bytes : bytes,
+    bytes,
+    shiftX,
+    shiftY,
+  ]);
+  new Int32Array(block, 52).set([
+    colour.fullRange ? 0 : 16,
+    bits13(colour.fullRange ? 65536 : Math.floor((65536 * 255) / 219)),
+    bits13(chroma(crv)),
+    bits13(chroma(cbu)),
+    bits13(chroma(-cgu)),
+    bits13(chroma(-cgv)),
+  ]);
+  new Float32Array(block, 76).set([like8, 2 ** (depth - 1)]);
+  return block;
+}
