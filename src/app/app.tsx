@@ -1,0 +1,19 @@
+import { AskPage } from './ask/ask-page';
+import { HelpDialog } from './shared/help-dialog';
+import { StatusBar } from './shared/status-bar';
+import { TopBar } from './shared/top-bar';
+import { type AppServices, AppServicesContext } from './store/app-services';
+
+/** The page: bars around what the chosen tab shows. */
+export function App({ services }: { services: AppServices }) {
+  return (
+    <AppServicesContext value={services}>
+      <div className="app">
+        <TopBar />
+        <AskPage />
+        <StatusBar />
+      </div>
+      <HelpDialog />
+    </AppServicesContext>
+  );
+}

@@ -1,0 +1,94 @@
+import { useMemo } from 'react';
+import { Icon } from '../shared/icon';
+import { Segmented } from '../shared/segmented';
+import { useServices, useShownAnswer, useView } from '../store/app-services';
+import type { AnswerState } from '../store/engine-state';
+import { AnswerCard } from './answer-card';
+import { answerHeading } from './answer-facts';
+import { AnswerStatsRow } from './answer-stats';
+import { EmptyAnswer } from './empty-answer';
+import { EngineErrors } from './engine-errors';
+import { EntropyStrip } from './entropy-strip';
+import { FollowingScroll } from './following-scroll';
+import { StageBar } from './stage-bar';
+import { layoutTrace } from './trace-layout';
+import { TraceView } from './trace-view';
+
+/** The middle column: heading, numbers, trace, answer, entropy. */
+export function AnswerPanel() {
+  const answer = useShownAnswer();
+  return (
+    <section className="col mid" aria-label="Answer">
+      {answer ? <Answer answer={answer} /> : <EmptyAnswer />}
+    </section>
+  );
+}
+
+function Answer({ answer }: { answer: AnswerState }) {
+  const layout = useMemo(() => layoutTrace(answer.tokens, answer.trace), [answer.tokens, answer.trace]);
+  const problems = answer.status === 'streaming' ? [] : (answer.trace?.problems ?? []);
+  return (
+    <>
+      <div className="answer-head">
+        <Heading answer={answer} />
+        <AnswerStatsRow answer={answer} />
+        <StageBar answer={answer} />
+      </div>
+      <FollowingScroll count={answer.tokens.length} live={answer.status === 'streaming'} resetKey={answer.id}>
+        <TraceView answer={answer} layout={layout} />
+        <AnswerCard answer={answer} layout={layout} />
+        {problems.length > 0 && (
+          <ul className="problems" aria-label="What is malformed">
+            {problems.map((problem) => (
+              <li key={problem}>
+                <Icon name="info" size={14} /> {problem}
+              </li>
+            ))}
+          </ul>
+        )}
+        <EngineErrors scopes={['gpu', 'model', 'ask']} />
+      </FollowingScroll>
+      <EntropyStrip answer={answer} />
+    </>
+  );
+}
+
+function Heading({ answer }: { answer: AnswerState }) {
+  const { view } = useServices();
+  const shading = useView((state) => state.shading);
+  const { title, chip } = answerHeading(answer);
+  return (
+    <div className="mh">
+      <h2 className="title">{title}</h2>
+      {chip && (
+        <span className={`chip ${chip.tone}`}>
+          {chip.tone === 'ok' && <i className="dot" />}
+          {chip.text}
+        </span>
+      )}
+      <span className="sp row shade">
+        <span className="t3 sm" aria-hidden="true">
+          Shade tokens by
+        </span>
+        <Segmented
+          label="Shade tokens by"
+          value={shading}
+          options={[
+            { value: 'none', label: 'none' },
+            { value: 'entropy', label: 'entropy', title: 'Two weights: above 0.3 and above 1 nat' },
+            { value: 'probability', label: 'probability', title: 'Two weights: below 0.5 and below 0.2' },
+          ]}
+          onChange={(value) => view.setState({ shading: value })}
+        />
+        <button
+          type="button"
+          className="ib drawer-toggle"
+          aria-label="Tokens, aha moments and session"
+          onClick={() => view.setState((state) => ({ drawerOpen: !state.drawerOpen }))}
+        >
+          <Icon name="panel" />
+        </button>
+      </span>
+    </div>
+  );
+}

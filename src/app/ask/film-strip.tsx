@@ -1,0 +1,92 @@
+import { memo, useEffect, useRef } from 'react';
+import { formatTime } from '../shared/format';
+import type { Frame } from '../store/engine-state';
+
+/** Thumbnails of the sampled frames, in order. A click seeks. Frames still to come are empty places. */
+export function FilmStrip({
+  frames,
+  times,
+  places,
+  current,
+  ratio,
+  onSeek,
+}: {
+  frames: readonly Frame[];
+  /** Seconds of all frames that will be sampled. */
+  times: readonly number[];
+  /** Places to show while the times are not known. */
+  places: number;
+  /** Index of the frame nearest to the player's time; -1 for none. */
+  current: number;
+  /** Width over height. */
+  ratio: number;
+  onSeek: (time: number) => void;
+}) {
+  const byIndex = new Map(frames.map((frame) => [frame.index, frame]));
+  const count = Math.max(times.length || places, (frames.at(-1)?.index ?? -1) + 1);
+  return (
+    <ol className="strip" data-testid="frame-strip" aria-label="Sampled frames">
+      {Array.from({ length: count }, (_, index) => {
+        const frame = byIndex.get(index);
+        const time = frame?.time ?? times[index];
+        return (
+          <FrameCell
+            // biome-ignore lint/suspicious/noArrayIndexKey: the index is the frame's identity
+            key={index}
+            index={index}
+            time={time}
+            bitmap={frame?.thumbnail}
+            ratio={ratio}
+            on={index === current}
+            onSeek={onSeek}
+          />
+        );
+      })}
+    </ol>
+  );
+}
+
+const FrameCell = memo(function FrameCell({
+  index,
+  time,
+  bitmap,
+  ratio,
+  on,
+  onSeek,
+}: {
+  index: number;
+  time: number | undefined;
+  bitmap: ImageBitmap | undefined;
+  ratio: number;
+  on: boolean;
+  onSeek: (time: number) => void;
+}) {
+  const canvas = useRef<HTMLCanvasElement>(null);
+  useEffect(() => {
+    // A closed bitmap has no size, and drawing it throws.
+    if (!canvas.current || !bitmap || bitmap.width === 0) return;
+    canvas.current.width = bitmap.width;
+    canvas.current.height = bitmap.height;
+    canvas.current.getContext('2d')?.drawImage(bitmap, 0, 0);
+  }, [bitmap]);
+  return (
+    <li>
+      <button
+        type="button"
+        className={`fr ${on ? 'on' : ''}`}
+        disabled={time === undefined}
+        aria-label={`Frame ${index + 1}${time === undefined ? '' : `, ${formatTime(time)}`}`}
+        aria-current={on ? 'true' : undefined}
+        onClick={() => time !== undefined && onSeek(time)}
+      >
+        <span className="fr-image" style={{ aspectRatio: ratio }}>
+          {bitmap && <canvas ref={canvas} />}
+        </span>
+        <span className="fr-label">
+          <span className="fr-number">{index + 1}</span>
+          <span>{time === undefined ? '' : formatTime(time)}</span>
+        </span>
+      </button>
+    </li>
+  );
+});

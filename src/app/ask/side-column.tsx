@@ -1,0 +1,27 @@
+import { Icon } from '../shared/icon';
+import { useServices, useShownAnswer, useView } from '../store/app-services';
+import { AhaList } from './aha-list';
+import { SessionList } from './session-list';
+import { TokenInspector } from './token-inspector';
+
+/** The right column: the token under inspection, aha moments, questions asked. A drawer on narrower screens. */
+export function SideColumn() {
+  const { view } = useServices();
+  const answer = useShownAnswer();
+  const open = useView((state) => state.drawerOpen);
+  return (
+    <aside className={`col right ${open ? 'open' : ''}`} aria-label="Tokens and session">
+      <button
+        type="button"
+        className="ib drawer-close"
+        aria-label="Close"
+        onClick={() => view.setState({ drawerOpen: false })}
+      >
+        <Icon name="x" />
+      </button>
+      <TokenInspector answer={answer} />
+      <AhaList answer={answer} />
+      <SessionList shown={answer?.id} />
+    </aside>
+  );
+}

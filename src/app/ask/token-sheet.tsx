@@ -1,0 +1,42 @@
+import { formatProbability, visibleToken } from '../shared/format';
+import { Icon } from '../shared/icon';
+import { useMediaQuery } from '../shared/use-media-query';
+import { useShownAnswer, useView } from '../store/app-services';
+import { useActions } from './use-actions';
+
+/** The token inspector of a phone: a sheet at the bottom, for a token that was touched. */
+export function TokenSheet() {
+  const narrow = useMediaQuery('(max-width: 759px)');
+  const answer = useShownAnswer();
+  const pinned = useView((view) => view.pinned);
+  const { pin } = useActions();
+  const token = pinned === undefined ? undefined : answer?.tokens[pinned];
+  if (!narrow || !answer || !token || pinned === undefined) return null;
+  return (
+    <aside className="sheet" aria-label="Token">
+      <div className="row sheet-head">
+        <span className="sheet-token">{visibleToken(token.text)}</span>
+        <span className="sm">
+          <b>{formatProbability(token.prob)}</b> <span className="t3">probability</span>
+        </span>
+        <span className="sm">
+          <b>{token.entropy.toFixed(2)}</b> <span className="t3">nats</span>
+        </span>
+        <span className="sp t3 sm">
+          {pinned + 1} of {answer.tokens.length}
+        </span>
+        <button type="button" className="ib" aria-label="Close" onClick={() => pin(undefined)}>
+          <Icon name="x" />
+        </button>
+      </div>
+      <ol className="sheet-alternatives">
+        {token.alternatives.slice(0, 4).map((row) => (
+          <li key={row.id} className={row.id === token.id ? 'on' : ''}>
+            {visibleToken(row.text.trim() || row.text)}
+            <small>{formatProbability(row.prob)}</small>
+          </li>
+        ))}
+      </ol>
+    </aside>
+  );
+}

@@ -1,0 +1,60 @@
+import { useMemo } from 'react';
+import { type AppServices, useDraft, useEngine, useServices } from '../store/app-services';
+import { askBlocker } from '../store/ask-blocker';
+import { draftLabel, draftQuestion } from '../store/draft';
+import { applySampleQuestion, type Sample } from './samples';
+
+/** Why Ask is off, as a sentence; undefined where it is on. */
+export function useAskBlocker(): string | undefined {
+  const engine = useEngine((state) => state);
+  const draft = useDraft((state) => state);
+  return askBlocker(engine, draft);
+}
+
+/** What the Ask page does, for buttons and keys. */
+export function useActions() {
+  const services = useServices();
+  return useMemo(() => askActions(services), [services]);
+}
+
+/** The actions of the Ask page over the given services. */
+export function askActions({ client, draft, view, player }: AppServices) {
+  return {
+    /** Asks what the editor holds. Does nothing where `askBlocker` has a reason. */
+    ask() {
+      const current = draft.getState();
+      if (askBlocker(client.store.getState(), current)) return;
+      view.setState({ pinned: undefined, shownAnswer: undefined });
+      client.ask(draftQuestion(current), current.settings, draftLabel(current));
+    },
+    stop: () => client.stop(),
+    /** Opens a file of the user's. */
+    openFile(file: File) {
+      view.setState({ sample: undefined });
+      client.openVideo(file, file.name);
+    },
+    /** Fetches and opens a sample clip, with its first question unless the user has written one. */
+    async openSample(sample: Sample) {
+      const response = await fetch(sample.url);
+      if (!response.ok) throw new Error(`The server answered ${response.status}.`);
+      const file = await response.blob();
+      view.setState({ sample });
+      const first = sample.questions[0];
+      const { text, fromSample } = draft.getState();
+      if (first && (fromSample || text.trim() === '')) applySampleQuestion(draft, first);
+      client.openVideo(file, sample.fileName);
+    },
+    /** Shows a moment of the video, in seconds. */
+    seek(time: number) {
+      const video = player.current;
+      if (!video) return;
+      video.pause();
+      // A hair after the frame's own time: exactly at it, some decoders still show the frame before.
+      video.currentTime = Math.min(time + 0.001, video.duration || Number.POSITIVE_INFINITY);
+    },
+    /** Pins a token of the shown answer, or follows the newest again. */
+    pin: (index: number | undefined) => view.setState({ pinned: index }),
+  };
+}
+
+export type AskActions = ReturnType<typeof askActions>;

@@ -1,0 +1,177 @@
+import { createStore, type StoreApi } from 'zustand/vanilla';
+import type { EngineEvent, EngineRequest, ErrorScope, Question, SamplingSettings } from '../worker/protocol';
+import { type EngineState, INITIAL_ENGINE_STATE, runningAnswer } from './store/engine-state';
+import { type PageAction, reduceEvent } from './store/reduce-event';
+
+/** The part of `Worker` that the client uses. */
+export type EngineWorker = Pick<Worker, 'postMessage' | 'terminate' | 'onmessage' | 'onerror'>;
+
+/**
+ * The page's side of the engine: starts the worker, numbers the requests, and folds the engine's events into
+ * `store`, at most once per animation frame.
+ */
+export class EngineClient {
+  readonly store: StoreApi<EngineState> = createStore<EngineState>(() => INITIAL_ENGINE_STATE);
+  private readonly createWorker: () => EngineWorker;
+  private worker: EngineWorker | undefined;
+  private nextId = 1;
+  private queue: EngineEvent[] = [];
+  private flushHandle: (() => void) | undefined;
+
+  constructor(createWorker: () => EngineWorker) {
+    this.createWorker = createWorker;
+  }
+
+  /**
+   * Loads a model from a folder URL, starting the engine where it does not run. A browser without WebGPU gets the
+   * error `no-webgpu` in the store instead.
+   */
+  loadModel(url: string, name: string): void {
+    const id = this.nextId++;
+    this.dispatch({ type: 'page/load-model', id, url, name });
+    if (!navigator.gpu) {
+      this.dispatch({ type: 'error', id, error: NO_WEBGPU });
+      return;
+    }
+    this.send({ type: 'load-model', id, url, name });
+  }
+
+  /** Loads the model of the last `loadModel` again, with a new worker, and then the video that was open. */
+  restart(): void {
+    const { model } = this.store.getState();
+    this.worker?.terminate();
+    this.worker = undefined;
+    this.loadModel(model.url, model.name);
+    this.reopenVideo();
+  }
+
+  /** Reads a video. One that is already open stays kept until the new one is ready. */
+  openVideo(file: Blob, name: string): void {
+    const id = this.nextId++;
+    this.dispatch({ type: 'page/open-video', id, file, name, url: URL.createObjectURL(file) });
+    this.send({ type: 'open-video', id, file, name });
+  }
+
+  /** Asks about the open video. `label` is the letter of the right option, where it is known. */
+  ask(question: Question, settings: SamplingSettings, label?: string): void {
+    if (runningAnswer(this.store.getState())) return;
+    const id = this.nextId++;
+    this.dispatch({ type: 'page/ask', id, question, settings, label });
+    this.send({ type: 'ask', id, question, settings });
+  }
+
+  /** Ends the answer being written; what was written stays. */
+  stop(): void {
+    if (runningAnswer(this.store.getState())) this.send({ type: 'stop' });
+  }
+
+  /** Takes an error off the page. */
+  dismiss(scope: ErrorScope): void {
+    this.dispatch({ type: 'page/dismiss', scope });
+  }
+
+  private send(request: EngineRequest): void {
+    if (!this.worker) {
+      const worker = this.createWorker();
+      worker.onmessage = (message: MessageEvent<EngineEvent>) => this.receive(message.data);
+      worker.onerror = (event) => {
+        event.preventDefault();
+        this.crashed(event.message);
+      };
+      this.worker = worker;
+    }
+    this.worker.postMessage(request);
+  }
+
+  private receive(event: EngineEvent): void {
+    this.queue.push(event);
+    if (this.flushHandle) return;
+    const flush = () => this.flush();
+    // A hidden tab has no animation frames, and the answer must go on there.
+    if (document.visibilityState === 'hidden') {
+      const handle = setTimeout(flush, 100);
+      this.flushHandle = () => clearTimeout(handle);
+    } else {
+      const handle = requestAnimationFrame(flush);
+      const late = setTimeout(flush, 500);
+      this.flushHandle = () => {
+        cancelAnimationFrame(handle);
+        clearTimeout(late);
+      };
+    }
+  }
+
+  private flush(): void {
+    this.flushHandle?.();
+    this.flushHandle = undefined;
+    const events = this.queue;
+    this.queue = [];
+    const before = this.store.getState();
+    const after = events.reduce<EngineState>(reduceEvent, before);
+    this.commit(before, after);
+    for (const event of events) {
+      if (event.type === 'frame' && !keeps(after, event.thumbnail)) event.thumbnail.close();
+    }
+    // The engine holds one video: after a loss of the GPU, or after a file that could not be read, it reads again
+    // what the page still shows.
+    const loaded = events.some((event) => event.type === 'model-ready' && event.id === after.model.id);
+    const fellBack = before.previousVideo !== undefined && after.video === before.previousVideo;
+    if ((loaded && after.recovering) || fellBack) this.reopenVideo();
+  }
+
+  private dispatch(event: EngineEvent | PageAction): void {
+    const before = this.store.getState();
+    this.commit(before, reduceEvent(before, event));
+  }
+
+  /** Sets the state and frees what the old one held and the new one does not. */
+  private commit(before: EngineState, after: EngineState): void {
+    if (before === after) return;
+    this.store.setState(after, true);
+    const urls = new Set([after.video?.url, after.previousVideo?.url]);
+    for (const video of [before.video, before.previousVideo]) {
+      if (!video) continue;
+      if (!urls.has(video.url)) URL.revokeObjectURL(video.url);
+      for (const frame of video.frames) if (!keeps(after, frame.thumbnail)) frame.thumbnail.close();
+    }
+  }
+
+  private reopenVideo(): void {
+    const { video } = this.store.getState();
+    if (!video || video.status === 'failed') return;
+    const id = this.nextId++;
+    this.dispatch({ type: 'page/reopen-video', id });
+    this.send({ type: 'open-video', id, file: video.file, name: video.name });
+  }
+
+  private crashed(detail: string): void {
+    this.worker?.terminate();
+    this.worker = undefined;
+    const { model } = this.store.getState();
+    this.dispatch({
+      type: 'error',
+      id: model.id,
+      error: {
+        scope: 'gpu',
+        code: 'engine-crashed',
+        title: 'The engine stopped.',
+        message: `Its thread ended with an error${detail ? ` (${detail})` : ''}. Your question and your video are kept. Start it again.`,
+      },
+    });
+    this.dispatch({ type: 'page/engine-gone' });
+  }
+}
+
+function keeps(state: EngineState, thumbnail: ImageBitmap): boolean {
+  return [state.video, state.previousVideo].some((video) =>
+    video?.frames.some((frame) => frame.thumbnail === thumbnail),
+  );
+}
+
+const NO_WEBGPU = {
+  scope: 'gpu',
+  code: 'no-webgpu',
+  title: 'This browser has no WebGPU.',
+  message:
+    'The playground runs the model on your GPU through WebGPU, and this browser does not offer it. Recent desktop Chrome, Edge and Safari do.',
+} as const;

@@ -1,0 +1,47 @@
+/** Bytes as people read them: "3.3 MB". Powers of ten, as disks and GPUs are sold. */
+export function formatBytes(bytes: number): string {
+  if (bytes < 1000) return `${bytes} B`;
+  const units = ['kB', 'MB', 'GB', 'TB'];
+  let value = bytes / 1000;
+  let unit = 0;
+  while (value >= 999.5 && unit < units.length - 1) {
+    value /= 1000;
+    unit++;
+  }
+  return `${value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2)} ${units[unit]}`;
+}
+
+/** Milliseconds as a number and its unit: 84 ms, 2.31 s. */
+export function splitDuration(ms: number): { value: string; unit: 'ms' | 's' } {
+  return ms < 1000
+    ? { value: ms.toFixed(0), unit: 'ms' }
+    : { value: (ms / 1000).toFixed(ms < 10_000 ? 2 : 1), unit: 's' };
+}
+
+/** "84 ms". */
+export function formatDuration(ms: number): string {
+  const { value, unit } = splitDuration(ms);
+  return `${value} ${unit}`;
+}
+
+/** A time in a video: "1.38 s" below a minute, "2:05" above. */
+export function formatTime(seconds: number): string {
+  if (seconds < 60) return `${seconds.toFixed(2)} s`;
+  const whole = Math.floor(seconds);
+  const minutes = Math.floor(whole / 60);
+  const rest = String(whole % 60).padStart(2, '0');
+  return minutes < 60
+    ? `${minutes}:${rest}`
+    : `${Math.floor(minutes / 60)}:${String(minutes % 60).padStart(2, '0')}:${rest}`;
+}
+
+/** Two digits below 0.995, so that a probability that is not 1 does not read as 1 unless it rounds there. */
+export function formatProbability(prob: number): string {
+  return prob > 0 && prob < 0.005 ? '<0.01' : prob.toFixed(2);
+}
+
+/** A token with its spaces and breaks made visible. */
+export function visibleToken(text: string): string {
+  if (text === '') return '∅';
+  return text.replaceAll(' ', '␣').replaceAll('\n', '⏎').replaceAll('\t', '⇥');
+}

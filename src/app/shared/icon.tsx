@@ -1,0 +1,99 @@
+import type { ReactNode } from 'react';
+
+const filled = { fill: 'currentColor', stroke: 'none' };
+
+const ICONS = {
+  play: <path d="M5 3.2v9.6L12.8 8z" {...filled} />,
+  pause: <path d="M5.2 3.5v9M10.8 3.5v9" strokeWidth="2.2" />,
+  stop: <rect x="4" y="4" width="8" height="8" rx="1.2" {...filled} />,
+  loop: <path d="M3 8a5 5 0 1 0 1.6-3.7M3 2.6v2.6h2.6" />,
+  swap: <path d="M3 5.5h9M9.6 3 12 5.5 9.6 8M13 10.5H4M6.4 8 4 10.5 6.4 13" />,
+  check: <path d="m3.2 8.4 3.1 3.1 6.5-7" />,
+  x: <path d="m4 4 8 8M12 4l-8 8" />,
+  down: <path d="m4.5 6.3 3.5 3.5 3.5-3.5" />,
+  right: <path d="m6.3 4.5 3.5 3.5-3.5 3.5" />,
+  left: <path d="M9.7 4.5 6.2 8l3.5 3.5" />,
+  sun: (
+    <>
+      <circle cx="8" cy="8" r="2.8" />
+      <path d="M8 1.6v1.6M8 12.8v1.6M1.6 8h1.6M12.8 8h1.6M3.5 3.5l1.1 1.1M11.4 11.4l1.1 1.1M12.5 3.5l-1.1 1.1M4.6 11.4l-1.1 1.1" />
+    </>
+  ),
+  moon: <path d="M13 9.6A5.6 5.6 0 0 1 6.4 3 5.6 5.6 0 1 0 13 9.6Z" />,
+  screen: <path d="M2.4 3.2h11.2v7.6H2.4zM5.6 13.2h4.8" />,
+  help: (
+    <>
+      <circle cx="8" cy="8" r="6" />
+      <path d="M6.3 6.4c.1-1 .8-1.6 1.8-1.6s1.8.6 1.8 1.5c0 1.3-1.8 1.3-1.8 2.6" />
+      <circle cx="8.1" cy="11.2" r=".5" fill="currentColor" />
+    </>
+  ),
+  file: <path d="M4 2.4h5l3 3v8.2H4zM9 2.4v3h3" />,
+  dice: (
+    <>
+      <rect x="2.8" y="2.8" width="10.4" height="10.4" rx="2" />
+      <circle cx="5.8" cy="5.8" r=".7" fill="currentColor" />
+      <circle cx="10.2" cy="10.2" r=".7" fill="currentColor" />
+      <circle cx="8" cy="8" r=".7" fill="currentColor" />
+    </>
+  ),
+  plus: <path d="M8 3.4v9.2M3.4 8h9.2" />,
+  minus: <path d="M3.4 8h9.2" />,
+  chip: (
+    <>
+      <rect x="4" y="4" width="8" height="8" rx="1" />
+      <path d="M6.4 1.8V4M9.6 1.8V4M6.4 12v2.2M9.6 12v2.2M1.8 6.4H4M1.8 9.6H4M12 6.4h2.2M12 9.6h2.2" />
+    </>
+  ),
+  info: (
+    <>
+      <circle cx="8" cy="8" r="6" />
+      <path d="M8 7.4v3.6" />
+      <circle cx="8" cy="5" r=".5" fill="currentColor" />
+    </>
+  ),
+  folder: <path d="M2.4 4.2h4l1.4 1.6h5.8v7H2.4z" />,
+  panel: <path d="M2.4 3h11.2v10H2.4zM10 3v10" />,
+} satisfies Record<string, ReactNode>;
+
+export type IconName = keyof typeof ICONS;
+
+/** A line icon of 16 units. Always beside a word or a label: it is hidden from screen readers. */
+export function Icon({ name, size = 16, weight = 1.4 }: { name: IconName; size?: number; weight?: number }) {
+  return (
+    <svg
+      width={size}
+      height={size}
+      viewBox="0 0 16 16"
+      fill="none"
+      stroke="currentColor"
+      strokeWidth={weight}
+      strokeLinecap="round"
+      strokeLinejoin="round"
+      aria-hidden="true"
+    >
+      {ICONS[name]}
+    </svg>
+  );
+}
+
+/** The page's mark: the grid of the toy world. */
+export function Mark() {
+  return (
+    <svg width="20" height="20" viewBox="0 0 20 20" aria-hidden="true">
+      <rect
+        x=".6"
+        y=".6"
+        width="18.8"
+        height="18.8"
+        rx="4"
+        fill="none"
+        stroke="var(--ctl-line)"
+        strokeWidth="1.2"
+      />
+      <path d="M7 1v18M13 1v18M1 7h18M1 13h18" stroke="var(--line-strong)" strokeWidth="1" />
+      <circle cx="4" cy="4" r="2.1" fill="var(--toy-red)" />
+      <circle cx="10" cy="10" r="2.1" fill="var(--text)" />
+    </svg>
+  );
+}

@@ -1,0 +1,107 @@
+import type { AdapterSummary } from '../../gpu/device';
+import type {
+  AnswerStats,
+  EngineError,
+  ErrorScope,
+  FinishReason,
+  ModelInfo,
+  Question,
+  SamplingSettings,
+  TokenInfo,
+  Trace,
+  VideoInfo,
+} from '../../worker/protocol';
+
+/** How far a long piece of work has come. `total` 0 = not known. */
+export interface Progress {
+  label: string;
+  done: number;
+  total: number;
+}
+
+/** A frame of the film strip. The client closes `thumbnail` once the frame leaves the state. */
+export interface Frame {
+  index: number;
+  /** Seconds. */
+  time: number;
+  thumbnail: ImageBitmap;
+}
+
+export interface GpuState {
+  adapter: AdapterSummary;
+  f16: boolean;
+  subgroups: boolean;
+}
+
+export interface ModelState {
+  id: number;
+  status: 'idle' | 'loading' | 'ready' | 'failed';
+  name: string;
+  url: string;
+  info?: ModelInfo;
+  progress?: Progress;
+}
+
+/** The video on the page. */
+export interface VideoState {
+  id: number;
+  status: 'reading' | 'ready' | 'failed';
+  name: string;
+  file: Blob;
+  /** Object URL of `file`, for the player. */
+  url: string;
+  info?: VideoInfo;
+  frames: Frame[];
+  progress?: Progress;
+  /** Milliseconds for reading and for encoding its frames. */
+  readMs?: number;
+  encodeMs?: number;
+}
+
+/** One question that was asked, and what came of it. */
+export interface AnswerState {
+  id: number;
+  question: Question;
+  settings: SamplingSettings;
+  /** Letter of the right option, where it is known. */
+  label?: string;
+  videoName: string;
+  readMs?: number;
+  encodeMs?: number;
+  status: 'prefill' | 'streaming' | 'done' | 'failed';
+  promptTokens?: number;
+  tokens: TokenInfo[];
+  trace?: Trace;
+  stats?: AnswerStats;
+  reason?: FinishReason;
+  progress?: Progress;
+}
+
+/** Everything the page knows of the engine. Changed only by `reduceEvent` and the client's own actions. */
+export interface EngineState {
+  gpu?: GpuState;
+  model: ModelState;
+  video?: VideoState;
+  /** The video before the one being read: it comes back if the new one cannot be read. */
+  previousVideo?: VideoState;
+  /** Oldest first. */
+  answers: AnswerState[];
+  memory?: { bytes: number; peakBytes: number };
+  errors: Partial<Record<ErrorScope, EngineError>>;
+  /** Set from the loss of the GPU until model and video are back. */
+  recovering: boolean;
+}
+
+/** The state before anything was asked of the engine. */
+export const INITIAL_ENGINE_STATE: EngineState = {
+  model: { id: 0, status: 'idle', name: '', url: '' },
+  answers: [],
+  errors: {},
+  recovering: false,
+};
+
+/** The answer being written, if there is one. */
+export function runningAnswer(state: EngineState): AnswerState | undefined {
+  const last = state.answers.at(-1);
+  return last && (last.status === 'prefill' || last.status === 'streaming') ? last : undefined;
+}

@@ -1,0 +1,246 @@
+import type { EngineError, EngineEvent, ErrorScope, Question, SamplingSettings } from '../../worker/protocol';
+import { type AnswerState, type EngineState, runningAnswer, type VideoState } from './engine-state';
+
+/** Answers kept for the session list. */
+export const MAX_ANSWERS = 50;
+
+/** What the page itself does, beside the engine's events. */
+export type PageAction =
+  | { type: 'page/load-model'; id: number; url: string; name: string }
+  | { type: 'page/open-video'; id: number; file: Blob; name: string; url: string }
+  /** The open video is read again, after the engine lost it. */
+  | { type: 'page/reopen-video'; id: number }
+  /** The engine's thread is gone, and the model with it. */
+  | { type: 'page/engine-gone' }
+  | {
+      type: 'page/ask';
+      id: number;
+      question: Question;
+      settings: SamplingSettings;
+      label?: string | undefined;
+    }
+  | { type: 'page/dismiss'; scope: ErrorScope };
+
+/**
+ * The state after an event of the engine or an action of the page. Pure. Events that carry the id of an older
+ * request are dropped: the same object comes back.
+ */
+export function reduceEvent(state: EngineState, event: EngineEvent | PageAction): EngineState {
+  switch (event.type) {
+    case 'page/load-model':
+      return {
+        ...state,
+        model: { id: event.id, status: 'loading', name: event.name, url: event.url },
+        errors: without(state.errors, 'model', 'gpu'),
+      };
+    case 'page/open-video':
+      return openVideo(state, event);
+    case 'page/reopen-video': {
+      if (!state.video) return state;
+      const { progress: _, ...video } = state.video;
+      return { ...state, video: { ...video, id: event.id, status: 'reading' } };
+    }
+    case 'page/engine-gone': {
+      const { progress: _, ...model } = state.model;
+      return { ...failRunning(state), model: { ...model, status: 'failed' }, recovering: false };
+    }
+    case 'page/ask':
+      return ask(state, event);
+    case 'page/dismiss':
+      return { ...state, errors: without(state.errors, event.scope) };
+    case 'gpu':
+      return {
+        ...state,
+        gpu: { adapter: event.adapter, f16: event.f16, subgroups: event.subgroups },
+        errors: state.recovering ? state.errors : without(state.errors, 'gpu'),
+      };
+    case 'memory':
+      return { ...state, memory: { bytes: event.bytes, peakBytes: event.peakBytes } };
+    case 'progress':
+      return progress(state, event);
+    case 'model-ready': {
+      if (event.id !== state.model.id) return state;
+      const { progress: _, ...model } = state.model;
+      const next: EngineState = {
+        ...state,
+        model: { ...model, status: 'ready', info: event.model },
+        errors: without(state.errors, 'model'),
+      };
+      // With a video open, the engine is back only once that is read again.
+      return state.video && state.video.status !== 'failed' ? next : recovered(next);
+    }
+    case 'video-info':
+      return onVideo(state, event.id, (video) => ({ ...video, info: event.video }));
+    case 'frame':
+      return onVideo(state, event.id, (video) => ({
+        ...video,
+        frames: [
+          ...video.frames.filter((frame) => frame.index !== event.index),
+          { index: event.index, time: event.time, thumbnail: event.thumbnail },
+        ].sort((a, b) => a.index - b.index),
+      }));
+    case 'video-ready': {
+      const next = onVideo(state, event.id, ({ progress: _, ...video }) => ({
+        ...video,
+        status: 'ready',
+        readMs: event.readMs,
+        encodeMs: event.encodeMs,
+      }));
+      if (next === state) return state;
+      const { previousVideo: _, ...rest } = next;
+      return recovered(rest);
+    }
+    case 'ask-started':
+      return onAnswer(state, event.id, (answer) => ({ ...answer, promptTokens: event.promptTokens }));
+    case 'tokens':
+      return onAnswer(state, event.id, ({ progress: _, ...answer }) => ({
+        ...answer,
+        status: 'streaming',
+        tokens: event.tokens.length > 0 ? answer.tokens.concat(event.tokens) : answer.tokens,
+        trace: event.trace,
+        stats: event.stats,
+      }));
+    case 'answered':
+      return onAnswer(state, event.id, ({ progress: _, ...answer }) => ({
+        ...answer,
+        status: 'done',
+        trace: event.trace,
+        stats: event.stats,
+        reason: event.reason,
+      }));
+    case 'error':
+      return fail(state, event.id, event.error);
+    case 'device-lost':
+      return deviceLost(state, event.reason);
+  }
+}
+
+function openVideo(state: EngineState, event: Extract<PageAction, { type: 'page/open-video' }>): EngineState {
+  const previous = state.video?.status === 'ready' ? state.video : state.previousVideo;
+  const { previousVideo: _, ...rest } = state;
+  const { id, file, name, url } = event;
+  return {
+    ...rest,
+    video: { id, status: 'reading', name, file, url, frames: [] },
+    ...(previous ? { previousVideo: previous } : {}),
+    errors: without(state.errors, 'video', 'ask'),
+  };
+}
+
+function ask(state: EngineState, event: Extract<PageAction, { type: 'page/ask' }>): EngineState {
+  const answer: AnswerState = {
+    id: event.id,
+    question: event.question,
+    settings: event.settings,
+    ...(event.label === undefined ? {} : { label: event.label }),
+    videoName: state.video?.name ?? '',
+    ...(state.video?.readMs === undefined ? {} : { readMs: state.video.readMs }),
+    ...(state.video?.encodeMs === undefined ? {} : { encodeMs: state.video.encodeMs }),
+    status: 'prefill',
+    tokens: [],
+  };
+  return {
+    ...state,
+    answers: [...state.answers.slice(1 - MAX_ANSWERS), answer],
+    errors: without(state.errors, 'ask', ...(state.model.status === 'ready' ? (['gpu'] as const) : [])),
+  };
+}
+
+function progress(state: EngineState, event: Extract<EngineEvent, { type: 'progress' }>): EngineState {
+  const value = { label: event.label, done: event.done, total: event.total };
+  switch (event.scope) {
+    case 'gpu':
+    case 'model':
+      return state.model.status === 'loading' && event.id === state.model.id
+        ? { ...state, model: { ...state.model, progress: value } }
+        : state;
+    case 'video':
+      return onVideo(state, event.id, (video) => ({ ...video, progress: value }));
+    case 'ask':
+      return onAnswer(state, event.id, (answer) => ({ ...answer, progress: value }));
+  }
+}
+
+function fail(state: EngineState, id: number, error: EngineError): EngineState {
+  const errors = { ...state.errors, [error.scope]: error };
+  switch (error.scope) {
+    case 'gpu':
+    case 'model': {
+      const { progress: _, ...model } = state.model;
+      const loading = model.status === 'loading';
+      const next = { ...state, errors, model: loading ? { ...model, status: 'failed' as const } : model };
+      return error.scope === 'gpu' ? failRunning(next) : next;
+    }
+    case 'video': {
+      if (state.video?.id !== id) return state;
+      const { previousVideo, ...rest } = state;
+      if (previousVideo) {
+        const message = `${error.message} ${previousVideo.name} stays open.`;
+        return { ...rest, errors: { ...errors, video: { ...error, message } }, video: previousVideo };
+      }
+      const { progress: _, ...video } = state.video;
+      return { ...rest, errors, video: { ...video, status: 'failed' }, recovering: false };
+    }
+    case 'ask':
+      return runningAnswer(state)?.id === id ? { ...failRunning(state), errors } : state;
+  }
+}
+
+function deviceLost(state: EngineState, reason: string): EngineState {
+  const lost = runningAnswer(state) !== undefined;
+  const message = `${sentence(reason)} The model is loading again. Your question and your video are kept.${
+    lost ? ' The rest of the last answer is lost.' : ''
+  }`;
+  const { progress: _, ...model } = state.model;
+  return {
+    ...failRunning(state),
+    model: { ...model, status: 'loading' },
+    recovering: true,
+    errors: {
+      ...state.errors,
+      gpu: { scope: 'gpu', code: 'device-lost', title: 'The GPU was reset.', message },
+    },
+  };
+}
+
+/** The end of a recovery, if there was one: the message stays, and says that all is back. */
+function recovered(state: EngineState): EngineState {
+  const error = state.errors.gpu;
+  if (!state.recovering || error?.code !== 'device-lost') return { ...state, recovering: false };
+  const gpu = {
+    ...error,
+    code: 'device-recovered',
+    title: 'The GPU was reset. We are back.',
+    message: error.message.replace('is loading again', 'was loaded again'),
+  };
+  return { ...state, recovering: false, errors: { ...state.errors, gpu } };
+}
+
+function failRunning(state: EngineState): EngineState {
+  const running = runningAnswer(state);
+  if (!running) return state;
+  const { progress: _, ...answer } = running;
+  return { ...state, answers: [...state.answers.slice(0, -1), { ...answer, status: 'failed' }] };
+}
+
+function onVideo(state: EngineState, id: number, change: (video: VideoState) => VideoState): EngineState {
+  return state.video?.id === id ? { ...state, video: change(state.video) } : state;
+}
+
+function onAnswer(state: EngineState, id: number, change: (answer: AnswerState) => AnswerState): EngineState {
+  const running = runningAnswer(state);
+  return running?.id === id ? { ...state, answers: [...state.answers.slice(0, -1), change(running)] } : state;
+}
+
+function without(errors: EngineState['errors'], ...scopes: ErrorScope[]): EngineState['errors'] {
+  if (!scopes.some((scope) => errors[scope])) return errors;
+  const rest = { ...errors };
+  for (const scope of scopes) delete rest[scope];
+  return rest;
+}
+
+function sentence(text: string): string {
+  const trimmed = text.trim();
+  if (!trimmed) return 'The system took the GPU away.';
+  return /[.!?]$/.test(trimmed) ? trimmed : `${trimmed}.`;
+}

@@ -1,0 +1,72 @@
+import { createStore, type StoreApi } from 'zustand/vanilla';
+import type { Sample } from '../ask/samples';
+import { readStored, writeStored } from './local-storage';
+
+export type Theme = 'light' | 'dark' | 'system';
+export type Shading = 'none' | 'entropy' | 'probability';
+
+/** What the user looks at. Nothing of it concerns the engine. */
+export interface View {
+  theme: Theme;
+  shading: Shading;
+  /** Token that the inspector shows; undefined follows the newest. */
+  pinned?: number | undefined;
+  /** Answer shown in the middle; undefined shows the newest. */
+  shownAnswer?: number | undefined;
+  /** The sample clip that is open, for its questions. */
+  sample?: Sample | undefined;
+  /** The right column, where it is a drawer. */
+  drawerOpen: boolean;
+  helpOpen: boolean;
+}
+
+export type ViewStore = StoreApi<View>;
+
+const KEY = 'view';
+
+/** The view's store. With `stored`, theme and shading come from localStorage and go back there. */
+export function createViewStore(stored = true): ViewStore {
+  const store = createStore<View>(() => ({
+    ...(stored ? reviveView(readStored(KEY)) : reviveView(undefined)),
+    drawerOpen: false,
+    helpOpen: false,
+  }));
+  if (stored) {
+    store.subscribe((view, before) => {
+      if (view.theme !== before.theme || view.shading !== before.shading) {
+        writeStored(KEY, { theme: view.theme, shading: view.shading });
+      }
+    });
+  }
+  return store;
+}
+
+/** Theme and shading from whatever storage held. */
+export function reviveView(value: unknown): Pick<View, 'theme' | 'shading'> {
+  const raw = (typeof value === 'object' && value !== null ? value : {}) as Record<string, unknown>;
+  return {
+    theme: raw.theme === 'light' || raw.theme === 'dark' ? raw.theme : 'system',
+    shading: raw.shading === 'none' || raw.shading === 'probability' ? raw.shading : 'entropy',
+  };
+}
+
+/** The theme after this one when the toggle is pressed. */
+export function nextTheme(theme: Theme): Theme {
+  return theme === 'system' ? 'light' : theme === 'light' ? 'dark' : 'system';
+}
+
+/** Keeps `<html data-theme>` in step with the store and, for `system`, with the system. Returns the end of it. */
+export function applyTheme(store: ViewStore, root: HTMLElement = document.documentElement): () => void {
+  const dark = matchMedia('(prefers-color-scheme: dark)');
+  const apply = () => {
+    const { theme } = store.getState();
+    root.dataset.theme = theme === 'system' ? (dark.matches ? 'dark' : 'light') : theme;
+  };
+  apply();
+  dark.addEventListener('change', apply);
+  const unsubscribe = store.subscribe(apply);
+  return () => {
+    unsubscribe();
+    dark.removeEventListener('change', apply);
+  };
+}
