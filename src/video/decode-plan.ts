@@ -1,0 +1,42 @@
+import type { VideoFile } from './video-file';
+
+/** A stretch of samples to decode, from a key frame on, and the frames to keep of it. */
+export interface DecodeRun {
+  /** First sample, a key frame, and one past the last; decoding order. */
+  first: number;
+  end: number;
+  /** Positions in `indices`, by the sample that shows them. */
+  wanted: Map<number, number[]>;
+}
+
+/**
+ * The runs of samples that the given frames need: from each frame's key frame to the frame itself, runs that begin
+ * at the same key frame joined. Runs come in presentation order for indices in ascending order.
+ * @param indices presentation indices; may repeat.
+ * @throws RangeError for an index that is not a frame of the video.
+ */
+export function planRuns(
+  { frames, samples }: Pick<VideoFile, 'frames' | 'samples'>,
+  indices: readonly number[],
+): DecodeRun[] {
+  const runs = new Map<number, DecodeRun>();
+  for (const [position, index] of indices.entries()) {
+    const shown = frames[index];
+    if (!shown) throw new RangeError(`There is no frame ${index}: the video has ${frames.length}.`);
+    const first = keyFrameBefore(samples, shown.sample);
+    const run = runs.get(first) ?? { first, end: first, wanted: new Map() };
+    run.end = Math.max(run.end, shown.sample + 1);
+    run.wanted.set(shown.sample, [...(run.wanted.get(shown.sample) ?? []), position]);
+    runs.set(first, run);
+  }
+  return [...runs.values()].sort((a, b) => a.first - b.first);
+}
+
+/** Frames shown before the key frame that precedes them in the file may lean on the group before it. */
+function keyFrameBefore(samples: VideoFile['samples'], sample: number): number {
+  let key = sample;
+  while (key > 0 && !samples[key]!.isKey) key--;
+  if (key > 0 && samples[sample]!.timestamp < samples[key]!.timestamp)
+    return keyFrameBefore(samples, key - 1);
+  return key;
+}

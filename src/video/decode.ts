@@ -1,0 +1,180 @@
+import { resolveColour, toVideoColorSpace } from './colour';
+import { type DecodeRun, planRuns } from './decode-plan';
+import { VideoError } from './errors';
+import { SampleReader } from './sample-reader';
+import { unsupportedCodec } from './track';
+import type { VideoFile } from './video-file';
+
+/** Chunks that may wait in the decoder, and wanted frames that may wait for their reader. */
+const MAX_QUEUED = 16;
+const MAX_HELD = 2;
+
+/** What `decodeFrames` tells and asks. */
+export interface DecodeOptions {
+  /**
+   * Called once for each position in `indices`, in presentation order; awaited before the next call. The frame is
+   * closed afterwards: copy what is needed.
+   */
+  onFrame(position: number, frame: VideoFrame): void | Promise<void>;
+  signal?: AbortSignal;
+}
+
+/**
+ * The decoder configuration of a video. Streams without colour tags are given BT.601, and no primaries but BT.709's
+ * are passed on; see `toVideoColorSpace`.
+ */
+export function decoderConfig(video: VideoFile): VideoDecoderConfig {
+  const config: VideoDecoderConfig & { rotation?: number } = {
+    codec: video.codec,
+    codedWidth: video.codedWidth,
+    codedHeight: video.codedHeight,
+    colorSpace: toVideoColorSpace(resolveColour(video.colour)),
+  };
+  if (video.description) config.description = video.description;
+  // Unknown members are ignored, so browsers without rotation leave it to `readPixels` as the others do.
+  if (video.rotation) config.rotation = video.rotation;
+  return config;
+}
+
+/**
+ * Checks that this browser can decode the video.
+ * @throws VideoError `no-webcodecs` or `unsupported-codec`, naming the codec.
+ */
+export async function assertDecodable(video: VideoFile): Promise<void> {
+  if (typeof VideoDecoder === 'undefined') {
+    throw new VideoError(
+      'no-webcodecs',
+      'This browser has no WebCodecs, so it cannot decode videos for the model.',
+      'Use a recent desktop Chrome, Edge, Firefox or Safari, over https or localhost.',
+    );
+  }
+  const { supported } = await VideoDecoder.isConfigSupported(decoderConfig(video)).catch(() => ({
+    supported: false,
+  }));
+  if (!supported) throw unsupportedCodec(video.name, video.codec);
+}
+
+/**
+ * Decodes the frames at the given presentation indices (may repeat) with WebCodecs. Only the samples from each
+ * needed key frame to the wanted frame are read, by byte ranges of the file. Works in a worker.
+ * @throws VideoError `no-webcodecs`, `unsupported-codec` or `decode-failed`; RangeError for an index beyond the last
+ * frame; the signal's reason when aborted; whatever `onFrame` throws.
+ */
+export async function decodeFrames(
+  video: VideoFile,
+  indices: readonly number[],
+  { onFrame, signal }: DecodeOptions,
+): Promise<void> {
+  signal?.throwIfAborted();
+  const runs = planRuns(video, indices);
+  await assertDecodable(video);
+  const session = new DecodeSession(video, onFrame, signal);
+  try {
+    for (const run of runs) await session.decode(run);
+  } finally {
+    session.close();
+  }
+}
+
+class DecodeSession {
+  private readonly decoder: VideoDecoder;
+  private readonly reader: SampleReader;
+  private run: DecodeRun | undefined;
+  /** Timestamps of the run's wanted frames that have not come yet, with their positions. */
+  private readonly awaited = new Map<number, number[]>();
+  private readonly held = new Set<VideoFrame>();
+  private delivery: Promise<void> = Promise.resolve();
+  private failure: unknown;
+  private wake: () => void = () => {};
+
+  constructor(
+    private readonly video: VideoFile,
+    private readonly onFrame: DecodeOptions['onFrame'],
+    private readonly signal: AbortSignal | undefined,
+  ) {
+    this.reader = new SampleReader(video.file);
+    this.decoder = new VideoDecoder({
+      output: (frame) => this.receive(frame),
+      error: (cause) => this.fail(this.decodeError(cause)),
+    });
+    this.decoder.addEventListener('dequeue', () => this.wake());
+    signal?.addEventListener('abort', this.abort);
+    this.decoder.configure(decoderConfig(video));
+  }
+
+  async decode(run: DecodeRun): Promise<void> {
+    this.run = run;
+    const { samples } = this.video;
+    let limit = 0;
+    for (let i = run.first; i < run.end; i++) limit = Math.max(limit, samples[i]!.offset + samples[i]!.size);
+    for (const [sample, positions] of run.wanted) this.awaited.set(samples[sample]!.timestamp, positions);
+    for (let i = run.first; i < run.end; i++) {
+      const sample = samples[i]!;
+      const data = await this.reader.read(sample, limit);
+      while (!this.failure && (this.decoder.decodeQueueSize >= MAX_QUEUED || this.held.size > MAX_HELD))
+        await new Promise<void>((resolve) => {
+          this.wake = resolve;
+        });
+      this.throwFailure();
+      const { timestamp, duration } = sample;
+      // The first sample of a run is decoded as a key frame even where a broken file does not mark it as one.
+      const type = sample.isKey || i === run.first ? 'key' : 'delta';
+      this.decoder.decode(new EncodedVideoChunk({ type, timestamp, duration, data }));
+    }
+    await this.decoder.flush().catch((cause) => this.fail(this.decodeError(cause)));
+    await this.delivery;
+    this.throwFailure();
+    if (this.awaited.size) throw this.decodeError(undefined);
+  }
+
+  close(): void {
+    this.signal?.removeEventListener('abort', this.abort);
+    if (this.decoder.state !== 'closed') this.decoder.close();
+    for (const frame of this.held) frame.close();
+    this.held.clear();
+  }
+
+  private receive(frame: VideoFrame): void {
+    const positions = this.awaited.get(frame.timestamp);
+    if (!positions || this.failure) {
+      frame.close();
+      return;
+    }
+    this.awaited.delete(frame.timestamp);
+    this.held.add(frame);
+    this.delivery = this.delivery.then(async () => {
+      try {
+        for (const position of positions) if (!this.failure) await this.onFrame(position, frame);
+      } catch (cause) {
+        this.fail(cause);
+      } finally {
+        frame.close();
+        this.held.delete(frame);
+        this.wake();
+      }
+    });
+  }
+
+  private readonly abort = () => this.fail(this.signal!.reason);
+
+  private fail(cause: unknown): void {
+    this.failure ??= cause ?? new Error('Decoding failed.');
+    this.wake();
+  }
+
+  private throwFailure(): void {
+    if (this.failure) throw this.failure;
+  }
+
+  private decodeError(cause: unknown): VideoError {
+    const { name, samples, frames } = this.video;
+    const first = this.awaited.keys().next().value ?? samples[this.run?.first ?? 0]?.timestamp;
+    const shown = frames.find((frame) => samples[frame.sample]!.timestamp === first);
+    return new VideoError(
+      'decode-failed',
+      `${name} cannot be decoded${shown ? ` at ${shown.time.toFixed(1)} s` : ''}: the video data there is damaged.`,
+      'Play it elsewhere to check it, or convert it to H.264 again and drop it.',
+      { cause },
+    );
+  }
+}
