@@ -4,7 +4,7 @@
 // Traffic: reads each luma byte once and each chroma byte up to four times (from cache), writes 4 bytes a pixel.
 // 8-bit 4:2:0 and 4:2:2 follow FFmpeg's swscale bit for bit (chroma repeated, not interpolated; 13-bit coefficients;
 // products cut to 16 bits before they are added): the original's reader converts so. Other formats are computed in
-// f32 and rounded.
+// f32 and rounded; swscale takes its general path there, which interpolates chroma down the columns alone.
 
 struct Params {
   width: u32, // of the planes, before the turn
@@ -51,12 +51,30 @@ fn swscale(y: i32, u: i32, v: i32) -> vec3<i32> {
   );
 }
 
-fn rounded(y: u32, u: u32, v: u32) -> vec3<i32> {
+// Chroma sample of a pixel. Between rows: swscale's bicubic (B = 0, C = 0.6) at the quarters where rows of 4:2:0 lie.
+fn chroma(offset: u32, at: vec2<u32>) -> f32 {
+  let column = offset + (at.x >> params.shift_x) * params.c_step;
+  let row = i32(at.y >> params.shift_y);
+  if (params.shift_y == 0u) {
+    return f32(sample(column + u32(row) * params.c_stride));
+  }
+  let last = i32((params.height - 1u) >> params.shift_y);
+  let way = select(-1, 1, (at.y & 1u) == 1u); // towards the nearer neighbour
+  var weights = array(-0.084375, 0.871875, 0.240625, -0.028125);
+  var sum = 0.0;
+  for (var i = 0; i < 4; i++) {
+    let source_row = u32(clamp(row + (i - 1) * way, 0, last));
+    sum += weights[i] * f32(sample(column + source_row * params.c_stride));
+  }
+  return sum;
+}
+
+fn rounded(y: u32, u: f32, v: f32) -> vec3<i32> {
   let base = (f32(y) * params.to_8_bits - f32(params.y_zero)) * f32(params.luma);
   let scale = params.to_8_bits;
   let zero = params.middle * scale;
-  let cb = f32(u) * scale - zero;
-  let cr = f32(v) * scale - zero;
+  let cb = u * scale - zero;
+  let cr = v * scale - zero;
   let sum = vec3(
     base + cr * f32(params.cr_to_r),
     base + cb * f32(params.cb_to_g) + cr * f32(params.cr_to_g),
@@ -93,7 +111,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     if (params.kind == 4u) {
       colour = vec3<i32>(floor(vec3(f32(v), f32(y), f32(u)) * params.to_8_bits + 0.5));
     } else if (params.kind == 1u) {
-      colour = rounded(y, u, v);
+      colour = rounded(y, chroma(params.u_offset, at), chroma(params.v_offset, at));
     } else {
       colour = swscale(i32(y), i32(u), i32(v));
     }

@@ -145,6 +145,20 @@ function standardRgb(y: number, u: number, v: number, kr: number, kb: number, fu
   return [r, g, b].map((e) => Math.min(255, Math.max(0, e * 255)));
 }
 
+/** Chroma of a row: repeated, or where `smooth` interpolated with the cubic filter B = 0, C = 0.6. */
+function chromaAt(sample: (row: number) => number, y: number, shiftY: number, rows: number, smooth: boolean) {
+  if (!shiftY || !smooth) return sample(y >> shiftY);
+  const cubic = (x: number) => {
+    const d = Math.abs(x);
+    return d < 1 ? 1.4 * d ** 3 - 2.4 * d ** 2 + 1 : -0.6 * d ** 3 + 3 * d ** 2 - 4.8 * d + 2.4;
+  };
+  const position = (y + 0.5) / 2 - 0.5;
+  let sum = 0;
+  for (let row = Math.floor(position) - 1; row <= Math.floor(position) + 2; row++)
+    sum += cubic(row - position) * sample(Math.min(rows - 1, Math.max(0, row)));
+  return sum;
+}
+
 describe('colour conversion', () => {
   const KR_KB: Record<number, [number, number]> = {
     1: [0.2126, 0.0722],
@@ -200,14 +214,25 @@ describe('colour conversion', () => {
           let worst = 0;
           for (let y = 0; y < height; y++) {
             for (let x = 0; x < width; x++) {
-              const c = (y >> shiftY) * cWidth + (x >> shiftX);
-              const chroma = width * height + (interleaved ? 2 * c : c);
+              const at = (plane: number) =>
+                chromaAt(
+                  (row) => {
+                    const c = row * cWidth + (x >> shiftX);
+                    return samples[
+                      width * height + (interleaved ? 2 * c + plane : plane * cWidth * cHeight + c)
+                    ]!;
+                  },
+                  y,
+                  shiftY,
+                  cHeight,
+                  depth > 8,
+                );
               const scale = depth > 8 && fullRange ? (4 * 255) / 1023 : 1;
               const zero = depth > 8 && fullRange ? 128 - (512 * 255) / 1023 : 0;
               const expected = standardRgb(
                 samples[y * width + x]! * scale,
-                samples[chroma]! * scale + zero,
-                samples[chroma + (interleaved ? 1 : cWidth * cHeight)]! * scale + zero,
+                at(0) * scale + zero,
+                at(1) * scale + zero,
                 ...KR_KB[matrix]!,
                 fullRange,
               );
