@@ -4,14 +4,14 @@ import { Icon } from '../shared/icon';
 import { useInspectedIndex, useView } from '../store/app-services';
 import { LETTERS } from '../store/draft';
 import type { AnswerState } from '../store/engine-state';
-import { chosenOption, isCorrect, letterProbabilities } from './answer-facts';
+import { answerText, chosenOption, isCorrect, letterProbabilities } from './answer-facts';
 import { TokenRun } from './token-run';
 import type { Range, TraceLayout } from './trace-layout';
 import { useTokenClicks } from './use-token-clicks';
 
 /** The answer: its letter as the largest glyph of the page, its option, and whether the label agrees. */
 export function AnswerCard({ answer, layout }: { answer: AnswerState; layout: TraceLayout }) {
-  const text = answer.trace?.answer?.trim();
+  const text = answerText(answer);
   if (text) return <Given answer={answer} layout={layout} text={text} />;
   if (answer.status === 'prefill' || answer.status === 'streaming') {
     return <div className="ans waiting">The answer appears here when the model closes its thought.</div>;

@@ -3,6 +3,21 @@ import { LETTERS } from '../store/draft';
 import type { AnswerState } from '../store/engine-state';
 import type { Range } from './trace-layout';
 
+/**
+ * The answer's text, once there is some: what `<answer>` holds, or everything where no tags were asked for.
+ * Undefined as long as there is none.
+ */
+export function answerText(answer: AnswerState): string | undefined {
+  const { question, trace } = answer;
+  return (trace?.answer ?? (question.reasoning ? undefined : trace?.text))?.trim() || undefined;
+}
+
+/** Sentences on what is malformed in a finished answer. None for the direct prompt, which asks for no tags. */
+export function traceProblems(answer: AnswerState): string[] {
+  const finished = answer.status === 'done' && answer.reason === 'eos';
+  return finished && answer.question.reasoning ? (answer.trace?.problems ?? []) : [];
+}
+
 /** The option an answer names: its letter and text. Undefined for free text, and for a letter that has no option. */
 export function chosenOption(answer: AnswerState): { letter: string; text: string } | undefined {
   const { options } = answer.question;

@@ -4,7 +4,7 @@ import { Segmented } from '../shared/segmented';
 import { useServices, useShownAnswer, useView } from '../store/app-services';
 import type { AnswerState } from '../store/engine-state';
 import { AnswerCard } from './answer-card';
-import { answerHeading } from './answer-facts';
+import { answerHeading, traceProblems } from './answer-facts';
 import { AnswerStatsRow } from './answer-stats';
 import { EmptyAnswer } from './empty-answer';
 import { EngineErrors } from './engine-errors';
@@ -26,7 +26,7 @@ export function AnswerPanel() {
 
 function Answer({ answer }: { answer: AnswerState }) {
   const layout = useMemo(() => layoutTrace(answer.tokens, answer.trace), [answer.tokens, answer.trace]);
-  const problems = answer.status === 'streaming' ? [] : (answer.trace?.problems ?? []);
+  const problems = traceProblems(answer);
   return (
     <>
       <div className="answer-head">

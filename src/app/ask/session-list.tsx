@@ -1,7 +1,7 @@
 import { Icon } from '../shared/icon';
 import { useEngine, useServices } from '../store/app-services';
 import type { AnswerState } from '../store/engine-state';
-import { chosenOption, isCorrect } from './answer-facts';
+import { answerText, chosenOption, isCorrect } from './answer-facts';
 
 /** The questions of this session, newest first. A click shows the answer again. */
 export function SessionList({ shown }: { shown: number | undefined }) {
@@ -47,5 +47,5 @@ function shortAnswer(answer: AnswerState): string {
   if (answer.status === 'prefill' || answer.status === 'streaming') return '…';
   const option = chosenOption(answer);
   if (option) return option.letter;
-  return answer.trace?.answer ? '¶' : '–';
+  return answerText(answer) ? '¶' : '–';
 }

@@ -26,7 +26,7 @@ export function StageBar({ answer }: { answer: AnswerState }) {
             >
               <i className={stage.strong ? 'strong' : ''} />
               <span>
-                {stage.name} {formatDuration(stage.ms)}
+                {stage.name} {stage.ms / total > 0.1 ? formatDuration(stage.ms) : ''}
               </span>
             </li>
           ))}
