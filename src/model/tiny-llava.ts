@@ -1,0 +1,87 @@
+import { OrtRuntime } from '../blocks/ort/ort-runtime';
+import type { Gpu } from '../gpu/device';
+import { type GpuTensor, sizeOf } from '../gpu/tensor';
+import { openCheckpoint } from '../weights/checkpoint';
+import type { FileStore } from '../weights/file-store';
+import { loadWeights, type Weights } from '../weights/load-weights';
+import { parseConfig, type TinyLlavaConfig } from './config';
+import { LanguageModel } from './language-model';
+import { Resampler } from './resampler';
+import { expectedTensors } from './tensor-names';
+import { Tokenizer } from './tokenizer';
+import { VisionTower } from './vision-tower';
+
+/** A phase of `TinyLlava.load`, with how far it is. */
+export type LoadStage =
+  | { stage: 'weights'; done: number; total: number }
+  /** Parts whose pipelines are compiled: vision tower, resampler, language model. */
+  | { stage: 'compile'; done: number; total: number };
+
+/** A whole model on the GPU: tokenizer, vision tower, resampler, language model, over one copy of the weights. */
+export class TinyLlava {
+  private constructor(
+    readonly config: TinyLlavaConfig,
+    readonly tokenizer: Tokenizer,
+    readonly weights: Weights,
+    readonly vision: VisionTower,
+    readonly resampler: Resampler,
+    readonly language: LanguageModel,
+    /** Number of values in the tensors that the model uses. */
+    readonly parameters: number,
+  ) {}
+
+  /**
+   * Loads a checkpoint folder and compiles all pipelines.
+   * @throws CheckpointError naming the file and tensor that is wrong; what was loaded until then is freed.
+   */
+  static async load(
+    gpu: Gpu,
+    store: FileStore,
+    onProgress: (stage: LoadStage) => void = () => {},
+  ): Promise<TinyLlava> {
+    const checkpoint = await openCheckpoint(store);
+    const config = parseConfig(checkpoint.config);
+    const tokenizer = await Tokenizer.load(store);
+    const expected = expectedTensors(config);
+    const parameters = [...expected.used.values()].reduce((sum, shape) => sum + sizeOf(shape), 0);
+    const weights = await loadWeights(gpu, checkpoint, expected, {
+      onProgress: (done, total) => onProgress({ stage: 'weights', done, total }),
+    });
+    try {
+      const compiled = (done: number) => onProgress({ stage: 'compile', done, total: 3 });
+      compiled(0);
+      const ort = OrtRuntime.create(gpu);
+      const vision = await VisionTower.create(gpu, ort, config, weights);
+      await vision.warmUp();
+      compiled(1);
+      const resampler = await Resampler.create(gpu, ort, config, weights);
+      await resampler.warmUp();
+      compiled(2);
+      const language = await LanguageModel.create(gpu, ort, config, weights);
+      await language.warmUp();
+      compiled(3);
+      return new TinyLlava(config, tokenizer, weights, vision, resampler, language, parameters);
+    } catch (cause) {
+      weights.destroy();
+      throw cause;
+    }
+  }
+
+  /** pixel_values `[T, 3, S, S]` f32 -> visual tokens `[num_queries, H]` f32. The caller destroys the result. */
+  async encodeVideo(pixel_values: GpuTensor): Promise<GpuTensor> {
+    const features = await this.vision.encode(pixel_values);
+    try {
+      return await this.resampler.forward(features);
+    } finally {
+      features.buffer.destroy();
+    }
+  }
+
+  /** Frees weights, graphs and buffers. */
+  async destroy(): Promise<void> {
+    await this.vision.destroy();
+    await this.resampler.destroy();
+    await this.language.destroy();
+    this.weights.destroy();
+  }
+}

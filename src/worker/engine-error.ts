@@ -1,0 +1,44 @@
+import { GpuError } from '../gpu/errors';
+import { VideoError } from '../video/errors';
+import { CheckpointError } from '../weights/errors';
+import type { EngineError, ErrorScope } from './protocol';
+
+const TITLES: Record<VideoError['code'], string> = {
+  empty: 'This file is empty.',
+  'not-a-video': 'This is not a video.',
+  'unsupported-container': 'This kind of video file cannot be read here.',
+  truncated: 'The video stops early.',
+  corrupt: 'This video is damaged.',
+  'no-video-track': 'This file has no picture.',
+  'unsupported-codec': 'This video cannot be read here.',
+  'no-webcodecs': 'This browser cannot decode videos.',
+  'decode-failed': 'The video could not be decoded.',
+  unreadable: 'The file could not be read.',
+};
+
+/** What the page shows for an error that was thrown in the engine. */
+export function engineError(scope: ErrorScope, cause: unknown): EngineError {
+  if (cause instanceof VideoError) {
+    const message = cause.hint ? `${cause.message} ${cause.hint}` : cause.message;
+    return { scope: 'video', code: cause.code, title: TITLES[cause.code], message };
+  }
+  if (cause instanceof CheckpointError)
+    return {
+      scope: 'model',
+      code: 'checkpoint',
+      title: 'The model could not be loaded.',
+      message: cause.message,
+    };
+  if (cause instanceof GpuError) {
+    const title = cause.code === 'no-webgpu' ? 'This browser has no WebGPU.' : 'The GPU cannot be used.';
+    return { scope: 'gpu', code: cause.code, title, message: cause.message };
+  }
+  const message = cause instanceof Error ? cause.message : String(cause);
+  const titles: Record<ErrorScope, string> = {
+    gpu: 'The GPU cannot be used.',
+    model: 'The model could not be loaded.',
+    video: 'The video could not be read.',
+    ask: 'The answer could not be finished.',
+  };
+  return { scope, code: 'failed', title: titles[scope], message };
+}
