@@ -1,3 +1,5 @@
+import { readBytes } from './read-bytes';
+
 /** A top-level box of an MP4 or MOV file. Offsets are bytes in the file. */
 export interface TopLevelBox {
   /** Four characters, e.g. 'moov'. */
@@ -19,7 +21,7 @@ export async function listBoxes(file: Blob): Promise<TopLevelBox[]> {
   const boxes: TopLevelBox[] = [];
   let start = 0;
   while (start + 8 <= file.size) {
-    const header = new DataView(await file.slice(start, start + 16).arrayBuffer());
+    const header = new DataView((await readBytes(file, start, start + 16)).buffer);
     const box = readBoxHeader(header, start, file.size);
     if (!box) break;
     boxes.push(box);

@@ -2,6 +2,7 @@ import { createFile, type ISOFile, MP4BoxBuffer } from 'mp4box';
 import { listBoxes, type TopLevelBox } from './boxes';
 import { VideoError } from './errors';
 import { checkFragment, keepVideoTracks } from './prepare-tables';
+import { readBytes } from './read-bytes';
 import { assertMp4 } from './sniff';
 import { type BytesAt, describeTrack } from './track';
 import type { VideoFile } from './video-file';
@@ -68,7 +69,7 @@ async function readTables(
       if (needed && !box.complete) break;
       const end = box.start + (needed ? box.size : box.headerSize);
       if (!needed && box === last) continue;
-      const bytes = new Uint8Array(await file.slice(box.start, end).arrayBuffer());
+      const bytes = await readBytes(file, box.start, end);
       // mp4box skips the contents of `mdat` only, so whatever else is not needed goes under that name.
       if (!needed) bytes.set([0x6d, 0x64, 0x61, 0x74], 4);
       if (box.type === 'moov') {
@@ -79,6 +80,7 @@ async function readTables(
     }
     iso.flush();
   } catch (cause) {
+    if (cause instanceof VideoError) throw cause;
     throw corrupt(name, cause);
   }
   if (!iso.moov) throw corrupt(name);

@@ -1,6 +1,7 @@
 /** What is wrong with a video. The page may choose its own wording and way out by it. */
 export type VideoErrorCode =
   | 'empty'
+  | 'unreadable'
   | 'not-a-video'
   | 'unsupported-container'
   | 'truncated'

@@ -60,7 +60,7 @@ export function pixelsOfRgb(width: number, height: number, rgb: Uint8Array): Fra
   if (rgb.length !== width * height * 3)
     throw new RangeError(`${rgb.length} bytes given for an RGB picture of ${width} x ${height}.`);
   const data = new Uint8Array(width * height * 4);
-  for (let i = 0; i < width * height; i++) data.set(rgb.subarray(i * 3, i * 3 + 3), i * 4);
+  for (let i = 0; i < width * height; i++) for (let c = 0; c < 3; c++) data[i * 4 + c] = rgb[i * 3 + c]!;
   return {
     width,
     height,

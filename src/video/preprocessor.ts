@@ -190,7 +190,8 @@ function planeParams({ width, height, rotation, layout, planes, colour }: FrameP
   const chroma = (c: number) => (colour.fullRange ? Math.trunc((c * 224) / 255) : c);
   const bits13 = (c: number) => Math.floor((c * 8192 + 32768) / 65536);
   const like8 = colour.fullRange ? 255 / (2 ** depth - 1) : 2 ** (8 - depth);
-  const exact = depth === 8 && shiftX === 1;
+  // Where swscale takes its fast path for 8-bit 4:2:0 and 4:2:2.
+  const exact = depth === 8 && shiftX === 1 && height % 2 === 0;
   const kind = { yuv: colour.matrix === 0 ? 4 : exact ? 0 : 1, rgba: 2, bgra: 3 }[layout.kind];
   const block = new ArrayBuffer(96);
   new Uint32Array(block).set([

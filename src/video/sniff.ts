@@ -1,4 +1,5 @@
 import { VideoError } from './errors';
+import { readBytes } from './read-bytes';
 
 const BOXES_AT_START = new Set([
   'ftyp',
@@ -38,7 +39,7 @@ const OTHERS: { name: string; video: boolean; at: number; magic: string }[] = [
 export async function assertMp4(file: Blob, name: string): Promise<void> {
   if (file.size === 0)
     throw new VideoError('empty', `${name} is empty (0 bytes).`, 'Choose the file again, or another video.');
-  const head = String.fromCharCode(...new Uint8Array(await file.slice(0, 16).arrayBuffer()));
+  const head = String.fromCharCode(...(await readBytes(file, 0, 16)));
   if (BOXES_AT_START.has(head.slice(4, 8))) return;
   const known = OTHERS.find(({ at, magic }) => head.startsWith(magic, at));
   if (known?.video) {
