@@ -2,9 +2,10 @@
 //
 // Grid: ceil(OW / 8) x ceil(OH / 8) workgroups of 8 x 8, one pixel an invocation; OW x OH is the turned size.
 // Traffic: reads each luma byte once and each chroma byte up to four times (from cache), writes 4 bytes a pixel.
-// 8-bit 4:2:0 and 4:2:2 follow FFmpeg's swscale bit for bit (chroma repeated, not interpolated; 13-bit coefficients;
-// products cut to 16 bits before they are added): the original's reader converts so. Other formats are computed in
-// f32 and rounded; swscale takes its general path there, which interpolates chroma down the columns alone.
+// 8-bit 4:2:0 and 4:2:2 of even height follow FFmpeg's swscale bit for bit (chroma repeated, not interpolated; 13-bit
+// coefficients; products cut to 16 bits before they are added): the original's reader converts so. Others take
+// swscale's general path, here in f32 and rounded: chroma interpolated down the columns, along the rows repeated
+// unless the width is odd.
 
 struct Params {
   width: u32, // of the planes, before the turn
@@ -51,20 +52,45 @@ fn swscale(y: i32, u: i32, v: i32) -> vec3<i32> {
   );
 }
 
-// Chroma sample of a pixel. Between rows: swscale's bicubic (B = 0, C = 0.6) at the quarters where rows of 4:2:0 lie.
-fn chroma(offset: u32, at: vec2<u32>) -> f32 {
-  let column = offset + (at.x >> params.shift_x) * params.c_step;
-  let row = i32(at.y >> params.shift_y);
-  if (params.shift_y == 0u) {
-    return f32(sample(column + u32(row) * params.c_stride));
+// swscale's bicubic filter: B = 0, C = 0.6.
+fn cubic(x: f32) -> f32 {
+  let d = abs(x);
+  if (d < 1.0) {
+    return (1.4 * d - 2.4) * d * d + 1.0;
   }
-  let last = i32((params.height - 1u) >> params.shift_y);
-  let way = select(-1, 1, (at.y & 1u) == 1u); // towards the nearer neighbour
-  var weights = array(-0.084375, 0.871875, 0.240625, -0.028125);
+  return select(0.0, ((-0.6 * d + 3.0) * d - 4.8) * d + 2.4, d < 2.0);
+}
+
+// Where a pixel of `pixels` lies among the chroma samples of its row or column, which are spread over the same length.
+fn chroma_position(at: u32, pixels: u32, shift: u32) -> f32 {
+  let samples = (pixels + (1u << shift) - 1u) >> shift;
+  return (f32(at) + 0.5) * f32(samples) / f32(pixels) - 0.5;
+}
+
+fn chroma_across(row: u32, at_x: u32) -> f32 {
+  if (params.shift_x == 0u || params.width % 2u == 0u) {
+    return f32(sample(row + (at_x >> params.shift_x) * params.c_step));
+  }
+  let position = chroma_position(at_x, params.width, params.shift_x);
+  let last = i32((params.width - 1u) >> params.shift_x);
+  let first = i32(floor(position)) - 1;
   var sum = 0.0;
-  for (var i = 0; i < 4; i++) {
-    let source_row = u32(clamp(row + (i - 1) * way, 0, last));
-    sum += weights[i] * f32(sample(column + source_row * params.c_stride));
+  for (var i = first; i < first + 4; i++) {
+    sum += cubic(f32(i) - position) * f32(sample(row + u32(clamp(i, 0, last)) * params.c_step));
+  }
+  return sum;
+}
+
+fn chroma(offset: u32, at: vec2<u32>) -> f32 {
+  if (params.shift_y == 0u) {
+    return chroma_across(offset + at.y * params.c_stride, at.x);
+  }
+  let position = chroma_position(at.y, params.height, params.shift_y);
+  let last = i32((params.height - 1u) >> params.shift_y);
+  let first = i32(floor(position)) - 1;
+  var sum = 0.0;
+  for (var i = first; i < first + 4; i++) {
+    sum += cubic(f32(i) - position) * chroma_across(offset + u32(clamp(i, 0, last)) * params.c_stride, at.x);
   }
   return sum;
 }

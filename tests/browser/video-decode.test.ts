@@ -194,14 +194,12 @@ describe('colours', () => {
     '%s: as FFmpeg converts it',
     async (kind) => {
       const difference = compare(await rgbOf(`colour-${kind}.mp4`, 2), await bytesOf(`colour-${kind}.rgb`));
-      console.info(kind, difference);
       expect(difference.mean).toBeLessThan(0.1);
     },
   );
 
   it.each(['10bit', '444', 'odd-size'])('%s: close to FFmpeg', async (kind) => {
     const difference = compare(await rgbOf(`colour-${kind}.mp4`, 2), await bytesOf(`colour-${kind}.rgb`));
-    console.info(kind, difference);
     expect(difference.mean).toBeLessThan(2);
   });
 
