@@ -12,7 +12,7 @@ export function Alternatives({ token, settings }: { token: TokenInfo; settings: 
   const scale = Math.max(...rows.map((row) => row.prob), Number.MIN_VALUE);
   const cut = rows.findIndex((row) => !row.kept);
   return (
-    <section className="sec">
+    <section className="sec inspector-part">
       <div className="row alternatives-head">
         <h2 className="h">Alternatives</h2>
         <span className="t3 xs sp">

@@ -18,7 +18,7 @@ import { TraceView } from './trace-view';
 export function AnswerPanel() {
   const answer = useShownAnswer();
   return (
-    <section className="col mid" aria-label="Answer">
+    <section className="col mid" id="answer" aria-label="Answer">
       {answer ? <Answer answer={answer} /> : <EmptyAnswer />}
     </section>
   );

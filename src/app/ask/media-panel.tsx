@@ -27,7 +27,7 @@ export function MediaPanel() {
   const ratio = info && info.height > 0 ? info.width / info.height : 1;
   const times = info?.sampledTimes ?? [];
   const current = nearestFrame(times, playback.time);
-  const shape = !video ? 'empty' : ratio > 1.25 ? 'wide' : 'square';
+  const shape = !video ? 'no-video' : ratio > 1.25 ? 'wide' : 'square';
   return (
     <>
       <div className="row file-head">

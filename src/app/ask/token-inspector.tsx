@@ -13,7 +13,7 @@ export function TokenInspector({ answer }: { answer: AnswerState | undefined }) 
   const token = answer?.tokens[index];
   if (!answer || !token) {
     return (
-      <section className="sec inspector">
+      <section className="sec inspector inspector-part">
         <h2 className="h">Token</h2>
         <p className="t3 sm">Pick a token of the answer to see what else it could have been.</p>
       </section>
@@ -24,7 +24,7 @@ export function TokenInspector({ answer }: { answer: AnswerState | undefined }) 
   const aha = answer.trace?.sentences.find((s) => s.aha && index >= s.start && index < s.end)?.aha;
   return (
     <>
-      <section className="sec inspector" data-testid="inspector">
+      <section className="sec inspector inspector-part" data-testid="inspector">
         <div className="row inspector-head">
           <h2 className="h">{pinned || !live ? `Token ${index + 1} of ${count}` : 'Newest token'}</h2>
           <span className="sp row steps-through">

@@ -26,6 +26,8 @@ export function askActions({ client, draft, view, player }: AppServices) {
       if (askBlocker(client.store.getState(), current)) return;
       view.setState({ pinned: undefined, shownAnswer: undefined });
       client.ask(draftQuestion(current), current.settings, draftLabel(current));
+      // In one column the answer is written below what is in sight.
+      if (matchMedia('(max-width: 759px)').matches) document.getElementById('answer')?.scrollIntoView();
     },
     stop: () => client.stop(),
     /** Opens a file of the user's. */

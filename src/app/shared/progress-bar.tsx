@@ -9,7 +9,7 @@ export function ProgressBar({ progress, fallback }: { progress: Progress | undef
     <div className="progress">
       <span className="t3 sm">
         {label}
-        {known ? ` ${Math.round(share * 100)} %` : ''}
+        {known ? `, ${Math.round(share * 100)} %` : ''}
       </span>
       <progress className="hidden" aria-label={label} {...(known ? { value: share } : {})} />
       {known && (

@@ -17,7 +17,9 @@ export function StatusBar() {
   return (
     <footer className="status">
       <span className="row status-gpu">
-        <i className={`dot ${missing && missing !== 'device-recovered' ? 'e' : gpu ? '' : 'w'}`} />
+        <i
+          className={`dot ${missing && !missing.startsWith('device-') ? 'e' : gpu && missing !== 'device-lost' ? '' : 'w'}`}
+        />
         <b>{state}</b>
       </span>
       {gpu && <span className="ell">{describeAdapter(gpu)}</span>}

@@ -1,0 +1,183 @@
+import { describe, expect, it } from 'vitest';
+import { type EngineState, INITIAL_ENGINE_STATE, runningAnswer } from '../../src/app/store/engine-state';
+import { MAX_ANSWERS, type PageAction, reduceEvent } from '../../src/app/store/reduce-event';
+import type { AnswerStats, EngineError, EngineEvent, TokenInfo, Trace } from '../../src/worker/protocol';
+
+const settings = { temperature: 1, top_k: 0, top_p: 1, max_new_tokens: 8, seed: 1 };
+const question = { text: 'What moves?', options: ['a', 'b'], reasoning: true };
+const stats: AnswerStats = {
+  promptTokens: 10,
+  visualTokens: 4,
+  newTokens: 1,
+  timeToFirstTokenMs: 5,
+  prefillMs: 4,
+  decodeMs: 3,
+  tokensPerSecond: 2,
+};
+const trace: Trace = { phase: 'think', text: '<think>', sentences: [], problems: [] };
+const token = (text: string): TokenInfo => ({
+  id: 1,
+  text,
+  prob: 1,
+  logp: 0,
+  rank: 1,
+  entropy: 0,
+  alternatives: [],
+});
+const model = {
+  name: 'toy',
+  parameters: 1,
+  weightBytes: 2,
+  frames: 8,
+  visualTokens: 4,
+  imageSize: 64,
+  vocabSize: 9,
+  backend: 'ort',
+};
+
+function play(...events: (EngineEvent | PageAction)[]): EngineState {
+  return events.reduce<EngineState>(reduceEvent, INITIAL_ENGINE_STATE);
+}
+
+const load: PageAction = { type: 'page/load-model', id: 1, url: 'm/', name: 'toy' };
+const ready: EngineEvent = { type: 'model-ready', id: 1, model };
+const open = (id: number, name = `${id}.mp4`): PageAction => ({
+  type: 'page/open-video',
+  id,
+  file: new Blob(),
+  name,
+  url: `blob:${id}`,
+});
+const videoReady = (id: number): EngineEvent => ({ type: 'video-ready', id, readMs: 1, encodeMs: 2 });
+const ask = (id: number): PageAction => ({ type: 'page/ask', id, question, settings, label: 'B' });
+const failed = (scope: EngineError['scope'], id: number, code = 'x'): EngineEvent => ({
+  type: 'error',
+  id,
+  error: { scope, code, title: 'T.', message: 'M.' },
+});
+
+describe('reduceEvent', () => {
+  it('takes a model from loading to ready, and drops its progress', () => {
+    const loading = play(load, {
+      type: 'progress',
+      scope: 'model',
+      id: 1,
+      label: 'Weights',
+      done: 1,
+      total: 4,
+    });
+    expect(loading.model).toMatchObject({ status: 'loading', progress: { done: 1, total: 4 } });
+    const after = reduceEvent(loading, ready);
+    expect(after.model.status).toBe('ready');
+    expect(after.model.progress).toBeUndefined();
+  });
+
+  it('drops events of an older request, and says so by the same object', () => {
+    const state = play(load, ready, open(2), open(3));
+    expect(reduceEvent(state, videoReady(2))).toBe(state);
+    expect(reduceEvent(state, failed('video', 2))).toBe(state);
+    expect(reduceEvent(state, { type: 'model-ready', id: 7, model })).toBe(state);
+    expect(reduceEvent(state, { type: 'tokens', id: 2, tokens: [token('a')], trace, stats })).toBe(state);
+  });
+
+  it('sorts frames by index and replaces one that comes again', () => {
+    const thumbnails = [1, 2, 3].map((n) => ({ n }) as unknown as ImageBitmap);
+    const frame = (index: number, n: number): EngineEvent => ({
+      type: 'frame',
+      id: 2,
+      index,
+      time: index / 4,
+      thumbnail: thumbnails[n]!,
+    });
+    const { video } = play(open(2), frame(1, 0), frame(0, 1), frame(1, 2));
+    expect(video?.frames.map(({ index, thumbnail }) => [index, thumbnail])).toEqual([
+      [0, thumbnails[1]],
+      [1, thumbnails[2]],
+    ]);
+  });
+
+  it('adds tokens up, and ends the answer', () => {
+    const asked = play(load, ready, open(2), videoReady(2), ask(3));
+    expect(runningAnswer(asked)).toMatchObject({ status: 'prefill', label: 'B', readMs: 1, encodeMs: 2 });
+    const streaming = [token('a'), token('b')].reduce(
+      (state, one) => reduceEvent(state, { type: 'tokens', id: 3, tokens: [one], trace, stats }),
+      asked,
+    );
+    expect(runningAnswer(streaming)?.tokens.map(({ text }) => text)).toEqual(['a', 'b']);
+    const done = reduceEvent(streaming, { type: 'answered', id: 3, trace, stats, reason: 'stopped' });
+    expect(runningAnswer(done)).toBeUndefined();
+    expect(done.answers[0]).toMatchObject({ status: 'done', reason: 'stopped' });
+    expect(reduceEvent(done, { type: 'tokens', id: 3, tokens: [token('c')], trace, stats })).toBe(done);
+  });
+
+  it('keeps the trace so far when an answer fails, and the question can be asked again', () => {
+    const state = play(
+      ...[load, ready, open(2), videoReady(2), ask(3)],
+      { type: 'tokens', id: 3, tokens: [token('a')], trace, stats },
+      failed('ask', 3),
+    );
+    expect(state.answers[0]).toMatchObject({ status: 'failed', question });
+    expect(state.answers[0]?.tokens).toHaveLength(1);
+    expect(state.errors.ask?.title).toBe('T.');
+    expect(reduceEvent(state, ask(4)).errors.ask).toBeUndefined();
+  });
+
+  it('goes back to the video before when a file cannot be read', () => {
+    const state = play(open(2, 'good.mp4'), videoReady(2), open(3, 'bad.txt'), failed('video', 3));
+    expect(state.video).toMatchObject({ id: 2, name: 'good.mp4', status: 'ready' });
+    expect(state.previousVideo).toBeUndefined();
+    expect(state.errors.video?.message).toBe('M. good.mp4 stays open.');
+  });
+
+  it('keeps the last readable video through two bad files in a row', () => {
+    const state = play(
+      open(2, 'good.mp4'),
+      videoReady(2),
+      open(3),
+      open(4),
+      failed('video', 3),
+      failed('video', 4),
+    );
+    expect(state.video?.name).toBe('good.mp4');
+  });
+
+  it('marks a first file that cannot be read', () => {
+    expect(play(open(2), failed('video', 2)).video?.status).toBe('failed');
+  });
+
+  it('recovers from the loss of the GPU once model and video are back', () => {
+    const lost = play(load, ready, open(2), videoReady(2), ask(3), {
+      type: 'device-lost',
+      reason: 'It was reset',
+    });
+    expect(lost).toMatchObject({ recovering: true, model: { status: 'loading' } });
+    expect(lost.answers[0]?.status).toBe('failed');
+    expect(lost.errors.gpu?.message).toMatch(/^It was reset\. .*rest of the last answer is lost\.$/);
+    const reloaded = reduceEvent(lost, ready);
+    expect(reloaded.recovering).toBe(true);
+    const reopened = [{ type: 'page/reopen-video', id: 5 } as const, videoReady(5)].reduce(
+      reduceEvent,
+      reloaded,
+    );
+    expect(reopened).toMatchObject({ recovering: false, video: { status: 'ready' } });
+    expect(reopened.errors.gpu?.code).toBe('device-recovered');
+    expect(reduceEvent(reopened, ask(6)).errors.gpu).toBeUndefined();
+  });
+
+  it('says nothing of a lost answer where none was written', () => {
+    const { errors } = play(load, ready, { type: 'device-lost', reason: '' });
+    expect(errors.gpu?.message).not.toMatch(/answer/);
+  });
+
+  it('keeps a limited number of answers, the newest', () => {
+    let state = play(load, ready, open(2), videoReady(2));
+    for (let id = 10; id < 10 + MAX_ANSWERS + 5; id++) {
+      state = [ask(id), { type: 'answered', id, trace, stats, reason: 'eos' } as const].reduce(
+        reduceEvent,
+        state,
+      );
+    }
+    expect(state.answers).toHaveLength(MAX_ANSWERS);
+    expect(state.answers.at(-1)?.id).toBe(10 + MAX_ANSWERS + 4);
+  });
+});
