@@ -24,21 +24,25 @@ function enqueue<T>(job: () => Promise<T>): Promise<T> {
   return result;
 }
 
+// Read when the wasm instance starts. Set here, at the last moment: another library on the page that carries the same
+// runtime may have pointed it at a server of its own.
+function configure(wasmUrl: string | undefined): void {
+  ort.env.wasm.numThreads = 1;
+  ort.env.logLevel = 'error';
+  if (wasmUrl) ort.env.wasm.wasmPaths = { wasm: wasmUrl };
+  else delete ort.env.wasm.wasmPaths;
+}
+
 /** ONNX Runtime Web on our GPU device: compiles graphs written by `GraphBuilder`. */
 export class OrtRuntime {
   private constructor(
     private readonly gpu: Gpu,
-    private readonly validation: boolean,
+    private readonly options: OrtOptions,
   ) {}
 
-  /** Sets the runtime up. The wasm file itself is loaded with the first `compile`. */
+  /** A runtime on this device. The wasm file is loaded with the first `compile`. */
   static create(gpu: Gpu, options: OrtOptions = {}): OrtRuntime {
-    ort.env.wasm.numThreads = 1;
-    ort.env.logLevel = 'error';
-    // Another library on the page may have pointed this at a server of its own.
-    if (options.wasmUrl) ort.env.wasm.wasmPaths = { wasm: options.wasmUrl };
-    else delete ort.env.wasm.wasmPaths;
-    return new OrtRuntime(gpu, options.validation ?? false);
+    return new OrtRuntime(gpu, options);
   }
 
   /**
@@ -48,13 +52,14 @@ export class OrtRuntime {
    */
   async compile(graph: GraphModel): Promise<BlockGraph> {
     const session = await enqueue(async () => {
+      configure(this.options.wasmUrl);
       try {
         return await ort.InferenceSession.create(graph.bytes, {
           executionProviders: [
             {
               name: 'webgpu',
               device: this.gpu.device,
-              validationMode: this.validation ? 'basic' : 'disabled',
+              validationMode: this.options.validation ? 'basic' : 'disabled',
             },
           ],
           graphOptimizationLevel: 'basic',
