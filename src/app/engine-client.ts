@@ -112,11 +112,9 @@ export class EngineClient {
     for (const event of events) {
       if (event.type === 'frame' && !keeps(after, event.thumbnail)) event.thumbnail.close();
     }
-    // The engine holds one video: after a loss of the GPU, or after a file that could not be read, it reads again
-    // what the page still shows.
-    const loaded = events.some((event) => event.type === 'model-ready' && event.id === after.model.id);
-    const fellBack = before.previousVideo !== undefined && after.video === before.previousVideo;
-    if ((loaded && after.recovering) || fellBack) this.reopenVideo();
+    // After a loss of the GPU the engine reads its last video again by itself, but not one it was still reading.
+    const lost = events.some((event) => event.type === 'device-lost');
+    if (lost && before.video?.status === 'reading') this.reopenVideo();
   }
 
   private dispatch(event: EngineEvent | PageAction): void {

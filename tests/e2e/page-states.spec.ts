@@ -160,7 +160,6 @@ test('an unreadable file leaves the video before it open, and the question', asy
     },
   });
   await expect(page.getByTestId('error')).toContainText('Choose another file. clip.mp4 stays open.');
-  await readFakeVideo(page);
   await expect(page.getByTestId('question')).toHaveValue('Which way does the red circle move?');
   await expect(page.getByTestId('ask')).toBeEnabled();
 });
@@ -171,16 +170,27 @@ test('a lost GPU is named, the video is read again, and asking goes on', async (
   await emit(page, { type: 'device-lost', reason: 'The system took the GPU away.' });
   await expect(page.getByTestId('error')).toContainText('The model is loading again');
   await expect(page.getByTestId('think')).toContainText('Wait, let me');
-  const before = (await requests(page)).length;
   await loadFakeModel(page);
-  await expect
-    .poll(async () => (await requests(page)).slice(before).map(({ type }) => type))
-    .toEqual(['open-video']);
+  await expect(page.getByTestId('ask')).toBeDisabled();
   await readFakeVideo(page);
   await expect(page.getByTestId('error')).toContainText('We are back');
   await page.getByRole('button', { name: 'Ask again' }).click();
   expect((await requests(page)).at(-1)).toMatchObject({ type: 'ask' });
   await expect(page.getByTestId('error')).toBeHidden();
+});
+
+test('a video that was being read when the GPU was lost is sent again', async ({ page }) => {
+  await openPage(page);
+  await loadFakeModel(page);
+  await page.getByTestId('video-input').setInputFiles(NOT_PLAYABLE);
+  const before = (await requests(page)).length;
+  await emit(page, { type: 'device-lost', reason: 'The system took the GPU away.' });
+  await expect
+    .poll(async () => (await requests(page)).slice(before).map(({ type }) => type))
+    .toEqual(['open-video']);
+  await loadFakeModel(page);
+  await readFakeVideo(page);
+  await expect(page.getByTestId('error')).toContainText('We are back');
 });
 
 test('an engine that ends can be started again with the same video', async ({ page }) => {

@@ -150,15 +150,17 @@ describe('reduceEvent', () => {
       type: 'device-lost',
       reason: 'It was reset',
     });
-    expect(lost).toMatchObject({ recovering: true, model: { status: 'loading' } });
+    expect(lost).toMatchObject({
+      recovering: true,
+      model: { status: 'loading' },
+      video: { status: 'reading' },
+    });
     expect(lost.answers[0]?.status).toBe('failed');
     expect(lost.errors.gpu?.message).toMatch(/^It was reset\. .*rest of the last answer is lost\.$/);
     const reloaded = reduceEvent(lost, ready);
     expect(reloaded.recovering).toBe(true);
-    const reopened = [{ type: 'page/reopen-video', id: 5 } as const, videoReady(5)].reduce(
-      reduceEvent,
-      reloaded,
-    );
+    // The engine reads its last video again under the same id.
+    const reopened = reduceEvent(reloaded, videoReady(2));
     expect(reopened).toMatchObject({ recovering: false, video: { status: 'ready' } });
     expect(reopened.errors.gpu?.code).toBe('device-recovered');
     expect(reduceEvent(reopened, ask(6)).errors.gpu).toBeUndefined();

@@ -8,7 +8,7 @@ export const MAX_ANSWERS = 50;
 export type PageAction =
   | { type: 'page/load-model'; id: number; url: string; name: string }
   | { type: 'page/open-video'; id: number; file: Blob; name: string; url: string }
-  /** The open video is read again, after the engine lost it. */
+  /** The open video is sent again, after the engine lost it. */
   | { type: 'page/reopen-video'; id: number }
   /** The engine's thread is gone, and the model with it. */
   | { type: 'page/engine-gone' }
@@ -192,9 +192,12 @@ function deviceLost(state: EngineState, reason: string): EngineState {
     lost ? ' The rest of the last answer is lost.' : ''
   }`;
   const { progress: _, ...model } = state.model;
+  const { video } = state;
   return {
     ...failRunning(state),
     model: { ...model, status: 'loading' },
+    // The engine reads it again, under the same id.
+    ...(video?.status === 'ready' ? { video: { ...video, status: 'reading' as const } } : {}),
     recovering: true,
     errors: {
       ...state.errors,
