@@ -69,3 +69,8 @@ export function memoryStore(
     async () => [...files.keys()],
   );
 }
+
+/** A folder inside of a store. */
+export function subStore(store: FileStore, folder: string): FileStore {
+  return storeOf(`${store.name}/${folder}`, (name) => store.open(`${folder}/${name}`));
+}

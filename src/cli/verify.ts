@@ -1,0 +1,139 @@
+/**
+ * `npm run verify -- --checkpoint DIR --reference DIR [--weights FILE] [--browser] [--json]`: the port against
+ * recorded values of the original, in Node where a Vulkan driver is found, else in headless Chromium.
+ */
+import { parseArgs } from 'node:util';
+import { chromium } from 'playwright';
+import { createServer } from 'vite';
+import { ensureChromium } from '../../scripts/ensure-chromium.mjs';
+import { CHROMIUM_ARGS } from '../../scripts/find-chromium.mjs';
+import { installNodeGpu } from '../../scripts/node-gpu.mjs';
+import { openGpu } from '../gpu/device';
+import { directoryStore } from './directory-store';
+import { serveFolder } from './serve-folder';
+import type { StageResult, VerifyReport } from './verify/report';
+import { runVerify } from './verify/run';
+import { TABLE_HEAD, tableRow } from './verify/table';
+
+const USAGE =
+  'npm run verify -- --checkpoint DIR --reference DIR [--weights FILE] [--browser] [--json]\n' +
+  '  --checkpoint  folder with config.json, safetensors and tokenizer files\n' +
+  '  --reference   folder with recorded values (vision.safetensors, lm.safetensors, ...)\n' +
+  '  --weights     a weight file of the checkpoint folder other than its own\n' +
+  '  --browser     run in headless Chromium, even where Node has a GPU driver\n' +
+  '  --json        print the result as JSON, on the last line';
+
+interface Options {
+  checkpoint: string;
+  reference: string;
+  weights: string | undefined;
+  onStage: (stage: StageResult) => void;
+  onNote: (note: string) => void;
+}
+
+/** Runs the command with its arguments; returns the exit code: 0, 1 beyond tolerance or on errors, 2 on wrong usage. */
+export async function main(args: string[]): Promise<number> {
+  let values: { [name: string]: string | boolean | undefined };
+  try {
+    ({ values } = parseArgs({
+      args,
+      options: {
+        checkpoint: { type: 'string' },
+        reference: { type: 'string' },
+        weights: { type: 'string' },
+        browser: { type: 'boolean', default: false },
+        json: { type: 'boolean', default: false },
+      },
+    }));
+  } catch (cause) {
+    console.error(`${cause instanceof Error ? cause.message : String(cause)}\n${USAGE}`);
+    return 2;
+  }
+  const { checkpoint, reference, weights } = values as { [name: string]: string | undefined };
+  if (!checkpoint || !reference) {
+    console.error(USAGE);
+    return 2;
+  }
+  const options: Options = {
+    checkpoint,
+    reference,
+    weights,
+    onStage: (stage) => console.log(tableRow(stage)),
+    onNote: (note) => console.log(`  ${note}`),
+  };
+  let report: VerifyReport;
+  try {
+    const inNode = !values.browser && (await hasNodeGpu());
+    console.log(`Running in ${inNode ? 'Node' : 'headless Chromium'}.\n${TABLE_HEAD}`);
+    report = await (inNode ? runInNode(options) : runInBrowser(options));
+  } catch (cause) {
+    console.error(cause instanceof Error ? cause.message : String(cause));
+    return 1;
+  }
+  const wrong = report.stages.filter((stage) => !stage.ok).map((stage) => stage.name);
+  console.log(
+    report.ok
+      ? `All ${report.stages.length} stages are within tolerance.`
+      : `Beyond tolerance: ${wrong.join(', ') || 'no stage could be compared'}.`,
+  );
+  if (values.json) console.log(JSON.stringify(report));
+  return report.ok ? 0 : 1;
+}
+
+async function hasNodeGpu(): Promise<boolean> {
+  if (!(await installNodeGpu())) return false;
+  return (await navigator.gpu.requestAdapter().catch(() => null)) !== null;
+}
+
+async function runInNode({ checkpoint, reference, weights, ...events }: Options): Promise<VerifyReport> {
+  const gpu = await openGpu();
+  try {
+    return await runVerify({
+      gpu,
+      checkpoint: directoryStore(checkpoint),
+      reference: directoryStore(reference),
+      ...(weights === undefined ? {} : { weights }),
+      ...events,
+    });
+  } finally {
+    gpu.close();
+  }
+}
+
+async function runInBrowser({ checkpoint, reference, weights, ...events }: Options): Promise<VerifyReport> {
+  const server = await createServer({
+    server: { port: 0, hmr: false, watch: null },
+    optimizeDeps: { include: ['@huggingface/transformers'] },
+    logLevel: 'error',
+    plugins: [
+      {
+        name: 'verify-folders',
+        configureServer(vite) {
+          vite.middlewares.use('/verify-checkpoint', serveFolder(checkpoint));
+          vite.middlewares.use('/verify-reference', serveFolder(reference));
+        },
+      },
+    ],
+  });
+  await server.listen();
+  const browser = await chromium.launch({ executablePath: ensureChromium(), args: CHROMIUM_ARGS });
+  try {
+    const origin = server.resolvedUrls!.local[0]!;
+    const page = await browser.newPage();
+    page.on('console', (message) => {
+      if (message.type() === 'error') console.error(message.text());
+    });
+    await page.exposeFunction('reportStage', events.onStage);
+    await page.exposeFunction('reportNote', events.onNote);
+    await page.goto(`${origin}src/cli/verify/page.html`);
+    await page.waitForFunction('typeof window.verifyModel === "function"');
+    return await page.evaluate((given) => window.verifyModel(given), {
+      checkpoint: `${origin}verify-checkpoint/`,
+      reference: `${origin}verify-reference/`,
+      weights,
+    });
+  } finally {
+    await browser.close();
+    await server.close();
+  }
+}

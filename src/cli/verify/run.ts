@@ -1,0 +1,120 @@
+import { OrtRuntime } from '../../blocks/ort/ort-runtime';
+import type { Gpu } from '../../gpu/device';
+import { parseConfig } from '../../model/config';
+import { LanguageModel } from '../../model/language-model';
+import { Resampler } from '../../model/resampler';
+import { expectedTensors } from '../../model/tensor-names';
+import { Tokenizer } from '../../model/tokenizer';
+import { VisionTower } from '../../model/vision-tower';
+import { type Normalisation, SIGLIP_NORMALISATION } from '../../video/resize-reference';
+import { type Checkpoint, openCheckpoint, readJson } from '../../weights/checkpoint';
+import { CheckpointError } from '../../weights/errors';
+import { type FileStore, subStore } from '../../weights/file-store';
+import { loadWeights } from '../../weights/load-weights';
+import { verifyAttention } from './attention-stages';
+import { verifyLanguage } from './language-stages';
+import { verifyFrameIndices, verifyPreprocessing } from './preprocessing-stages';
+import { type Reference, readReference } from './reference';
+import { StageList, type StageResult, type VerifyReport } from './report';
+import { verifyText } from './text-stages';
+import { verifyVision } from './vision-stages';
+
+/** What to verify, and where the stages are shown as they come. */
+export interface VerifyInput {
+  gpu: Gpu;
+  checkpoint: FileStore;
+  reference: FileStore;
+  /** A weight file other than the folder's own. */
+  weights?: string;
+  onStage?: (stage: StageResult) => void;
+  onNote?: (note: string) => void;
+}
+
+/**
+ * Runs the port against a directory of recorded values, stage by stage: everything is read from config.json and the
+ * tensors' shapes. Stages whose values are not there are left out, with a note.
+ * @throws CheckpointError where checkpoint or reference cannot be read.
+ */
+export async function runVerify(input: VerifyInput): Promise<VerifyReport> {
+  const { gpu } = input;
+  const list = new StageList(input.onStage, input.onNote);
+  const checkpoint = await openCheckpoint(
+    input.checkpoint,
+    input.weights === undefined ? {} : { weights: input.weights },
+  );
+  const config = parseConfig(checkpoint.config);
+  const reference = await readReference(input.reference);
+  const { vision, attention, attentionCases } = reference;
+  verifyFrameIndices(list, reference.frameIndices, vision);
+  if (vision) {
+    const normalisation = await readNormalisation(checkpoint, reference);
+    await verifyPreprocessing(list, gpu, vision, config.vision_config.image_size, normalisation);
+  } else list.note('There is no vision.safetensors: preprocessing, vision and connector are skipped.');
+  if (reference.text) verifyText(list, await findTokenizer(list, checkpoint, reference), reference.text);
+  else list.note('There is no text.json: text is skipped.');
+  if (vision?.has('pixel_values')) await verifyModel(list, gpu, checkpoint, reference);
+  else if (reference.lm) list.note('The lm stages are skipped: there are no pixel_values to start from.');
+  if (attention && attentionCases) await verifyAttention(list, gpu, attentionCases, attention);
+  else list.note('There is no attention.safetensors with attention.json: attention is skipped.');
+  return list.report();
+}
+
+/** The tower, the resampler and the language model, each on what the one before it gave. */
+async function verifyModel(
+  list: StageList,
+  gpu: Gpu,
+  checkpoint: Checkpoint,
+  { vision, lm }: Reference,
+): Promise<void> {
+  const config = parseConfig(checkpoint.config);
+  const expected = expectedTensors(config);
+  const stored = [...expected.used.keys()].map((name) => checkpoint.tensors.get(name)?.dtype);
+  const rounded = stored.includes('BF16') && lm?.has('bf16_weights.visual_tokens') ? lm : undefined;
+  const weights = await loadWeights(gpu, checkpoint, expected);
+  const ort = OrtRuntime.create(gpu);
+  const tower = await VisionTower.create(gpu, ort, config, weights);
+  const resampler = await Resampler.create(gpu, ort, config, weights);
+  const model = await LanguageModel.create(gpu, ort, config, weights);
+  try {
+    const { group } = config.connector;
+    const seeing = { tower, resampler, groups: group };
+    const { visual, reversed } = await verifyVision(list, gpu, seeing, vision!, rounded);
+    if (lm) await verifyLanguage(list, gpu, { model, visual, reversed, rounded: !!rounded }, lm);
+    else list.note('There is no lm.safetensors: lm is skipped.');
+    visual.buffer.destroy();
+    reversed.buffer.destroy();
+  } finally {
+    await tower.destroy();
+    await resampler.destroy();
+    await model.destroy();
+    weights.destroy();
+  }
+}
+
+async function findTokenizer(
+  list: StageList,
+  checkpoint: Checkpoint,
+  reference: Reference,
+): Promise<Tokenizer> {
+  for (const name of ['tokenizer.json', 'vocab.json'])
+    if (await checkpoint.store.open(name)) return Tokenizer.load(checkpoint.store);
+  const other = subStore(reference.store, 'checkpoint');
+  list.note(`${checkpoint.name} has no tokenizer: that of ${other.name} is used.`);
+  return Tokenizer.load(other);
+}
+
+async function readNormalisation(checkpoint: Checkpoint, reference: Reference): Promise<Normalisation> {
+  const file = 'preprocessor_config.json';
+  const json = ((await readJson(checkpoint.store, file)) ??
+    (await readJson(subStore(reference.store, 'checkpoint'), file))) as Partial<Normalisation> | undefined;
+  const normalisation = { ...SIGLIP_NORMALISATION };
+  for (const key of ['image_mean', 'image_std'] as const) {
+    const value = json?.[key];
+    if (value === undefined) continue;
+    if (!Array.isArray(value) || value.length !== 3 || !value.every((item) => typeof item === 'number'))
+      throw new CheckpointError(`${file}: ${key} is not a list of three numbers.`);
+    normalisation[key] = value as [number, number, number];
+  }
+  if (typeof json?.rescale_factor === 'number') normalisation.rescale_factor = json.rescale_factor;
+  return normalisation;
+}
