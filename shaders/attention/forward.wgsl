@@ -5,8 +5,8 @@
 // B keys at a time: each K and V element it loads serves R * 4 multiply-adds or more.
 // Memory: q and o once, K and V once per thread (neighbouring threads read the same addresses at the same time,
 // so all but the first hit the cache). Registers: R * D for the output, so R is small where D is large.
-// Limits: D a multiple of 8; every row sees at least one key. Constants: D, R, B, Q_HEADS, KV_HEADS, WG, and the
-// loop counts R, B, C (= D / 4), LSE (0 or 1). Lines with # are unrolled on the CPU (src/attention/expand.ts).
+// Limits: D a multiple of 8; every row sees at least one key. Constants: D, R, B, U (how far
+// the loop over the head is unrolled), Q_HEADS, KV_HEADS, WG. `#for` lines are unrolled by src/attention/expand.ts.
 
 alias V4 = vec4<f32>;
 
@@ -32,9 +32,7 @@ struct Tile {
 @group(0) @binding(4) var<storage, read> k: array<V4>;             // [T, Hkv, D]
 @group(0) @binding(5) var<storage, read> v: array<V4>;             // [T, Hkv, D]
 @group(0) @binding(6) var<storage, read_write> o: array<V4>;       // [rows, Hq, D]
-#for x in LSE
-@group(0) @binding(7) var<storage, read_write> lse: array<f32>;    // [rows, Hq]
-#end
+@group(0) @binding(7) var<storage, read_write> lse: array<f32>;    // [rows, Hq], or shorter where not wanted
 
 const C: u32 = D / 4u;
 const GROUP: u32 = Q_HEADS / KV_HEADS;
@@ -55,10 +53,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let own$r = select(tile.length, min(tile.offset + row$r + 1u, tile.length), tile.causal == 1u);
     var max$r = LOWEST;
     var sum$r = 0.0;
-#for c in C
-    var acc$r_$c = V4(0.0);
 #end
-#end
+    var acc: array<V4, R * C>;
     // Virtual rows ascend, so the last one sees most.
     let own_most = select(tile.length, min(tile.offset + (min(first + R, virtual_rows) - 1u) / GROUP + 1u, tile.length), tile.causal == 1u);
     for (var part = 0u; part <= tile.range_count; part++) {
@@ -102,28 +98,31 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         sum$r += p$r_$b;
 #end
 #end
-#for c in C
+        for (var c = 0u; c < C; c += U) {
+#for u in U
 #for b in B
-        let v$b_$c = v[kv$b + $cu];
+          let v$b_$u = v[kv$b + c + $uu];
 #end
 #for r in R
-        acc$r_$c *= keep$r;
+          acc[$ru * C + c + $uu] = acc[$ru * C + c + $uu] * keep$r
 #for b in B
-        acc$r_$c += p$r_$b * v$b_$c;
+            + p$r_$b * v$b_$u
+#end
+            ;
 #end
 #end
-#end
+        }
       }
     }
 #for r in R
     if (first + $ru < virtual_rows) {
       let scale$r = 1.0 / sum$r;
-#for c in C
-      o[q_at$r + $cu] = acc$r_$c * scale$r;
-#end
-#for x in LSE
-      lse[at$r] = max$r + log(sum$r);
-#end
+      for (var c = 0u; c < C; c++) {
+        o[q_at$r + c] = acc[$ru * C + c] * scale$r;
+      }
+      if (at$r < arrayLength(&lse)) {
+        lse[at$r] = max$r + log(sum$r);
+      }
     }
 #end
   }

@@ -1,3 +1,4 @@
+import decodeCode from '../../shaders/attention/decode.wgsl?raw';
 import forwardCode from '../../shaders/attention/forward.wgsl?raw';
 import type { Gpu } from '../gpu/device';
 import { compileKernel, type Kernel } from '../gpu/kernel';
@@ -6,6 +7,13 @@ import { type GpuTensor, sizeOf } from '../gpu/tensor';
 import { expandWgsl } from './expand';
 import { type AttentionPlan, TILE_ROWS } from './plan';
 import type { AttentionShape } from './reference';
+import {
+  type AttentionKernels,
+  type AttentionVariant,
+  kernelsFor,
+  prefersDecode,
+  variantFor,
+} from './variants';
 
 /** Tensors of a forward attention, all f32. */
 export interface AttentionTensors {
@@ -21,14 +29,11 @@ export interface AttentionTensors {
   lse?: GpuTensor;
 }
 
-/** How many virtual rows (R) a thread has and how many keys (B) it takes at a time. */
-interface ForwardTiling {
-  R: number;
-  B: number;
-}
-
-function tilingFor(head_dim: number): ForwardTiling {
-  return head_dim <= 32 ? { R: 2, B: 4 } : head_dim <= 64 ? { R: 2, B: 2 } : { R: 1, B: 2 };
+export interface AttentionOptions {
+  /** Which kernels are compiled; default the adapter's choice. `forward` handles every plan. */
+  kernels?: AttentionKernels;
+  /** Sizes of the kernels, for measurements; default the table's. */
+  variant?: AttentionVariant;
 }
 
 /** Our own attention over segment trees: one object serves all layers of one shape. */
@@ -38,8 +43,10 @@ export class Attention {
   private constructor(
     readonly shape: AttentionShape,
     scale: number,
-    private readonly forward: Kernel,
-    private readonly forwardLse: Kernel,
+    /** Bound where nobody asks for lse; the kernels write no further than its end. */
+    private readonly unwanted: GPUBuffer,
+    private readonly forward: Kernel | undefined,
+    private readonly decode: Kernel | undefined,
   ) {
     this.params = new Float32Array([scale, 0, 0, 0]);
   }
@@ -51,25 +58,38 @@ export class Attention {
   static async create(
     gpu: Gpu,
     shape: AttentionShape,
-    scale = shape.head_dim ** -0.5,
-    tiling: ForwardTiling = tilingFor(shape.head_dim),
+    scale: number = shape.head_dim ** -0.5,
+    options: AttentionOptions = {},
   ): Promise<Attention> {
     const { q_heads, kv_heads, head_dim } = shape;
     if (!Number.isInteger(head_dim) || head_dim < 8 || head_dim > 128 || head_dim % 8 !== 0)
       throw new Error(`Attention handles head sizes that are multiples of 8 up to 128, not ${head_dim}.`);
     if (!(kv_heads >= 1) || q_heads % kv_heads !== 0)
       throw new Error(`${q_heads} query heads cannot be shared out among ${kv_heads} KV heads.`);
-    const { R, B } = tiling;
+    const cpu = gpu.adapter.isFallback;
+    const { kernels = kernelsFor(cpu), variant = variantFor(shape, cpu) } = options;
+    const { R, B, U, decodeR, W } = variant;
     const threads = Math.ceil((TILE_ROWS * (q_heads / kv_heads)) / R);
     const WG = Math.min(64, Math.max(16, threads));
-    const compile = (LSE: 0 | 1) =>
-      compileKernel(gpu, {
-        name: `attention forward d${head_dim}${LSE ? ' lse' : ''}`,
-        code: expandWgsl(forwardCode, { R, B, C: head_dim / 4, LSE }),
-        constants: { D: head_dim, R, B, Q_HEADS: q_heads, KV_HEADS: kv_heads, WG },
-      });
-    const [forward, forwardLse] = await Promise.all([compile(0), compile(1)]);
-    return new Attention(shape, scale, forward, forwardLse);
+    const common = { D: head_dim, Q_HEADS: q_heads, KV_HEADS: kv_heads };
+    const [forward, decode] = await Promise.all([
+      kernels === 'decode'
+        ? undefined
+        : compileKernel(gpu, {
+            name: `attention forward d${head_dim}`,
+            code: expandWgsl(forwardCode, { R, B, U }),
+            constants: { ...common, R, B, U, WG },
+          }),
+      kernels === 'forward'
+        ? undefined
+        : compileKernel(gpu, {
+            name: `attention decode d${head_dim}`,
+            code: expandWgsl(decodeCode, { R: decodeR }),
+            constants: { ...common, R: decodeR, W },
+          }),
+    ]);
+    const unwanted = gpu.device.createBuffer({ label: 'no lse', size: 16, usage: GPUBufferUsage.STORAGE });
+    return new Attention(shape, scale, unwanted, forward, decode);
   }
 
   /**
@@ -85,13 +105,19 @@ export class Attention {
     need('v', v, plan.kv_rows * kv_heads * head_dim);
     if (lse) need('lse', lse, plan.row_count * q_heads);
     if (plan.tile_count === 0) return;
-    const bindings = [plan.tiles, plan.ranges, q, k, v, o];
+    const kernel =
+      (prefersDecode(plan.longest_run, this.shape) ? this.decode : undefined) ?? this.forward ?? this.decode;
     recorder.dispatch(
-      lse ? this.forwardLse : this.forward,
+      kernel!,
       this.params,
-      lse ? [...bindings, lse] : bindings,
+      [plan.tiles, plan.ranges, q, k, v, o, lse ?? this.unwanted],
       [plan.tile_count, kv_heads],
     );
+  }
+
+  /** Frees what the object holds on the GPU, after the work that uses it was submitted. */
+  destroy(): void {
+    this.unwanted.destroy();
   }
 }
 
