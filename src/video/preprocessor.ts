@@ -2,11 +2,11 @@ import planesToRgbCode from '../../shaders/video/planes-to-rgb.wgsl?raw';
 import horizontalCode from '../../shaders/video/resize-horizontal.wgsl?raw';
 import verticalCode from '../../shaders/video/resize-vertical.wgsl?raw';
 import type { Gpu } from '../gpu/device';
-import { compileKernel, type Kernel } from '../gpu/kernel';
+import { compileKernel, type Kernel, type KernelSource, kernelCode } from '../gpu/kernel';
 import { Recorder } from '../gpu/recorder';
 import { createTensor, type GpuTensor, readTensor, uploadTensor, writeTensor } from '../gpu/tensor';
-import { YUV_TO_RGB } from './colour';
 import { type FramePixels, pixelsOfRgb } from './frame-pixels';
+import { type PlaneConstants, planeConstants, planeParams, USUAL_CONSTANTS } from './plane-params';
 import { resizeCoefficients } from './resize-coefficients';
 import { type Normalisation, pixelValueTable, type RgbImage, SIGLIP_NORMALISATION } from './resize-reference';
 
@@ -39,7 +39,7 @@ export class Preprocessor {
     private readonly gpu: Gpu,
     /** S: rows and columns of the pixel values. */
     readonly size: number,
-    private readonly kernels: { planesToRgb: Kernel; horizontal: Kernel; vertical: Kernel },
+    private readonly kernels: { horizontal: Kernel; vertical: Kernel },
     private readonly table: GpuTensor,
     private readonly bright: GpuTensor,
     private readonly resized: GpuTensor,
@@ -51,15 +51,16 @@ export class Preprocessor {
     size: number,
     normalisation: Normalisation = SIGLIP_NORMALISATION,
   ): Promise<Preprocessor> {
-    const [planesToRgb, horizontal, vertical] = await Promise.all([
-      compileKernel(gpu, { name: 'planes-to-rgb', code: planesToRgbCode }),
+    const [horizontal, vertical, usual] = await Promise.all([
       compileKernel(gpu, { name: 'resize-horizontal', code: horizontalCode }),
       compileKernel(gpu, { name: 'resize-vertical', code: verticalCode }),
+      compileKernel(gpu, planesToRgbSource(USUAL_CONSTANTS)),
     ]);
+    variantsOf(gpu).set(kernelCode(planesToRgbSource(USUAL_CONSTANTS)), usual);
     return new Preprocessor(
       gpu,
       size,
-      { planesToRgb, horizontal, vertical },
+      { horizontal, vertical },
       uploadTensor(gpu, pixelValueTable(normalisation), [2, 3, 256], 'f32', 'pixel value table'),
       createTensor(gpu, [1], 'u32', 'bright flag'),
       createTensor(gpu, [size, size, 4], 'u8', 'resized frame'),
@@ -80,13 +81,14 @@ export class Preprocessor {
       throw new RangeError(
         `Frame ${t} of ${size} x ${size} does not fit pixel values of shape [${pixelValues.shape.join(', ')}].`,
       );
+    const planesToRgb = this.planesToRgb(planeConstants(frame));
     const scratch = this.prepare(frame);
     writeTensor(gpu, scratch.planes, frame.data);
     writeTensor(gpu, this.bright, new Uint32Array([0]));
     const recorder = new Recorder(gpu, 'preprocess frame');
     const groups = (n: number) => Math.ceil(n / 8);
     recorder.dispatch(
-      this.kernels.planesToRgb,
+      planesToRgb,
       planeParams(frame),
       [scratch.planes, scratch.rgb, this.bright],
       [groups(scratch.width), groups(scratch.height)],
@@ -132,6 +134,26 @@ export class Preprocessor {
     for (const tensor of [this.table, this.bright, this.resized]) tensor.buffer.destroy();
   }
 
+  /** The kernel for a format. One not seen before is created without waiting: the GPU's own queue waits for it. */
+  private planesToRgb(constants: PlaneConstants): Kernel {
+    const source = planesToRgbSource(constants);
+    const code = kernelCode(source);
+    const variants = variantsOf(this.gpu);
+    let kernel = variants.get(code);
+    if (!kernel) {
+      const { device } = this.gpu;
+      const module = device.createShaderModule({ label: source.name, code });
+      const pipeline = device.createComputePipeline({
+        label: source.name,
+        layout: 'auto',
+        compute: { module, entryPoint: 'main' },
+      });
+      kernel = { name: source.name, pipeline, layout: pipeline.getBindGroupLayout(0) };
+      variants.set(code, kernel);
+    }
+    return kernel;
+  }
+
   private prepare(frame: FramePixels): Scratch {
     const sideways = frame.rotation % 180 !== 0;
     const width = sideways ? frame.height : frame.width;
@@ -173,50 +195,24 @@ export class Preprocessor {
   }
 }
 
+/** Variants of planes-to-rgb.wgsl that a device has, by their code. */
+const VARIANTS = new WeakMap<Gpu, Map<string, Kernel>>();
+
+function variantsOf(gpu: Gpu): Map<string, Kernel> {
+  let variants = VARIANTS.get(gpu);
+  if (!variants) {
+    variants = new Map();
+    VARIANTS.set(gpu, variants);
+  }
+  return variants;
+}
+
+function planesToRgbSource(constants: PlaneConstants): KernelSource {
+  return { name: 'planes-to-rgb', code: planesToRgbCode, constants };
+}
+
 function dropAlpha(width: number, height: number, rgba: ArrayLike<number>): RgbImage {
   const data = new Uint8Array(width * height * 3);
   for (let i = 0; i < width * height; i++) for (let c = 0; c < 3; c++) data[i * 3 + c] = rgba[i * 4 + c]!;
   return { width, height, data };
-}
-
-/** The uniform block of planes-to-rgb.wgsl. Coefficients have 13 fractional bits, rounded as swscale rounds them. */
-function planeParams({ width, height, rotation, layout, planes, colour }: FramePixels): ArrayBuffer {
-  const { depth, shiftX, shiftY, interleaved } = layout;
-  const bytes = depth > 8 ? 2 : 1;
-  const [y, u, v] = planes;
-  const cOffset = u?.offset ?? 0;
-  const [crv, cbu, cgu, cgv] = YUV_TO_RGB[colour.matrix] ?? [0, 0, 0, 0];
-  // The table is for limited-range chroma (224 steps); full range has 255.
-  const chroma = (c: number) => (colour.fullRange ? Math.trunc((c * 224) / 255) : c);
-  const bits13 = (c: number) => Math.floor((c * 8192 + 32768) / 65536);
-  const like8 = colour.fullRange ? 255 / (2 ** depth - 1) : 2 ** (8 - depth);
-  // Where swscale takes its fast path for 8-bit 4:2:0 and 4:2:2.
-  const exact = depth === 8 && shiftX === 1 && height % 2 === 0;
-  const kind = { yuv: colour.matrix === 0 ? 4 : exact ? 0 : 1, rgba: 2, bgra: 3 }[layout.kind];
-  const block = new ArrayBuffer(96);
-  new Uint32Array(block).set([
-    width,
-    height,
-    rotation / 90,
-    kind,
-    y!.offset,
-    y!.stride,
-    cOffset,
-    interleaved ? cOffset + bytes : (v?.offset ?? 0),
-    u?.stride ?? 0,
-    interleaved ? 2 * bytes : bytes,
-    bytes,
-    shiftX,
-    shiftY,
-  ]);
-  new Int32Array(block, 52).set([
-    colour.fullRange ? 0 : 16,
-    bits13(colour.fullRange ? 65536 : Math.floor((65536 * 255) / 219)),
-    bits13(chroma(crv)),
-    bits13(chroma(cbu)),
-    bits13(chroma(-cgu)),
-    bits13(chroma(-cgv)),
-  ]);
-  new Float32Array(block, 76).set([like8, 2 ** (depth - 1)]);
-  return block;
 }
