@@ -17,6 +17,8 @@ export interface ToyRowPlan {
   captions?: number;
   /** Word sequences to repeat (text only). */
   copies?: number;
+  /** Questions teach their answers alone, not their traces (text only). */
+  answersOnly?: boolean;
   /** Option lists whose letters are to be named, all of them (text only). */
   lookups?: number;
   /** Share of each trace style; what is missing to 1 is `careful`. */
@@ -70,12 +72,23 @@ function copyRow(rng: ToyRng): ToyTrainingRow {
   return { kind: 'copy', family: '', style: '', tail: `\nRepeat: ${text}. ASSISTANT:`, segments, answer: '' };
 }
 
-/** Names the letters of a question's options in another order: `blue square B, red circle A.` */
+function lettersOnly(segments: ToyTrainingRow['segments']): ToyTrainingRow['segments'] {
+  const text = segments.map((s) => s.text).join('');
+  const at = text.lastIndexOf('<answer>') + '<answer>'.length;
+  return [
+    { text: text.slice(0, at), loss: false },
+    { text: text.slice(at), loss: true },
+  ];
+}
+
+/** Names the letters of a question's options in another order: `blue square B, red circle A`. Only the letters count. */
 function lookupRow(options: readonly string[], rng: ToyRng): ToyTrainingRow {
   const lettered = options.map((text, i) => ({ text, letter: letterOf(i) }));
   const list = lettered.map(({ letter, text }) => `${letter}. ${text}`).join('\n');
-  const said = rng.shuffle(lettered).map(({ text, letter }) => `${text} ${letter}`);
-  const segments = [{ text: ` ${said.join(', ')}.`, loss: true }];
+  const segments = rng.shuffle(lettered).flatMap(({ text, letter }, i) => [
+    { text: `${i > 0 ? ', ' : ' '}${text}`, loss: false },
+    { text: ` ${letter}`, loss: true },
+  ]);
   const tail = `\nOptions:\n${list}\nASSISTANT:`;
   return { kind: 'lookup', family: '', style: '', tail, segments, answer: '' };
 }
@@ -92,7 +105,8 @@ export function makeTrainingRows(scene: ToyScene, plan: ToyRowPlan): ToyTraining
     // The original joins the instruction by a space in training and by a newline in evaluation.
     const joiner = rng.chance(0.3) ? ' ' : '\n';
     const tail = `\n${question.problem}${joiner}${TOY_INSTRUCTION} ASSISTANT:`;
-    const { segments, answer } = trace;
+    const { answer } = trace;
+    const segments = plan.answersOnly ? lettersOnly(trace.segments) : trace.segments;
     return { kind: 'question', family: question.family, style, tail, segments, answer };
   });
   for (let i = 0; i < (plan.captions ?? 0); i++) {
