@@ -1,4 +1,5 @@
 import type { GpuTensor } from '../gpu/tensor';
+import type { GraphModel } from './graph';
 
 /** Tensors of a run by the names that the graph gives its inputs or outputs. */
 export type NamedTensors = Readonly<Record<string, GpuTensor>>;
@@ -19,4 +20,10 @@ export interface BlockGraph {
   run(inputs: NamedTensors, outputs: NamedTensors): Promise<void>;
   /** Frees the compiled graph. Tensors stay with their owners. */
   destroy(): Promise<void>;
+}
+
+/** A dense backend: makes runnable graphs of written ones. */
+export interface BlockRuntime {
+  /** @throws Error naming the graph where the backend cannot run it. */
+  compile(graph: GraphModel): Promise<BlockGraph>;
 }

@@ -1,4 +1,4 @@
-import type { Qwen2Shape } from '../blocks/ort/qwen2-graphs';
+import type { Qwen2Shape } from '../blocks/qwen2-graphs';
 import type { Gpu } from '../gpu/device';
 import { createTensor, type GpuTensor } from '../gpu/tensor';
 

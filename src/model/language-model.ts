@@ -3,10 +3,9 @@ import { AttentionPlan } from '../attention/plan';
 import { RotaryAppend } from '../attention/rotary';
 import { CopyRows, EmbedTokens } from '../attention/rows';
 import type { QueryRun, SegmentTree } from '../attention/segment-tree';
-import type { BlockGraph, NamedTensors } from '../blocks/block-graph';
+import type { BlockGraph, BlockRuntime, NamedTensors } from '../blocks/block-graph';
 import { blockWeights, type WeightSource } from '../blocks/block-weights';
-import type { OrtRuntime } from '../blocks/ort/ort-runtime';
-import { qwen2Block, qwen2First, qwen2Head, qwen2Last } from '../blocks/ort/qwen2-graphs';
+import { qwen2Block, qwen2First, qwen2Head, qwen2Last } from '../blocks/qwen2-graphs';
 import type { Gpu } from '../gpu/device';
 import { Recorder } from '../gpu/recorder';
 import { createTensor, type GpuTensor, sizeOf, uploadTensor } from '../gpu/tensor';
@@ -81,7 +80,7 @@ export class LanguageModel {
   /** Compiles graphs and kernels. `weights` must hold the language model's tensors (see `expectedTensors`). */
   static async create(
     gpu: Gpu,
-    ort: OrtRuntime,
+    runtime: BlockRuntime,
     config: TinyLlavaConfig,
     weights: WeightSource,
     options: LanguageOptions = {},
@@ -106,10 +105,10 @@ export class LanguageModel {
       weights: blockWeights(graph, ACTIVATIONS, weights, { own, next }),
     });
     const n = text.num_hidden_layers;
-    const first = await ort.compile(qwen2First(text));
-    const middle = n > 1 ? await ort.compile(qwen2Block(text)) : undefined;
-    const last = await ort.compile(qwen2Last(text));
-    const head = await ort.compile(qwen2Head(text));
+    const first = await runtime.compile(qwen2First(text));
+    const middle = n > 1 ? await runtime.compile(qwen2Block(text)) : undefined;
+    const last = await runtime.compile(qwen2Last(text));
+    const head = await runtime.compile(qwen2Head(text));
     return new LanguageModel(
       gpu,
       config,

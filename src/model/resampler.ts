@@ -1,16 +1,15 @@
 import { Attention } from '../attention/attention';
 import { AttentionPlan } from '../attention/plan';
 import { type QueryRun, SegmentTree } from '../attention/segment-tree';
-import type { BlockGraph, NamedTensors } from '../blocks/block-graph';
+import type { BlockGraph, BlockRuntime, NamedTensors } from '../blocks/block-graph';
 import { blockWeights, type WeightSource } from '../blocks/block-weights';
-import type { OrtRuntime } from '../blocks/ort/ort-runtime';
 import {
   type ResamplerShape,
   resamplerBlock,
   resamplerFirst,
   resamplerLast,
   resamplerLinear,
-} from '../blocks/ort/resampler-graphs';
+} from '../blocks/resampler-graphs';
 import type { Gpu } from '../gpu/device';
 import { Recorder } from '../gpu/recorder';
 import { createTensor, type GpuTensor, uploadTensor } from '../gpu/tensor';
@@ -63,7 +62,7 @@ export class Resampler {
   /** Compiles the graphs. `weights` must hold the connector's tensors (see `expectedTensors`). */
   static async create(
     gpu: Gpu,
-    ort: OrtRuntime,
+    runtime: BlockRuntime,
     config: TinyLlavaConfig,
     weights: WeightSource,
   ): Promise<Resampler> {
@@ -84,10 +83,10 @@ export class Resampler {
     const split = splitKv(gpu, shape, connector.num_resampler_layers, weights);
     const all: WeightSource = { get: (name) => split.get(name) ?? weights.get(name) };
     const graphs = {
-      linear: await ort.compile(resamplerLinear(shape)),
-      first: await ort.compile(resamplerFirst(shape)),
-      middle: await ort.compile(resamplerBlock(shape)),
-      last: await ort.compile(resamplerLast(shape)),
+      linear: await runtime.compile(resamplerLinear(shape)),
+      first: await runtime.compile(resamplerFirst(shape)),
+      middle: await runtime.compile(resamplerBlock(shape)),
+      last: await runtime.compile(resamplerLast(shape)),
     };
     const layer = (i: number) => `${CONNECTOR_PREFIX}layers.${i}.`;
     const step = (graph: BlockGraph, own: string, next: string): Step => ({

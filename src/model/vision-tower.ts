@@ -1,13 +1,13 @@
 import { Attention } from '../attention/attention';
 import { AttentionPlan } from '../attention/plan';
 import { type QueryRun, SegmentTree } from '../attention/segment-tree';
-import type { BlockGraph, NamedTensors } from '../blocks/block-graph';
+import type { BlockGraph, BlockRuntime, NamedTensors } from '../blocks/block-graph';
 import { blockWeights, type WeightSource } from '../blocks/block-weights';
-import type { OrtRuntime } from '../blocks/ort/ort-runtime';
-import { siglipBlock, siglipFirst } from '../blocks/ort/siglip-graphs';
+import { CutPatches } from '../blocks/cut-patches';
+import { patchLength, siglipBlock, siglipFirst } from '../blocks/siglip-graphs';
 import type { Gpu } from '../gpu/device';
 import { Recorder } from '../gpu/recorder';
-import { createTensor, type GpuTensor } from '../gpu/tensor';
+import { createTensor, type GpuTensor, sizeOf } from '../gpu/tensor';
 import { patchesPerFrame, type TinyLlavaConfig } from './config';
 import type { Tap } from './model-taps';
 import { VISION_PREFIX } from './tensor-names';
@@ -18,11 +18,15 @@ export interface VisionOptions {
   batch_bytes?: number;
 }
 
-const FIRST_ACTIVATIONS = ['pixel_values'];
+const FIRST_ACTIVATIONS = ['patches', 'positions'];
 const BLOCK_ACTIVATIONS = ['attention', 'residual'];
 
-/** Buffers of one batch of frames, `[frames * P, C]` each. */
+/** Buffers of one batch of frames, `[frames * P, C]` each but for the patches. */
 interface Workspace {
+  /** `[frames * P, 3 * patch_size^2]`. */
+  patches: GpuTensor;
+  /** The position table, once a frame. */
+  positions: GpuTensor;
   hidden: [GpuTensor, GpuTensor];
   q: GpuTensor;
   k: GpuTensor;
@@ -42,6 +46,8 @@ export class VisionTower {
     private readonly gpu: Gpu,
     private readonly config: TinyLlavaConfig,
     private readonly attention: Attention,
+    private readonly cut: CutPatches,
+    private readonly table: GpuTensor,
     private readonly first: { graph: BlockGraph; weights: NamedTensors },
     private readonly blocks: { graph: BlockGraph; weights: NamedTensors }[],
     private readonly batch_bytes: number,
@@ -52,7 +58,7 @@ export class VisionTower {
   /** Compiles the graphs. `weights` must hold the used tensors of the tower (see `expectedTensors`). */
   static async create(
     gpu: Gpu,
-    ort: OrtRuntime,
+    runtime: BlockRuntime,
     config: TinyLlavaConfig,
     weights: WeightSource,
     options: VisionOptions = {},
@@ -65,9 +71,9 @@ export class VisionTower {
       head_dim: shape.hidden_size / shape.num_attention_heads,
     });
     const layer = (i: number) => `${VISION_PREFIX}encoder.layers.${i}.`;
-    const first = await ort.compile(siglipFirst(shape, layers === 0));
-    const middle = layers > 1 ? await ort.compile(siglipBlock(shape, false)) : undefined;
-    const last = layers > 0 ? await ort.compile(siglipBlock(shape, true)) : undefined;
+    const first = await runtime.compile(siglipFirst(shape, layers === 0));
+    const middle = layers > 1 ? await runtime.compile(siglipBlock(shape, false)) : undefined;
+    const last = layers > 0 ? await runtime.compile(siglipBlock(shape, true)) : undefined;
     const blocks = Array.from({ length: layers }, (_, i) => {
       const graph = i === layers - 1 ? last! : middle!;
       return {
@@ -75,14 +81,22 @@ export class VisionTower {
         weights: blockWeights(graph, BLOCK_ACTIVATIONS, weights, { own: layer(i), next: layer(i + 1) }),
       };
     });
-    const firstWeights = blockWeights(first, FIRST_ACTIVATIONS, weights, {
-      own: VISION_PREFIX,
-      next: layer(0),
-    });
+    const flat: WeightSource = {
+      get: (name) => {
+        const tensor = weights.get(name);
+        const [channels, ...rest] = tensor.shape;
+        return rest.length > 1 ? { ...tensor, shape: [channels!, sizeOf(rest)] } : tensor;
+      },
+    };
+    const firstWeights = blockWeights(first, FIRST_ACTIVATIONS, flat, { own: VISION_PREFIX, next: layer(0) });
+    const cut = await CutPatches.create(gpu, shape.image_size, shape.patch_size);
+    const table = weights.get(`${VISION_PREFIX}embeddings.position_embedding.weight`);
     return new VisionTower(
       gpu,
       config,
       attention,
+      cut,
+      table,
       { graph: first, weights: firstWeights },
       blocks,
       options.batch_bytes ?? 64 * 2 ** 20,
@@ -147,14 +161,20 @@ export class VisionTower {
     tap?: Tap,
   ): Promise<void> {
     const work = this.workspace(frames);
-    const pixels = this.batchPixels(pixel_values, start, frames);
     try {
       const { q, k, v, attention, plan } = work;
       let [hidden, spare] = work.hidden;
       const outputs = (to: GpuTensor, graph: BlockGraph): NamedTensors =>
         graph.outputs.includes('q') ? { hidden: to, q, k, v } : { hidden: to };
       const { graph, weights } = this.first;
-      await graph.run({ ...weights, pixel_values: pixels }, outputs(hidden, graph));
+      const { patches, positions } = work;
+      this.cut.record(this.recorder, pixel_values, start, patches);
+      const tableBytes = sizeOf(this.table.shape) * 4;
+      for (let frame = 0; frame < frames; frame++) {
+        this.recorder.copy(this.table.buffer, 0, positions.buffer, frame * tableBytes, tableBytes);
+      }
+      this.recorder.submit();
+      await graph.run({ ...weights, patches, positions }, outputs(hidden, graph));
       await tap?.('vision.hidden.0', hidden);
       for (const [i, block] of this.blocks.entries()) {
         this.attention.record(this.recorder, plan, { q, k, v, o: attention });
@@ -166,9 +186,9 @@ export class VisionTower {
       this.select(hidden, start, frames, out);
     } finally {
       // Destroying a buffer lets work that was submitted before finish.
-      for (const t of [...work.hidden, work.q, work.k, work.v, work.attention]) t.buffer.destroy();
-      work.plan.destroy();
-      if (pixels !== pixel_values) pixels.buffer.destroy();
+      const { patches, positions, hidden, q, k, v, attention, plan } = work;
+      for (const t of [patches, positions, ...hidden, q, k, v, attention]) t.buffer.destroy();
+      plan.destroy();
     }
   }
 
@@ -183,7 +203,10 @@ export class VisionTower {
       tree.append(segment, P);
       runs.push({ row: frame * P, count: P, segment, offset: 0 });
     }
+    const K = patchLength(this.config.vision_config);
     return {
+      patches: createTensor(this.gpu, [frames * P, K], 'f32', 'vision patches'),
+      positions: make('positions'),
       hidden: [make('hidden'), make('hidden')],
       q: make('q'),
       k: make('k'),
@@ -191,17 +214,6 @@ export class VisionTower {
       attention: make('attention'),
       plan: AttentionPlan.create(this.gpu, tree, runs),
     };
-  }
-
-  // A graph's input starts at byte 0 of its buffer, so a batch of several gets its own.
-  private batchPixels(pixel_values: GpuTensor, start: number, frames: number): GpuTensor {
-    if (frames === pixel_values.shape[0]) return pixel_values;
-    const { image_size: S } = this.config.vision_config;
-    const pixels = createTensor(this.gpu, [frames, 3, S, S], 'f32', 'vision pixels');
-    const bytes = 3 * S * S * 4;
-    this.recorder.copy(pixel_values.buffer, start * bytes, pixels.buffer, 0, frames * bytes);
-    this.recorder.submit();
-    return pixels;
   }
 
   private select(hidden: GpuTensor, start: number, frames: number, out: GpuTensor): void {

@@ -1,60 +1,20 @@
+import type { AttributeValue, ConstantSpec, ElementType, GraphModel, NodeSpec, ValueSpec } from '../graph';
 import { ProtoWriter } from './protobuf';
 
 // Messages and field numbers of onnx/onnx.proto (ONNX 1.18), as far as our graphs use them.
 
 /** Element types by their number in `TensorProto.DataType`. */
-export const ONNX_TYPE = { f32: 1, u8: 2, i32: 6, i64: 7, f16: 10, u32: 12 } as const;
-export type OnnxType = keyof typeof ONNX_TYPE;
+const ONNX_TYPE: Record<ElementType, number> = { f32: 1, u8: 2, i32: 6, f16: 10, u32: 12 };
+const INT64 = 7;
 
-/** A dimension: a number, or a name for one that is known only at run time. */
-export type Dim = number | string;
-
-export type AttributeValue =
-  | { kind: 'int'; value: number }
-  | { kind: 'float'; value: number }
-  | { kind: 'string'; value: string }
-  | { kind: 'ints'; value: readonly number[] };
-
-export interface NodeSpec {
-  op: string;
-  /** '' for ai.onnx, or a domain such as 'com.microsoft'. */
-  domain: string;
-  name: string;
-  /** Value names; '' for an optional input left out. */
-  inputs: readonly string[];
-  outputs: readonly string[];
-  attributes: Readonly<Record<string, AttributeValue>>;
-}
-
-export interface ValueSpec {
-  name: string;
-  type: OnnxType;
-  /** Left out where the runtime is to infer it. */
-  dims?: readonly Dim[];
-}
-
-/** An initialiser of int64 values: shapes, starts, ends and axes. Weights are never initialisers here. */
-export interface ConstantSpec {
-  name: string;
-  dims: readonly number[];
-  values: readonly number[];
-}
-
-export interface ModelSpec {
-  name: string;
-  /** Version of each operator set, by domain. */
-  opsets: Readonly<Record<string, number>>;
-  nodes: readonly NodeSpec[];
-  inputs: readonly ValueSpec[];
-  outputs: readonly ValueSpec[];
-  constants: readonly ConstantSpec[];
-}
+/** RMSNormalization came with 23, Gelu with 20. */
+const OPERATOR_SET = 23;
 
 /** Version of the file format: 10 goes with operator set 21 and later. */
 const IR_VERSION = 10;
 
 /** A ModelProto in protobuf encoding, as `InferenceSession.create` takes it. */
-export function encodeModel(model: ModelSpec): Uint8Array {
+export function encodeModel(model: GraphModel): Uint8Array {
   const graph = new ProtoWriter();
   for (const node of model.nodes) graph.message(1, encodeNode(node));
   graph.string(2, model.name);
@@ -64,10 +24,8 @@ export function encodeModel(model: ModelSpec): Uint8Array {
   const file = new ProtoWriter()
     .int(1, IR_VERSION)
     .string(2, 'tinyllava-video-r1-playground')
-    .message(7, graph);
-  for (const [domain, version] of Object.entries(model.opsets)) {
-    file.message(8, new ProtoWriter().string(1, domain).int(2, version));
-  }
+    .message(7, graph)
+    .message(8, new ProtoWriter().string(1, '').int(2, OPERATOR_SET));
   return file.finish();
 }
 
@@ -79,7 +37,6 @@ function encodeNode(node: NodeSpec): ProtoWriter {
   for (const [name, attribute] of Object.entries(node.attributes)) {
     out.message(5, encodeAttribute(name, attribute));
   }
-  if (node.domain) out.string(7, node.domain);
   return out;
 }
 
@@ -100,7 +57,7 @@ function encodeAttribute(name: string, attribute: AttributeValue): ProtoWriter {
 function encodeConstant(constant: ConstantSpec): ProtoWriter {
   return new ProtoWriter()
     .packedInts(1, constant.dims)
-    .int(2, ONNX_TYPE.i64)
+    .int(2, INT64)
     .packedInts(7, constant.values)
     .string(8, constant.name);
 }

@@ -2,8 +2,9 @@ import type { InferenceSession, Tensor } from 'onnxruntime-web/webgpu';
 import * as ort from 'onnxruntime-web/webgpu';
 import type { Gpu } from '../../gpu/device';
 import type { GpuTensor } from '../../gpu/tensor';
-import type { BlockGraph, NamedTensors } from '../block-graph';
-import type { GraphModel } from './graph-builder';
+import type { BlockGraph, BlockRuntime, NamedTensors } from '../block-graph';
+import type { GraphModel } from '../graph';
+import { encodeModel } from './onnx-proto';
 
 export interface OrtOptions {
   /**
@@ -34,7 +35,7 @@ function configure(wasmUrl: string | undefined): void {
 }
 
 /** ONNX Runtime Web on our GPU device: compiles graphs written by `GraphBuilder`. */
-export class OrtRuntime {
+export class OrtRuntime implements BlockRuntime {
   private constructor(
     private readonly gpu: Gpu,
     private readonly options: OrtOptions,
@@ -54,7 +55,7 @@ export class OrtRuntime {
     const session = await enqueue(async () => {
       configure(this.options.wasmUrl);
       try {
-        return await ort.InferenceSession.create(graph.bytes, {
+        return await ort.InferenceSession.create(encodeModel(graph), {
           executionProviders: [
             {
               name: 'webgpu',
@@ -83,8 +84,8 @@ class OrtGraph implements BlockGraph {
     private readonly session: InferenceSession,
   ) {
     this.name = graph.name;
-    this.inputs = graph.inputs;
-    this.outputs = graph.outputs;
+    this.inputs = graph.inputs.map((input) => input.name);
+    this.outputs = graph.outputs.map((output) => output.name);
   }
 
   run(inputs: NamedTensors, outputs: NamedTensors): Promise<void> {

@@ -1,34 +1,22 @@
-import {
-  type AttributeValue,
-  type ConstantSpec,
-  type Dim,
-  encodeModel,
-  type NodeSpec,
-  type OnnxType,
-  type ValueSpec,
-} from './onnx-proto';
+import type {
+  AttributeValue,
+  ConstantSpec,
+  Dim,
+  ElementType,
+  GraphModel,
+  NodeSpec,
+  ValueSpec,
+} from './graph';
 
 /** A value inside a graph that is being built: an input, a constant, or what a node gives. */
 export interface Value {
   readonly id: string;
 }
 
-/** A graph ready for `OrtRuntime.compile`. */
-export interface GraphModel {
-  readonly name: string;
-  /** ModelProto bytes. */
-  readonly bytes: Uint8Array;
-  readonly inputs: readonly string[];
-  readonly outputs: readonly string[];
-}
-
-/** RMSNormalization came with 23, Gelu with 20. */
-const OPSET = 23;
-
 /**
- * Writes an ONNX graph from code. Weights are inputs: the runtime binds our own GPU buffers to them, so one graph
- * serves every layer. Activations are `[rows, channels]`; a weight has PyTorch's layout `[out, in]`, which `gemm`
- * takes as it is. Shapes of inputs are checked at run time by ONNX Runtime.
+ * Writes a graph of ONNX operators from code. Weights are inputs: a runtime binds our own GPU buffers to them, so one
+ * graph serves every layer. Activations are `[rows, channels]`; a weight has PyTorch's layout `[out, in]`, which `gemm`
+ * takes as it is.
  */
 export class GraphBuilder {
   private readonly nodes: NodeSpec[] = [];
@@ -40,7 +28,7 @@ export class GraphBuilder {
   constructor(readonly name: string) {}
 
   /** An input of the graph, activation or weight. `dims` may hold names ('rows') for what varies from run to run. */
-  input(name: string, dims: readonly Dim[], type: OnnxType = 'f32'): Value {
+  input(name: string, dims: readonly Dim[], type: ElementType = 'f32'): Value {
     if (this.inputs.some((input) => input.name === name)) {
       throw new Error(`Graph ${this.name}: the input ${name} is declared twice.`);
     }
@@ -64,13 +52,11 @@ export class GraphBuilder {
     op: string,
     inputs: readonly (Value | undefined)[],
     attributes: Readonly<Record<string, AttributeValue>> = {},
-    domain = '',
   ): Value {
     const id = `${op}_${this.nodes.length}`;
     for (const input of inputs) if (input) this.used.add(input.id);
     this.nodes.push({
       op,
-      domain,
       name: id,
       inputs: inputs.map((input) => input?.id ?? ''),
       outputs: [id],
@@ -161,9 +147,8 @@ export class GraphBuilder {
       throw new Error(`Graph ${this.name} does not use its input ${unused.map((v) => v.name).join(', ')}.`);
     }
     const rename = (id: string) => this.outputs.get(id) ?? id;
-    const bytes = encodeModel({
+    return {
       name: this.name,
-      opsets: { '': OPSET, 'com.microsoft': 1 },
       nodes: this.nodes.map((node) => ({
         ...node,
         inputs: node.inputs.map(rename),
@@ -172,12 +157,6 @@ export class GraphBuilder {
       inputs: this.inputs,
       outputs: [...this.outputs.values()].map((name) => ({ name, type: 'f32' as const })),
       constants: this.constants,
-    });
-    return {
-      name: this.name,
-      bytes,
-      inputs: this.inputs.map((input) => input.name),
-      outputs: [...this.outputs.values()],
     };
   }
 }

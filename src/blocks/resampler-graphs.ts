@@ -1,4 +1,5 @@
-import { GraphBuilder, type GraphModel, type Value } from './graph-builder';
+import type { GraphModel } from './graph';
+import { GraphBuilder, type Value } from './graph-builder';
 
 /** Dimensions of the group resampler. */
 export interface ResamplerShape {

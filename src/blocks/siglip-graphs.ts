@@ -1,40 +1,39 @@
-import { GraphBuilder, type GraphModel, type Value } from './graph-builder';
+import type { GraphModel } from './graph';
+import { GraphBuilder, type Value } from './graph-builder';
 
 /** Dimensions of a SigLIP vision tower, by the names of `vision_config`. */
 export interface SiglipShape {
   hidden_size: number;
   intermediate_size: number;
-  image_size: number;
   patch_size: number;
   num_channels: number;
   layer_norm_eps: number;
 }
 
-/** Patches along one side. Pixels beyond the last whole patch are not read. */
-export function patchesPerSide(shape: { image_size: number; patch_size: number }): number {
-  return Math.floor(shape.image_size / shape.patch_size);
+/** Values of a patch: the inner length of the patch embedding. */
+export function patchLength(shape: { patch_size: number; num_channels: number }): number {
+  return shape.num_channels * shape.patch_size ** 2;
 }
 
 /*
  * Weights of a graph carry their checkpoint name below the layer (`mlp.fc1.weight`); those of the layer after it
- * begin with `next.`. P = patches of a frame, C = hidden_size.
+ * begin with `next.`. C = hidden_size.
  */
 
 /**
- * pixel_values `[frames, 3, S, S]` -> hidden `[frames * P, C]`, the embeddings; unless `last` (no layer is used),
- * also q, k, v of layer 0.
+ * patches `[rows, 3 * patch_size^2]` (see `CutPatches`), positions `[rows, C]` (the position table, once a frame) ->
+ * hidden `[rows, C]`, the embeddings; unless `last` (no layer is used), also q, k, v of layer 0. The convolution's
+ * weight is taken as `[C, 3 * patch_size^2]`, which is the same memory.
  */
 export function siglipFirst(shape: SiglipShape, last: boolean): GraphModel {
-  const { hidden_size: C, image_size: S, patch_size, num_channels } = shape;
-  const P = patchesPerSide(shape) ** 2;
+  const { hidden_size: C } = shape;
+  const K = patchLength(shape);
   const g = new GraphBuilder('siglip first');
-  const pixels = g.input('pixel_values', ['frames', num_channels, S, S]);
-  const weight = g.input('embeddings.patch_embedding.weight', [C, num_channels, patch_size, patch_size]);
-  const bias = g.input('embeddings.patch_embedding.bias', [C]);
-  const positions = g.input('embeddings.position_embedding.weight', [P, C]);
-  const grid = g.conv(pixels, weight, bias, patch_size, patch_size);
-  const tokens = g.transpose(g.reshape(grid, [0, C, P]), [0, 2, 1]);
-  const hidden = g.reshape(g.add(tokens, positions), [-1, C]);
+  const patches = g.input('patches', ['rows', K]);
+  const hidden = g.add(
+    linear(g, patches, 'embeddings.patch_embedding', K, C),
+    g.input('positions', ['rows', C]),
+  );
   g.output('hidden', hidden);
   if (!last) nextQkv(g, hidden, shape);
   return g.build();

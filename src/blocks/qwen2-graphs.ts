@@ -1,4 +1,5 @@
-import { GraphBuilder, type GraphModel, type Value } from './graph-builder';
+import type { GraphModel } from './graph';
+import { GraphBuilder, type Value } from './graph-builder';
 
 /** Dimensions of a Qwen2 decoder, by the names of `text_config`. */
 export interface Qwen2Shape {

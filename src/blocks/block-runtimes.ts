@@ -1,0 +1,87 @@
+import type { Gpu } from '../gpu/device';
+import type { BlockGraph, BlockRuntime, NamedTensors } from './block-graph';
+import type { GraphModel } from './graph';
+import { type OrtOptions, OrtRuntime } from './ort/ort-runtime';
+import { WgslRuntime } from './wgsl/wgsl-runtime';
+
+/** Which dense backend runs: one of the two, or the one that is faster for the adapter and the number of rows. */
+export type BlockBackend = 'ort' | 'wgsl' | 'auto';
+
+/** Rows up to which a call of the runtime costs more than the arithmetic. */
+const FEW_ROWS = 16;
+
+export interface BlockRuntimesOptions extends OrtOptions {
+  /** Default 'auto'. */
+  backend?: BlockBackend;
+}
+
+/**
+ * Both dense backends behind one `compile`. With 'auto', ONNX Runtime runs what has many rows (vision tower,
+ * resampler, prefill) and our kernels run decode steps; on CPU adapters our kernels run all that they can, as the
+ * runtime's barriers are slow there. What our kernels lack is always the runtime's.
+ */
+export class BlockRuntimes implements BlockRuntime {
+  private constructor(
+    private readonly backend: BlockBackend,
+    private readonly fewRows: number,
+    private readonly ort: OrtRuntime,
+    private readonly wgsl: WgslRuntime | undefined,
+  ) {}
+
+  static async create(gpu: Gpu, options: BlockRuntimesOptions = {}): Promise<BlockRuntimes> {
+    const backend = options.backend ?? 'auto';
+    const fewRows = backend === 'wgsl' || gpu.adapter.isFallback ? Number.POSITIVE_INFINITY : FEW_ROWS;
+    const wgsl = backend === 'ort' ? undefined : await WgslRuntime.create(gpu);
+    return new BlockRuntimes(backend, fewRows, OrtRuntime.create(gpu, options), wgsl);
+  }
+
+  async compile(graph: GraphModel): Promise<BlockGraph> {
+    if (!this.wgsl || !WgslRuntime.supports(graph)) return this.ort.compile(graph);
+    const own = await this.wgsl.compile(graph);
+    if (this.fewRows === Number.POSITIVE_INFINITY) return own;
+    return new ByRows(graph, this.fewRows, own, await this.ort.compile(graph));
+  }
+
+  /** What `compile` gives, in a word for the page: 'ort', 'wgsl' or 'ort + wgsl'. */
+  get label(): string {
+    if (this.backend === 'ort') return 'ort';
+    return this.fewRows === Number.POSITIVE_INFINITY ? 'wgsl' : 'ort + wgsl';
+  }
+
+  /** Frees the buffers of our kernels. Graphs are destroyed by those who compiled them. */
+  destroy(): void {
+    this.wgsl?.destroy();
+  }
+}
+
+/** A graph in both backends; the number of rows of a run decides. */
+class ByRows implements BlockGraph {
+  readonly name: string;
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+  private readonly rowInputs: readonly string[];
+
+  constructor(
+    graph: GraphModel,
+    private readonly fewRows: number,
+    private readonly few: BlockGraph,
+    private readonly many: BlockGraph,
+  ) {
+    this.name = graph.name;
+    this.inputs = few.inputs;
+    this.outputs = few.outputs;
+    this.rowInputs = graph.inputs
+      .filter((input) => typeof input.dims?.[0] === 'string')
+      .map((input) => input.name);
+  }
+
+  run(inputs: NamedTensors, outputs: NamedTensors): Promise<void> {
+    const rows = Math.max(...this.rowInputs.map((name) => inputs[name]?.shape[0] ?? 0));
+    return (rows <= this.fewRows ? this.few : this.many).run(inputs, outputs);
+  }
+
+  async destroy(): Promise<void> {
+    await this.few.destroy();
+    await this.many.destroy();
+  }
+}

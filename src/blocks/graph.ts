@@ -1,0 +1,44 @@
+/** Element types of a graph's values. */
+export type ElementType = 'f32' | 'f16' | 'i32' | 'u32' | 'u8';
+
+/** A dimension: a number, or a name for one that is known only at run time. */
+export type Dim = number | string;
+
+export type AttributeValue =
+  | { kind: 'int'; value: number }
+  | { kind: 'float'; value: number }
+  | { kind: 'string'; value: string }
+  | { kind: 'ints'; value: readonly number[] };
+
+export interface NodeSpec {
+  op: string;
+  name: string;
+  /** Value names; '' for an optional input left out. */
+  inputs: readonly string[];
+  outputs: readonly string[];
+  attributes: Readonly<Record<string, AttributeValue>>;
+}
+
+export interface ValueSpec {
+  name: string;
+  type: ElementType;
+  /** Left out where the runtime is to infer it. */
+  dims?: readonly Dim[];
+}
+
+/** An initialiser of int64 values: shapes, starts, ends and axes. Weights are never initialisers here. */
+export interface ConstantSpec {
+  name: string;
+  dims: readonly number[];
+  values: readonly number[];
+}
+
+/** A graph as written by `GraphBuilder`, ready for the `compile` of a runtime. Operators are ONNX's (opset 23). */
+export interface GraphModel {
+  readonly name: string;
+  /** In an order in which they can run. */
+  readonly nodes: readonly NodeSpec[];
+  readonly inputs: readonly ValueSpec[];
+  readonly outputs: readonly ValueSpec[];
+  readonly constants: readonly ConstantSpec[];
+}

@@ -1,0 +1,193 @@
+import type { Gpu } from '../../gpu/device';
+import { Recorder } from '../../gpu/recorder';
+import { type GpuTensor, sizeOf } from '../../gpu/tensor';
+import type { BlockGraph, BlockRuntime, NamedTensors } from '../block-graph';
+import type { GraphModel, NodeSpec } from '../graph';
+import { DenseKernels } from './dense-kernels';
+import { ScratchPool } from './scratch-pool';
+
+const OPERATORS = [
+  'Gemm',
+  'RMSNormalization',
+  'LayerNormalization',
+  'Gelu',
+  'Sigmoid',
+  'Add',
+  'Mul',
+  'Concat',
+];
+
+/** Our own kernels as a dense backend: the same graphs, run operator by operator in one submit. */
+export class WgslRuntime implements BlockRuntime {
+  private readonly recorder: Recorder;
+  private readonly scratch: ScratchPool;
+
+  private constructor(
+    gpu: Gpu,
+    private readonly kernels: DenseKernels,
+  ) {
+    this.recorder = new Recorder(gpu, 'blocks');
+    this.scratch = new ScratchPool(gpu);
+  }
+
+  /** Compiles the kernels. */
+  static async create(gpu: Gpu): Promise<WgslRuntime> {
+    return new WgslRuntime(gpu, await DenseKernels.create(gpu));
+  }
+
+  /** Whether every operator of a graph has a kernel here. */
+  static supports(graph: GraphModel): boolean {
+    return unsupported(graph) === undefined;
+  }
+
+  async compile(graph: GraphModel): Promise<BlockGraph> {
+    const operator = unsupported(graph);
+    if (operator) throw new Error(`The graph ${graph.name} has a ${operator}, for which there is no kernel.`);
+    return new WgslGraph(graph, this.kernels, this.recorder, this.scratch);
+  }
+
+  /** Frees the buffers between operators. */
+  destroy(): void {
+    this.scratch.destroy();
+  }
+}
+
+function unsupported(graph: GraphModel): string | undefined {
+  return graph.nodes.find((node) => !OPERATORS.includes(node.op))?.op;
+}
+
+class WgslGraph implements BlockGraph {
+  readonly name: string;
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+  private readonly nodes: readonly NodeSpec[];
+  /** Index of the node that reads a value last. */
+  private readonly lastUse = new Map<string, number>();
+
+  constructor(
+    graph: GraphModel,
+    private readonly kernels: DenseKernels,
+    private readonly recorder: Recorder,
+    private readonly scratch: ScratchPool,
+  ) {
+    this.name = graph.name;
+    this.inputs = graph.inputs.map((input) => input.name);
+    this.outputs = graph.outputs.map((output) => output.name);
+    this.nodes = graph.nodes;
+    for (const [i, node] of graph.nodes.entries()) {
+      for (const input of node.inputs) this.lastUse.set(input, i);
+    }
+  }
+
+  async run(inputs: NamedTensors, outputs: NamedTensors): Promise<void> {
+    const values = new Map<string, GpuTensor>();
+    for (const name of this.inputs) values.set(name, this.given(inputs, name));
+    for (const name of this.outputs) this.given(outputs, name);
+    const inner = new Set<string>();
+    for (const [i, node] of this.nodes.entries()) {
+      const id = node.outputs[0]!;
+      const operands = node.inputs.map((name) => values.get(name));
+      const shape = outputShape(node, operands);
+      let out = outputs[id];
+      if (!out) {
+        out = this.scratch.take(shape);
+        inner.add(id);
+      } else if (sizeOf(out.shape) !== sizeOf(shape)) {
+        throw new Error(
+          `The graph ${this.name} gives ${id} the shape [${shape.join(', ')}], not [${out.shape.join(', ')}].`,
+        );
+      }
+      values.set(id, out);
+      this.record(node, operands as GpuTensor[], out);
+      for (const name of new Set(node.inputs)) {
+        if (inner.has(name) && this.lastUse.get(name) === i) this.scratch.release(values.get(name)!);
+      }
+    }
+    this.recorder.submit();
+    this.scratch.submitted();
+  }
+
+  async destroy(): Promise<void> {}
+
+  private given(tensors: NamedTensors, name: string): GpuTensor {
+    const tensor = tensors[name];
+    if (!tensor) throw new Error(`No tensor was given for ${name} of the graph ${this.name}.`);
+    return tensor;
+  }
+
+  private record(node: NodeSpec, operands: readonly GpuTensor[], out: GpuTensor): void {
+    const { kernels, recorder } = this;
+    const [a, b, c] = operands as [GpuTensor, GpuTensor, GpuTensor | undefined];
+    switch (node.op) {
+      case 'Gemm':
+        kernels.linear(recorder, a, b, c, out);
+        break;
+      case 'RMSNormalization':
+        kernels.norm(recorder, a, b, undefined, number(node, 'epsilon'), out);
+        break;
+      case 'LayerNormalization':
+        kernels.norm(recorder, a, b, c, number(node, 'epsilon'), out);
+        break;
+      case 'Gelu': {
+        const tanh = text(node, 'approximate') === 'tanh';
+        kernels.unary(recorder, tanh ? 'gelu-tanh' : 'gelu-erf', a, out);
+        break;
+      }
+      case 'Sigmoid':
+        kernels.unary(recorder, 'sigmoid', a, out);
+        break;
+      case 'Add':
+        kernels.binary(recorder, 'add', a, b, out);
+        break;
+      case 'Mul':
+        kernels.binary(recorder, 'mul', a, b, out);
+        break;
+      case 'Concat':
+        this.concat(operands, out);
+        break;
+    }
+  }
+
+  private concat(parts: readonly GpuTensor[], out: GpuTensor): void {
+    let at = 0;
+    for (const part of parts) {
+      const bytes = sizeOf(part.shape) * 4;
+      this.recorder.copy(part.buffer, 0, out.buffer, at, bytes);
+      at += bytes;
+    }
+  }
+}
+
+function outputShape(node: NodeSpec, operands: readonly (GpuTensor | undefined)[]): readonly number[] {
+  const [a, b] = operands as [GpuTensor, GpuTensor];
+  switch (node.op) {
+    case 'Gemm': {
+      if (a.shape[1] !== b.shape[1])
+        throw new Error(
+          `${node.name}: rows of ${a.shape[1]} and a weight [${b.shape.join(', ')}] do not go together.`,
+        );
+      return [a.shape[0]!, b.shape[0]!];
+    }
+    case 'Concat':
+      return [operands.reduce((rows, part) => rows + part!.shape[0]!, 0), a.shape[1]!];
+    case 'Add':
+    case 'Mul':
+      if (sizeOf(a.shape) !== sizeOf(b.shape))
+        throw new Error(`${node.name}: [${a.shape.join(', ')}] and [${b.shape.join(', ')}] differ.`);
+      return a.shape;
+    default:
+      return a.shape;
+  }
+}
+
+function number(node: NodeSpec, name: string): number {
+  const attribute = node.attributes[name];
+  if (attribute?.kind !== 'float') throw new Error(`${node.name} has no ${name}.`);
+  return attribute.value;
+}
+
+function text(node: NodeSpec, name: string): string {
+  const attribute = node.attributes[name];
+  if (attribute?.kind !== 'string') throw new Error(`${node.name} has no ${name}.`);
+  return attribute.value;
+}

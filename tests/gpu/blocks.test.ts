@@ -1,0 +1,161 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { BlockGraph, BlockRuntime } from '../../src/blocks/block-graph';
+import { BlockRuntimes } from '../../src/blocks/block-runtimes';
+import type { GraphModel } from '../../src/blocks/graph';
+import { GraphBuilder } from '../../src/blocks/graph-builder';
+import { OrtRuntime } from '../../src/blocks/ort/ort-runtime';
+import { qwen2Block, qwen2First, qwen2Head, qwen2Last } from '../../src/blocks/qwen2-graphs';
+import { resamplerBlock, resamplerFirst, resamplerLast } from '../../src/blocks/resampler-graphs';
+import { siglipBlock, siglipFirst } from '../../src/blocks/siglip-graphs';
+import { WgslRuntime } from '../../src/blocks/wgsl/wgsl-runtime';
+import { type Gpu, openGpu } from '../../src/gpu/device';
+import { createTensor, type GpuTensor, readF32, uploadTensor } from '../../src/gpu/tensor';
+import { blockReference } from '../support/block-reference';
+import { relativeError } from '../support/golden-model';
+
+let gpu: Gpu;
+let runtimes: Record<'ort' | 'wgsl', BlockRuntime>;
+
+beforeAll(async () => {
+  gpu = await openGpu();
+  runtimes = { ort: OrtRuntime.create(gpu, { validation: true }), wgsl: await WgslRuntime.create(gpu) };
+});
+afterAll(() => gpu.close());
+
+const qwen = {
+  hidden_size: 48,
+  intermediate_size: 100,
+  num_attention_heads: 4,
+  num_key_value_heads: 2,
+  head_dim: 16,
+  rms_norm_eps: 1e-6,
+  vocab_size: 75,
+};
+const siglip = {
+  hidden_size: 72,
+  intermediate_size: 92,
+  patch_size: 14,
+  num_channels: 3,
+  layer_norm_eps: 1e-6,
+};
+const resampler = {
+  vision_hidden_size: 72,
+  hidden_size: 48,
+  inner_size: 64,
+  intermediate_size: 192,
+  layer_norm_eps: 1e-5,
+};
+
+/** Values near a normal distribution, from a small generator: the same in every run. */
+function random(n: number, seed: number): Float32Array<ArrayBuffer> {
+  let state = seed * 7919 + 17;
+  const uniform = () => {
+    state = (state * 48271) % 2147483647;
+    return state / 2147483647;
+  };
+  return Float32Array.from({ length: n }, () => (uniform() + uniform() + uniform() - 1.5) * 2);
+}
+
+interface Case {
+  model: GraphModel;
+  dims: Record<string, number>;
+}
+
+const cases: Case[] = [1, 2, 5, 33].flatMap((rows) =>
+  [
+    qwen2First(qwen),
+    qwen2Block(qwen),
+    qwen2Last(qwen),
+    qwen2Head(qwen),
+    siglipFirst(siglip, false),
+    siglipBlock(siglip, false),
+  ]
+    .map((model) => ({ model, dims: { rows } }))
+    .concat(
+      [resamplerFirst, resamplerBlock, resamplerLast].map((make) => ({
+        model: make(resampler),
+        dims: { rows, queries: 6 },
+      })),
+    ),
+);
+
+describe.each(['wgsl', 'ort'] as const)('%s blocks', (kind) => {
+  const compiled = new Map<string, Promise<BlockGraph>>();
+
+  it.each(cases)('$model.name, $dims.rows rows: as the float64 reference', async ({ model, dims }) => {
+    if (!compiled.has(model.name)) compiled.set(model.name, runtimes[kind].compile(model));
+    const graph = await compiled.get(model.name)!;
+    const values: Record<string, { data: Float32Array<ArrayBuffer>; shape: number[] }> = {};
+    const inputs: Record<string, GpuTensor> = {};
+    for (const [i, input] of model.inputs.entries()) {
+      const shape = input.dims!.map((dim) => (typeof dim === 'number' ? dim : dims[dim]!));
+      const data = random(
+        shape.reduce((a, b) => a * b, 1),
+        i + 1,
+      );
+      values[input.name] = { data, shape };
+      inputs[input.name] = uploadTensor(gpu, data, shape, 'f32', input.name);
+    }
+    const expected = blockReference(model, values);
+    const outputs: Record<string, GpuTensor> = {};
+    for (const { name } of model.outputs) {
+      outputs[name] = createTensor(gpu, expected[name]!.shape, 'f32', name);
+    }
+    await graph.run(inputs, outputs);
+    for (const [name, tensor] of Object.entries(outputs)) {
+      expect(relativeError(await readF32(gpu, tensor), expected[name]!.data), name).toBeLessThan(5e-6);
+    }
+    for (const tensor of [...Object.values(inputs), ...Object.values(outputs)]) tensor.buffer.destroy();
+  });
+});
+
+describe('WgslRuntime', () => {
+  it('says which operator it lacks, and BlockRuntimes gives such a graph to ONNX Runtime', async () => {
+    const g = new GraphBuilder('patches');
+    const x = g.input('x', ['frames', 3, 14, 14]);
+    g.output('y', g.conv(x, g.input('w', [4, 3, 14, 14]), g.input('b', [4]), 14, 14));
+    const model = g.build();
+    await expect(runtimes.wgsl.compile(model)).rejects.toThrow('patches has a Conv');
+    const both = await BlockRuntimes.create(gpu, { backend: 'wgsl', validation: true });
+    const graph = await both.compile(model);
+    const inputs = {
+      x: uploadTensor(gpu, new Float32Array(588).fill(0.5), [1, 3, 14, 14], 'f32', 'x'),
+      w: uploadTensor(gpu, new Float32Array(4 * 588).fill(0.25), [4, 3, 14, 14], 'f32', 'w'),
+      b: uploadTensor(gpu, new Float32Array(4).fill(1), [4], 'f32', 'b'),
+    };
+    const y = createTensor(gpu, [1, 4, 1, 1], 'f32', 'y');
+    await graph.run(inputs, { y });
+    expect(relativeError(await readF32(gpu, y), new Array(4).fill(588 / 8 + 1))).toBeLessThan(1e-6);
+    await graph.destroy();
+    both.destroy();
+  });
+
+  it('refuses outputs of the wrong size', async () => {
+    const graph = await runtimes.wgsl.compile(qwen2Head(qwen));
+    const final_norm = createTensor(gpu, [3, 48], 'f32', 'x');
+    const weight = createTensor(gpu, [75, 48], 'f32', 'w');
+    const logits = createTensor(gpu, [2, 75], 'f32', 'y');
+    const run = graph.run({ final_norm, 'head.weight': weight }, { logits });
+    await expect(run).rejects.toThrow('the shape [3, 75]');
+  });
+
+  it('keeps no more scratch than one run needs, for rows that come and go', async () => {
+    const runtime = await WgslRuntime.create(gpu);
+    const graph = await runtime.compile(siglipBlock(siglip, true));
+    const run = async (rows: number) => {
+      const inputs: Record<string, GpuTensor> = {};
+      for (const input of siglipBlock(siglip, true).inputs) {
+        const shape = input.dims!.map((dim) => (typeof dim === 'number' ? dim : rows));
+        inputs[input.name] = createTensor(gpu, shape, 'f32', input.name);
+      }
+      const hidden = createTensor(gpu, [rows, 72], 'f32', 'hidden');
+      await graph.run(inputs, { hidden });
+      for (const tensor of [...Object.values(inputs), hidden]) tensor.buffer.destroy();
+    };
+    const before = gpu.memory.buffers;
+    for (const rows of [1, 40, 3, 80, 2, 160, 1]) await run(rows);
+    expect(gpu.memory.buffers - before).toBeLessThanOrEqual(5);
+    runtime.destroy();
+    expect(gpu.memory.buffers).toBe(before);
+  });
+});
