@@ -78,7 +78,7 @@ test('Ask says why it is off, one reason after the other', async ({ page }) => {
   await expect(blocker).toHaveText('Fill option A, or remove it.');
 });
 
-test('frames fill in one by one, and one that is clicked becomes the current one', async ({ page }) => {
+test('frames fill in one by one, with their times', async ({ page }) => {
   await openPage(page);
   await loadFakeModel(page);
   await page.getByTestId('video-input').setInputFiles(NOT_PLAYABLE);
