@@ -114,7 +114,10 @@ export class EngineClient {
     }
     // After a loss of the GPU the engine reads its last video again by itself, but not one it was still reading.
     const lost = events.some((event) => event.type === 'device-lost');
-    if (lost && before.video?.status === 'reading') this.reopenVideo();
+    // Nor one whose second reading a newer file has cut short, where that file then failed.
+    const fellBack = before.previousVideo !== undefined && after.video === before.previousVideo;
+    const unread = lost ? before.video?.status === 'reading' : fellBack && after.video?.status === 'reading';
+    if (unread) this.reopenVideo();
   }
 
   private dispatch(event: EngineEvent | PageAction): void {

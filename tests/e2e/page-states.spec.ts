@@ -193,6 +193,28 @@ test('a video that was being read when the GPU was lost is sent again', async ({
   await expect(page.getByTestId('error')).toContainText('We are back');
 });
 
+test('a bad file during recovery does not lose the video before it', async ({ page }) => {
+  await ready(page);
+  await emit(page, { type: 'device-lost', reason: 'The system took the GPU away.' });
+  await page.getByTestId('video-input').setInputFiles({ ...NOT_PLAYABLE, name: 'broken.mp4' });
+  const failed = await lastId(page, 'open-video');
+  await emit(page, {
+    type: 'error',
+    id: failed,
+    error: {
+      scope: 'video',
+      code: 'not-a-video',
+      title: 'This is no video.',
+      message: 'Choose another file.',
+    },
+  });
+  await expect.poll(async () => lastId(page, 'open-video')).toBeGreaterThan(failed);
+  await loadFakeModel(page);
+  await readFakeVideo(page);
+  await expect(page.getByRole('heading', { name: 'clip.mp4' })).toBeVisible();
+  await expect(page.getByTestId('ask')).toBeEnabled();
+});
+
 test('an engine that ends can be started again with the same video', async ({ page }) => {
   await ready(page);
   await crash(page, 'out of memory');

@@ -141,6 +141,16 @@ describe('reduceEvent', () => {
     expect(state.video?.name).toBe('good.mp4');
   });
 
+  it('falls back to a video that was being read again after a loss of the GPU', () => {
+    const state = play(
+      ...[load, ready, open(2, 'good.mp4'), videoReady(2)],
+      { type: 'device-lost', reason: '' },
+      open(3),
+      failed('video', 3),
+    );
+    expect(state.video).toMatchObject({ name: 'good.mp4', status: 'reading' });
+  });
+
   it('marks a first file that cannot be read', () => {
     expect(play(open(2), failed('video', 2)).video?.status).toBe('failed');
   });

@@ -116,7 +116,9 @@ export function reduceEvent(state: EngineState, event: EngineEvent | PageAction)
 }
 
 function openVideo(state: EngineState, event: Extract<PageAction, { type: 'page/open-video' }>): EngineState {
-  const previous = state.video?.status === 'ready' ? state.video : state.previousVideo;
+  // A video that was encoded once is readable, also while it is read again after a loss of the GPU.
+  const readable = state.video?.status !== 'failed' && state.video?.encodeMs !== undefined;
+  const previous = readable ? state.video : state.previousVideo;
   const { previousVideo: _, ...rest } = state;
   const { id, file, name, url } = event;
   return {
