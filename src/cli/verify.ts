@@ -1,5 +1,5 @@
 /**
- * `npm run verify -- --checkpoint DIR --reference DIR [--weights FILE] [--browser] [--json]`: the port against
+ * `npm run verify -- --checkpoint DIR --reference DIR [--weights FILE] [--backend NAME] [--browser] [--json]`: the port against
  * recorded values of the original, in Node where a Vulkan driver is found, else in headless Chromium.
  */
 import { parseArgs } from 'node:util';
@@ -8,6 +8,7 @@ import { createServer } from 'vite';
 import { ensureChromium } from '../../scripts/ensure-chromium.mjs';
 import { CHROMIUM_ARGS } from '../../scripts/find-chromium.mjs';
 import { installNodeGpu } from '../../scripts/node-gpu.mjs';
+import type { BlockBackend } from '../blocks/block-runtimes';
 import { openGpu } from '../gpu/device';
 import { directoryStore } from './directory-store';
 import { serveFolder } from './serve-folder';
@@ -16,10 +17,11 @@ import { runVerify } from './verify/run';
 import { TABLE_HEAD, tableRow } from './verify/table';
 
 const USAGE =
-  'npm run verify -- --checkpoint DIR --reference DIR [--weights FILE] [--browser] [--json]\n' +
+  'npm run verify -- --checkpoint DIR --reference DIR [--weights FILE] [--backend NAME] [--browser] [--json]\n' +
   '  --checkpoint  folder with config.json, safetensors and tokenizer files\n' +
   '  --reference   folder with recorded values (vision.safetensors, lm.safetensors, ...)\n' +
   '  --weights     a weight file of the checkpoint folder other than its own\n' +
+  '  --backend     dense blocks in ort, wgsl, or auto: what the page would choose (default)\n' +
   '  --browser     run in headless Chromium, even where Node has a GPU driver\n' +
   '  --json        print the result as JSON, on the last line';
 
@@ -27,6 +29,7 @@ interface Options {
   checkpoint: string;
   reference: string;
   weights: string | undefined;
+  backend: BlockBackend;
   onStage: (stage: StageResult) => void;
   onNote: (note: string) => void;
 }
@@ -41,6 +44,7 @@ export async function main(args: string[]): Promise<number> {
         checkpoint: { type: 'string' },
         reference: { type: 'string' },
         weights: { type: 'string' },
+        backend: { type: 'string', default: 'auto' },
         browser: { type: 'boolean', default: false },
         json: { type: 'boolean', default: false },
       },
@@ -49,8 +53,8 @@ export async function main(args: string[]): Promise<number> {
     console.error(`${cause instanceof Error ? cause.message : String(cause)}\n${USAGE}`);
     return 2;
   }
-  const { checkpoint, reference, weights } = values as { [name: string]: string | undefined };
-  if (!checkpoint || !reference) {
+  const { checkpoint, reference, weights, backend } = values as { [name: string]: string | undefined };
+  if (!checkpoint || !reference || !isBackend(backend)) {
     console.error(USAGE);
     return 2;
   }
@@ -58,6 +62,7 @@ export async function main(args: string[]): Promise<number> {
     checkpoint,
     reference,
     weights,
+    backend,
     onStage: (stage) => console.log(tableRow(stage)),
     onNote: (note) => console.log(`  ${note}`),
   };
@@ -80,12 +85,16 @@ export async function main(args: string[]): Promise<number> {
   return report.ok ? 0 : 1;
 }
 
+function isBackend(name: string | undefined): name is BlockBackend {
+  return name === 'auto' || name === 'ort' || name === 'wgsl';
+}
+
 async function hasNodeGpu(): Promise<boolean> {
   if (!(await installNodeGpu())) return false;
   return (await navigator.gpu.requestAdapter().catch(() => null)) !== null;
 }
 
-async function runInNode({ checkpoint, reference, weights, ...events }: Options): Promise<VerifyReport> {
+async function runInNode({ checkpoint, reference, weights, ...rest }: Options): Promise<VerifyReport> {
   const gpu = await openGpu();
   try {
     return await runVerify({
@@ -93,14 +102,20 @@ async function runInNode({ checkpoint, reference, weights, ...events }: Options)
       checkpoint: directoryStore(checkpoint),
       reference: directoryStore(reference),
       ...(weights === undefined ? {} : { weights }),
-      ...events,
+      ...rest,
     });
   } finally {
     gpu.close();
   }
 }
 
-async function runInBrowser({ checkpoint, reference, weights, ...events }: Options): Promise<VerifyReport> {
+async function runInBrowser({
+  checkpoint,
+  reference,
+  weights,
+  backend,
+  ...events
+}: Options): Promise<VerifyReport> {
   const server = await createServer({
     server: { port: 0, hmr: false, watch: null },
     optimizeDeps: { include: ['@huggingface/transformers'] },
@@ -131,6 +146,7 @@ async function runInBrowser({ checkpoint, reference, weights, ...events }: Optio
       checkpoint: `${origin}verify-checkpoint/`,
       reference: `${origin}verify-reference/`,
       weights,
+      backend,
     });
   } finally {
     await browser.close();

@@ -1,5 +1,5 @@
 import { memorySource } from '../../src/weights/byte-source';
-import { type FileStore, memoryStore, readText, urlStore } from '../../src/weights/file-store';
+import { type FileStore, readText, urlStore } from '../../src/weights/file-store';
 import { readSafetensors, type TensorData } from '../../src/weights/tensor-data';
 
 // Kept out of `new URL(..., import.meta.url)`, which the bundler would rewrite.
@@ -54,13 +54,10 @@ export function u8(tensors: ReadonlyMap<string, TensorData>, name: string): Uint
   return tensor.data;
 }
 
-/** A folder under tests/golden/ as a checkpoint folder: `checkpoint`, `checkpoint/sharded`. */
+/** A folder under tests/golden/ as a checkpoint folder: `checkpoint`, `checkpoint/sharded`, `` for all of it. */
 export async function goldenStore(folder = 'checkpoint'): Promise<FileStore> {
   if (!inNode) return urlStore(goldenUrl(folder).href);
-  const { readdir } = await import('node:fs/promises');
-  const files = new Map<string, Uint8Array<ArrayBuffer>>();
-  for (const entry of await readdir(goldenUrl(folder), { withFileTypes: true })) {
-    if (entry.isFile()) files.set(entry.name, await goldenBytes(`${folder}/${entry.name}`));
-  }
-  return memoryStore(files, folder);
+  const { directoryStore } = await import('../../src/cli/directory-store');
+  const { fileURLToPath } = await import('node:url');
+  return directoryStore(fileURLToPath(goldenUrl(folder)));
 }

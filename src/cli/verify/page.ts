@@ -1,3 +1,4 @@
+import type { BlockBackend } from '../../blocks/block-runtimes';
 import { openGpu } from '../../gpu/device';
 import { urlStore } from '../../weights/file-store';
 import type { StageResult, VerifyReport } from './report';
@@ -8,6 +9,7 @@ export interface PageRequest {
   checkpoint: string;
   reference: string;
   weights: string | undefined;
+  backend: BlockBackend;
 }
 
 declare global {
@@ -19,13 +21,14 @@ declare global {
   }
 }
 
-window.verifyModel = async ({ checkpoint, reference, weights }) => {
+window.verifyModel = async ({ checkpoint, reference, weights, backend }) => {
   const gpu = await openGpu();
   try {
     return await runVerify({
       gpu,
       checkpoint: urlStore(checkpoint),
       reference: urlStore(reference),
+      backend,
       ...(weights === undefined ? {} : { weights }),
       onStage: (stage) => window.reportStage(stage),
       onNote: (note) => window.reportNote(note),

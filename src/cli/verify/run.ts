@@ -1,4 +1,4 @@
-import { OrtRuntime } from '../../blocks/ort/ort-runtime';
+import { type BlockBackend, BlockRuntimes } from '../../blocks/block-runtimes';
 import type { Gpu } from '../../gpu/device';
 import { parseConfig } from '../../model/config';
 import { LanguageModel } from '../../model/language-model';
@@ -26,6 +26,8 @@ export interface VerifyInput {
   reference: FileStore;
   /** A weight file other than the folder's own. */
   weights?: string;
+  /** Which dense backend runs. Default 'auto', as on the page. */
+  backend?: BlockBackend;
   onStage?: (stage: StageResult) => void;
   onNote?: (note: string) => void;
 }
@@ -52,7 +54,7 @@ export async function runVerify(input: VerifyInput): Promise<VerifyReport> {
   } else list.note('There is no vision.safetensors: preprocessing, vision and connector are skipped.');
   if (reference.text) verifyText(list, await findTokenizer(list, checkpoint, reference), reference.text);
   else list.note('There is no text.json: text is skipped.');
-  if (vision?.has('pixel_values')) await verifyModel(list, gpu, checkpoint, reference);
+  if (vision?.has('pixel_values')) await verifyModel(list, gpu, checkpoint, reference, input.backend);
   else if (reference.lm) list.note('The lm stages are skipped: there are no pixel_values to start from.');
   if (attention && attentionCases) await verifyAttention(list, gpu, attentionCases, attention);
   else list.note('There is no attention.safetensors with attention.json: attention is skipped.');
@@ -65,16 +67,18 @@ async function verifyModel(
   gpu: Gpu,
   checkpoint: Checkpoint,
   { vision, lm }: Reference,
+  backend: BlockBackend = 'auto',
 ): Promise<void> {
   const config = parseConfig(checkpoint.config);
   const expected = expectedTensors(config);
   const stored = [...expected.used.keys()].map((name) => checkpoint.tensors.get(name)?.dtype);
   const rounded = stored.includes('BF16') && lm?.has('bf16_weights.visual_tokens') ? lm : undefined;
   const weights = await loadWeights(gpu, checkpoint, expected);
-  const ort = OrtRuntime.create(gpu);
-  const tower = await VisionTower.create(gpu, ort, config, weights);
-  const resampler = await Resampler.create(gpu, ort, config, weights);
-  const model = await LanguageModel.create(gpu, ort, config, weights);
+  const runtime = await BlockRuntimes.create(gpu, { backend });
+  list.note(`Dense blocks run in: ${runtime.label}.`);
+  const tower = await VisionTower.create(gpu, runtime, config, weights);
+  const resampler = await Resampler.create(gpu, runtime, config, weights);
+  const model = await LanguageModel.create(gpu, runtime, config, weights);
   try {
     const { group } = config.connector;
     const seeing = { tower, resampler, groups: group };
@@ -87,6 +91,7 @@ async function verifyModel(
     await tower.destroy();
     await resampler.destroy();
     await model.destroy();
+    runtime.destroy();
     weights.destroy();
   }
 }

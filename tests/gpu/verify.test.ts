@@ -1,0 +1,127 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { runVerify } from '../../src/cli/verify/run';
+import { type Gpu, openGpu } from '../../src/gpu/device';
+import { memorySource } from '../../src/weights/byte-source';
+import type { FileStore } from '../../src/weights/file-store';
+import { readSafetensorsHeader } from '../../src/weights/safetensors';
+import { goldenBytes, goldenStore } from '../support/golden';
+
+let gpu: Gpu;
+beforeAll(async () => {
+  gpu = await openGpu();
+});
+afterAll(() => gpu?.close());
+
+const MODEL_STAGES = [
+  'vision.hidden.0',
+  'vision.hidden.1',
+  'vision.hidden.2',
+  'vision.selected',
+  'connector.linear',
+  'connector.before_pe',
+  'connector.position_encoding',
+  'connector.output',
+  'connector.short1',
+  'connector.short3',
+  'lm.inputs_embeds',
+  'lm.hidden.0',
+  'lm.hidden.1',
+  'lm.hidden.2',
+  'lm.hidden.3',
+  'lm.final_norm',
+  'lm.logits',
+  'lm.completion_logps',
+  'lm.greedy_ids',
+  'lm.text_only.greedy_ids',
+  'lm.batch.label_logps',
+  'lm.batch.loss',
+];
+const OTHER_STAGES = [
+  'preprocessing.frame_indices',
+  'preprocessing.resized',
+  'preprocessing.pixel_values',
+  'preprocessing.dark',
+  'preprocessing.shrink',
+  'preprocessing.full384',
+  'text.encode',
+  'text.decode',
+  'text.templates',
+  'connector.group_sizes',
+  'attention.mha_causal_d32.o',
+  'attention.mha_full_d72.lse',
+  'attention.full_cross_d64_q2.o',
+  'attention.prefix1.o',
+  'attention.prefix2.lse',
+];
+const BF16_STAGES = [
+  'connector.output',
+  'lm.logits',
+  'lm.completion_logps',
+  'lm.greedy_ids',
+  'lm.text_only.greedy_ids',
+];
+
+/** A store whose `file` has 0.5 added to the first element of the F32 tensor `tensor`. */
+async function damaged(store: FileStore, path: string, file: string, tensor: string): Promise<FileStore> {
+  const bytes = await goldenBytes(path);
+  const { tensors } = await readSafetensorsHeader(memorySource(file, bytes));
+  const view = new DataView(bytes.buffer);
+  const { start } = tensors.get(tensor)!;
+  view.setFloat32(start, view.getFloat32(start, true) + 0.5, true);
+  const source = memorySource(file, bytes);
+  return { ...store, open: async (name) => (name === file ? source : store.open(name)) };
+}
+
+describe('verify', () => {
+  it.each([
+    ['F32', 'ort', 'checkpoint', undefined, [...MODEL_STAGES, ...OTHER_STAGES]],
+    ['F32', 'wgsl', 'checkpoint', undefined, [...MODEL_STAGES, ...OTHER_STAGES]],
+    ['BF16', 'auto', 'checkpoint', 'model-bf16.safetensors', [...BF16_STAGES, ...OTHER_STAGES]],
+    ['sharded', 'auto', 'checkpoint/sharded', undefined, [...BF16_STAGES, ...OTHER_STAGES]],
+  ] as const)(
+    'finds all of the %s checkpoint within tolerance (%s)',
+    async (_, backend, folder, weights, expected) => {
+      const notes: string[] = [];
+      const report = await runVerify({
+        gpu,
+        checkpoint: await goldenStore(folder),
+        reference: await goldenStore(''),
+        backend,
+        ...(weights ? { weights } : {}),
+        onNote: (note) => void notes.push(note),
+      });
+      expect(report.stages.filter((stage) => !stage.ok)).toEqual([]);
+      expect(report.ok).toBe(true);
+      const names = report.stages.map((stage) => stage.name);
+      for (const name of expected) expect(names).toContain(name);
+      expect(new Set(names).size).toBe(names.length);
+      for (const { name, tolerance } of report.stages) {
+        const equal = /^(preprocessing|text)\.|greedy_ids|group_sizes/.test(name);
+        expect([name, tolerance]).toEqual([name, equal ? 0 : 2e-5]);
+      }
+      if (folder.endsWith('sharded')) expect(notes.join()).toContain('has no tokenizer');
+    },
+  );
+
+  it('fails where a weight is damaged, and where a reference is', async () => {
+    const checkpoint = await damaged(
+      await goldenStore(),
+      'checkpoint/model.safetensors',
+      'model.safetensors',
+      'language_model.model.layers.1.input_layernorm.weight',
+    );
+    const reference = await damaged(
+      await goldenStore(''),
+      'vision.safetensors',
+      'vision.safetensors',
+      'vision.hidden.1',
+    );
+    const report = await runVerify({ gpu, checkpoint, reference });
+    expect(report.ok).toBe(false);
+    const failed = report.stages.filter((stage) => !stage.ok).map((stage) => stage.name);
+    expect(failed.filter((name) => !name.startsWith('lm.'))).toEqual(['vision.hidden.1']);
+    for (const name of ['lm.hidden.2', 'lm.logits', 'lm.completion_logps', 'lm.batch.loss'])
+      expect(failed).toContain(name);
+    expect(failed).not.toContain('lm.hidden.1');
+  });
+});
