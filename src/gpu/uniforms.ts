@@ -26,7 +26,11 @@ export class UniformRing {
     });
     const offset = this.next * SLOT_BYTES;
     this.next = (this.next + 1) % SLOTS;
-    this.device.queue.writeBuffer(this.buffer, offset, data);
+    // As bytes: Dawn for Node takes no DataView.
+    const bytes = ArrayBuffer.isView(data)
+      ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
+      : data;
+    this.device.queue.writeBuffer(this.buffer, offset, bytes);
     return { buffer: this.buffer, offset, size: Math.max(16, Math.ceil(data.byteLength / 16) * 16) };
   }
 }

@@ -1,4 +1,4 @@
-import { OrtRuntime } from '../blocks/ort/ort-runtime';
+import { BlockRuntimes, type BlockRuntimesOptions } from '../blocks/block-runtimes';
 import type { Gpu } from '../gpu/device';
 import { type GpuTensor, sizeOf } from '../gpu/tensor';
 import { openCheckpoint } from '../weights/checkpoint';
@@ -17,6 +17,11 @@ export type LoadStage =
   /** Parts whose pipelines are compiled: vision tower, resampler, language model. */
   | { stage: 'compile'; done: number; total: number };
 
+/** Options of `TinyLlava.load`. */
+export interface LoadModelOptions extends BlockRuntimesOptions {
+  onProgress?: (stage: LoadStage) => void;
+}
+
 /** A whole model on the GPU: tokenizer, vision tower, resampler, language model, over one copy of the weights. */
 export class TinyLlava {
   private constructor(
@@ -26,6 +31,7 @@ export class TinyLlava {
     readonly vision: VisionTower,
     readonly resampler: Resampler,
     readonly language: LanguageModel,
+    private readonly runtimes: BlockRuntimes,
     /** Number of values in the tensors that the model uses. */
     readonly parameters: number,
   ) {}
@@ -37,7 +43,7 @@ export class TinyLlava {
   static async load(
     gpu: Gpu,
     store: FileStore,
-    onProgress: (stage: LoadStage) => void = () => {},
+    { onProgress = () => {}, ...options }: LoadModelOptions = {},
   ): Promise<TinyLlava> {
     const checkpoint = await openCheckpoint(store);
     const config = parseConfig(checkpoint.config);
@@ -50,21 +56,26 @@ export class TinyLlava {
     try {
       const compiled = (done: number) => onProgress({ stage: 'compile', done, total: 3 });
       compiled(0);
-      const ort = OrtRuntime.create(gpu);
-      const vision = await VisionTower.create(gpu, ort, config, weights);
+      const runtimes = await BlockRuntimes.create(gpu, options);
+      const vision = await VisionTower.create(gpu, runtimes, config, weights);
       await vision.warmUp();
       compiled(1);
-      const resampler = await Resampler.create(gpu, ort, config, weights);
+      const resampler = await Resampler.create(gpu, runtimes, config, weights);
       await resampler.warmUp();
       compiled(2);
-      const language = await LanguageModel.create(gpu, ort, config, weights);
+      const language = await LanguageModel.create(gpu, runtimes, config, weights);
       await language.warmUp();
       compiled(3);
-      return new TinyLlava(config, tokenizer, weights, vision, resampler, language, parameters);
+      return new TinyLlava(config, tokenizer, weights, vision, resampler, language, runtimes, parameters);
     } catch (cause) {
       weights.destroy();
       throw cause;
     }
+  }
+
+  /** Which dense backend runs, in a word. */
+  get backend(): string {
+    return this.runtimes.label;
   }
 
   /** pixel_values `[T, 3, S, S]` f32 -> visual tokens `[num_queries, H]` f32. The caller destroys the result. */
@@ -82,6 +93,7 @@ export class TinyLlava {
     await this.vision.destroy();
     await this.resampler.destroy();
     await this.language.destroy();
+    this.runtimes.destroy();
     this.weights.destroy();
   }
 }

@@ -70,7 +70,7 @@ export class AnswerWriter {
         prompt_ids,
         visual,
         max_new_tokens,
-        settings: { temperature, top_k, top_p, seed, question: 0 },
+        settings: { temperature, top_k, top_p, seed },
       });
       for await (const record of tokens) {
         firstToken ||= performance.now();
@@ -102,18 +102,19 @@ export class AnswerWriter {
 
   private describe(record: SampleRecord, text: string): TokenInfo {
     const { tokenizer } = this.model;
+    const { id, logp, rank, entropy, survivors, sampling_logp, top } = record;
     return {
-      id: record.id,
+      id,
       text,
-      prob: record.prob,
-      logp: record.logp,
-      rank: record.rank,
-      entropy: record.entropy,
-      alternatives: record.alternatives.map(({ id, prob, kept }) => ({
-        id,
-        text: tokenizer.decode([id], { skip_special_tokens: false }),
-        prob,
-        kept,
+      prob: top[rank]?.probability ?? Math.exp(sampling_logp),
+      logp,
+      rank: rank + 1,
+      entropy,
+      alternatives: top.map((token, i) => ({
+        id: token.id,
+        text: tokenizer.decode([token.id], { skip_special_tokens: false }),
+        prob: token.probability,
+        kept: i < survivors,
       })),
     };
   }

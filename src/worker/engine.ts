@@ -82,11 +82,10 @@ export class Engine {
     const gpu = await openGpu();
     this.post({ type: 'gpu', adapter: gpu.adapter, f16: gpu.f16, subgroups: gpu.subgroups });
     try {
-      const model = await TinyLlava.load(gpu, urlStore(request.url), (stage) =>
-        stage.stage === 'weights'
-          ? progress('Loading the weights', stage.done, stage.total)
-          : progress('Compiling shaders', stage.done, stage.total),
-      );
+      const model = await TinyLlava.load(gpu, urlStore(request.url), {
+        onProgress: ({ stage, done, total }) =>
+          progress(stage === 'weights' ? 'Loading the weights' : 'Compiling shaders', done, total),
+      });
       const writer = await AnswerWriter.create(gpu, model);
       this.session = { gpu, model, writer };
       this.lastModel = request;
@@ -103,7 +102,7 @@ export class Engine {
           visualTokens: config.connector.num_queries,
           imageSize: config.vision_config.image_size,
           vocabSize: config.text_config.vocab_size,
-          backend: 'ort',
+          backend: model.backend,
         },
       });
     } catch (cause) {

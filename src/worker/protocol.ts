@@ -57,7 +57,7 @@ export interface ModelInfo {
   visualTokens: number;
   imageSize: number;
   vocabSize: number;
-  /** Which block backend runs: 'ort'. */
+  /** Which dense backend runs: 'ort', 'wgsl' or 'ort + wgsl'. */
   backend: string;
 }
 

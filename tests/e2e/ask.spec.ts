@@ -1,0 +1,63 @@
+import { expect, type Page, test } from '@playwright/test';
+
+// The built page with the toy model, real H.264 clips, on whatever adapter this machine has.
+const CLIP = 'public/samples/';
+
+async function openSample(page: Page, index = 0): Promise<void> {
+  await page.getByTestId('gallery-item').nth(index).click();
+  await expect(page.getByTestId('frame-strip').getByRole('button')).toHaveCount(8);
+  await expect(page.getByTestId('ask')).toBeEnabled();
+}
+
+test.describe('Ask', () => {
+  test('a sample clip gets a streamed trace and an answer', async ({ page }) => {
+    const errors: string[] = [];
+    page.on('pageerror', (error) => errors.push(error.message));
+    await page.goto('./');
+    await openSample(page);
+    const pressed = Date.now();
+    await page.getByTestId('ask').click();
+    await expect(page.getByTestId('think')).toContainText(/\w{2,}/);
+    const firstText = Date.now() - pressed;
+    await expect(page.getByTestId('answer')).toContainText(/^\W*(<answer>)?\s*[A-E]/, { timeout: 30_000 });
+    await expect(page.getByTestId('stats')).toContainText(/tok\/s/);
+    await expect(page.getByTestId('ask')).toBeEnabled();
+    test.info().annotations.push({ type: 'first text after', description: `${firstText} ms` });
+    expect(firstText).toBeLessThan(3000);
+    expect(errors).toEqual([]);
+  });
+
+  test('a dropped file is read, and the same seed gives the same answer', async ({ page }) => {
+    await page.goto('./');
+    await expect(page.getByTestId('gallery-item').first()).toBeVisible();
+    await page.getByTestId('video-input').setInputFiles(await firstClip(page));
+    await expect(page.getByTestId('frame-strip').getByRole('button')).toHaveCount(8);
+    await page.getByTestId('question').fill('Which way does the object move?');
+    const answers: string[] = [];
+    for (let i = 0; i < 2; i++) {
+      await page.getByTestId('ask').click();
+      await expect(page.getByTestId('stop')).toBeHidden({ timeout: 60_000 });
+      answers.push(await page.getByTestId('think').innerText());
+    }
+    expect(answers[0]).toMatch(/\w{2,}/);
+    expect(answers[1]).toBe(answers[0]);
+  });
+
+  test('Stop ends an answer, keeps what was written, and another can be asked', async ({ page }) => {
+    await page.goto('./');
+    await openSample(page, 1);
+    await page.getByTestId('ask').click();
+    await expect(page.getByTestId('think')).toContainText(/\w{2,}/);
+    await page.getByTestId('stop').click();
+    await expect(page.getByText(/stopped by you at token \d+/i)).toBeVisible();
+    const kept = await page.getByTestId('think').innerText();
+    expect(kept.length).toBeGreaterThan(2);
+    await page.getByTestId('ask').click();
+    await expect(page.getByTestId('answer')).toContainText(/[A-E]/, { timeout: 30_000 });
+  });
+});
+
+async function firstClip(page: Page): Promise<string> {
+  const index = (await (await page.request.get('samples/index.json')).json()) as { file: string }[];
+  return CLIP + index[0]!.file;
+}
