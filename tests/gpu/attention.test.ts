@@ -3,7 +3,7 @@ import { Attention } from '../../src/attention/attention';
 import { AttentionPlan } from '../../src/attention/plan';
 import { type AttentionShape, attentionReference } from '../../src/attention/reference';
 import { type QueryRun, SegmentTree } from '../../src/attention/segment-tree';
-import type { AttentionKernels } from '../../src/attention/variants';
+import { type AttentionKernels, type AttentionVariant, variantFor } from '../../src/attention/variants';
 import { type Gpu, openGpu } from '../../src/gpu/device';
 import { Recorder } from '../../src/gpu/recorder';
 import { readF32, uploadTensor } from '../../src/gpu/tensor';
@@ -33,10 +33,18 @@ describe('attention on the GPU', () => {
   }
 
   /** Runs the kernel into poisoned outputs. */
-  async function run(inputs: Inputs, withLse = true, kernels: AttentionKernels = 'forward') {
+  async function run(
+    inputs: Inputs,
+    withLse = true,
+    kernels: AttentionKernels = 'forward',
+    variant?: AttentionVariant,
+  ) {
     const { shape, tree, runs, q, k, v } = inputs;
     const { q_heads, kv_heads, head_dim } = shape;
-    const attention = await Attention.create(gpu, shape, inputs.scale, { kernels });
+    const attention = await Attention.create(gpu, shape, inputs.scale, {
+      kernels,
+      ...(variant ? { variant } : {}),
+    });
     const rows = q.length / q_heads / head_dim;
     const keys = k.length / kv_heads / head_dim;
     const tensors = {
@@ -239,6 +247,33 @@ describe('attention on the GPU', () => {
       const written = want.map((x, i) => (Number.isNaN(x) ? i : -1)).filter((i) => i >= 0)[0] ?? got.length;
       expect(relativeError(got.subarray(0, written), want.subarray(0, written))).toBeLessThan(TOLERANCE);
       expect(got.subarray(written).every(Number.isNaN)).toBe(true);
+    }
+  });
+
+  it('gives the same with the kernel sizes meant for a GPU', async () => {
+    const shape = { q_heads: 4, kv_heads: 2, head_dim: 32 };
+    const random = seeded(21);
+    const tree = segments([
+      [-1, 45, true],
+      [0, 6, true],
+    ]);
+    const runs: QueryRun[] = [
+      { row: 0, count: 38, segment: 0, offset: 7 },
+      { row: 38, count: 6, segment: 1, offset: 0 },
+    ];
+    const inputs = {
+      shape,
+      tree,
+      runs,
+      q: normals(random, 44 * 4 * 32),
+      k: normals(random, 51 * 2 * 32),
+      v: normals(random, 51 * 2 * 32),
+    };
+    const want = attentionReference(shape, tree, runs, inputs.q, inputs.k, inputs.v);
+    for (const kernels of ['forward', 'decode'] as const) {
+      const got = await run(inputs, true, kernels, variantFor(shape, false));
+      expect(relativeError(got.o, want.o), `o ${kernels}`).toBeLessThan(TOLERANCE);
+      expect(relativeError(got.lse, want.lse), `lse ${kernels}`).toBeLessThan(TOLERANCE);
     }
   });
 

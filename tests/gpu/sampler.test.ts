@@ -25,10 +25,15 @@ describe('the sampler on the GPU', () => {
   afterAll(() => gpu.close());
 
   /** Samples rows of V logits, into poisoned outputs. */
-  async function sample(logits: Float32Array<ArrayBuffer>, rows: SampleRow[], settings: SamplingSettings) {
+  async function sample(
+    logits: Float32Array<ArrayBuffer>,
+    rows: SampleRow[],
+    settings: SamplingSettings,
+    on: Gpu = gpu,
+  ) {
     const B = rows.length;
     const V = logits.length / B;
-    const sampler = await Sampler.create(gpu, { vocab_size: V });
+    const sampler = await Sampler.create(on, { vocab_size: V });
     const x = uploadTensor(gpu, logits, [B, V], 'f32', 'logits');
     const tokens = uploadTensor(gpu, new Int32Array(B).fill(-77), [B], 'i32', 'tokens');
     const poison = new Uint32Array(B * RECORD_WORDS).fill(0xabcdef01);
@@ -185,6 +190,16 @@ describe('the sampler on the GPU', () => {
       expect(a.ids[i] === -77).toBe(!active);
       expect(a.words[i * RECORD_WORDS] === 0xabcdef01).toBe(!active);
     }
+  });
+
+  it('gives the same with the workgroups meant for a GPU', async () => {
+    const V = 3000;
+    const logits = normals(seeded(31), 3 * V, 3);
+    const s = { ...PLAIN, temperature: 0.9, top_k: 40, top_p: 0.9 };
+    const rows = rowsOf(3);
+    const got = await sample(logits, rows, s, { ...gpu, adapter: { ...gpu.adapter, isFallback: false } });
+    for (const [i, row] of rows.entries())
+      expectSame(got.records[i]!, logits.subarray(i * V, (i + 1) * V), s, row, `row ${i}`);
   });
 
   it('refuses settings that make no sense', async () => {
