@@ -136,7 +136,9 @@ async function runInBrowser({
     const origin = server.resolvedUrls!.local[0]!;
     const page = await browser.newPage();
     page.on('console', (message) => {
-      if (message.type() === 'error') console.error(message.text());
+      // A file that a store asked for and that is not there is no error.
+      const missing = message.text().startsWith('Failed to load resource');
+      if (message.type() === 'error' && !missing) console.error(message.text());
     });
     await page.exposeFunction('reportStage', events.onStage);
     await page.exposeFunction('reportNote', events.onNote);

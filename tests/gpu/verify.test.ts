@@ -72,7 +72,8 @@ async function damaged(store: FileStore, path: string, file: string, tensor: str
   return { ...store, open: async (name) => (name === file ? source : store.open(name)) };
 }
 
-describe('verify', () => {
+// The ort backend alone takes minutes where several tests share two cores.
+describe('verify', { timeout: 600_000 }, () => {
   it.each([
     ['F32', 'ort', 'checkpoint', undefined, [...MODEL_STAGES, ...OTHER_STAGES]],
     ['F32', 'wgsl', 'checkpoint', undefined, [...MODEL_STAGES, ...OTHER_STAGES]],

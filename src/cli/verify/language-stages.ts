@@ -32,16 +32,23 @@ export async function verifyLanguage(
     ['text_only.', 'lm.text_only.greedy_ids', undefined],
   ] as const) {
     if (!lm.has(`${prefix}prompt_ids`) || !lm.has(`${prefix}greedy_ids`)) continue;
-    let expected = lm.i32(`${prefix}greedy_ids`);
-    if (inputs.rounded) {
-      expected = expected.subarray(0, certainSteps(lm, `${prefix}greedy_margin`, shift));
-      list.note(
-        `${stage} compares the first ${expected.length} ids: beyond, rounding may change the choice.`,
-      );
-      if (!expected.length) continue;
+    const expected = lm.i32(`${prefix}greedy_ids`);
+    const prompt = lm.i32(`${prefix}prompt_ids`);
+    if (!inputs.rounded) {
+      list.ids(stage, await greedy(gpu, inputs.model, prompt, expected.length, visual), expected);
+      continue;
     }
-    const ids = await greedy(gpu, inputs.model, lm.i32(`${prefix}prompt_ids`), expected.length, visual);
-    list.ids(stage, ids, expected);
+    const steps = certainSteps(lm, `${prefix}greedy_margin`, shift);
+    list.note(
+      `${stage}: after the recorded ids, ${steps.length} of ${expected.length} choices are compared; rounding may change the others.`,
+    );
+    if (!steps.length) continue;
+    const ids = await greedy(gpu, inputs.model, prompt, expected.length, visual, expected);
+    list.ids(
+      stage,
+      steps.map((step) => ids[step]!),
+      steps.map((step) => expected[step]!),
+    );
   }
   if (inputs.rounded)
     list.note('The other lm stages are skipped: they were recorded with the weights before rounding.');
@@ -49,14 +56,13 @@ export async function verifyLanguage(
 }
 
 /**
- * How many greedy steps are the same with rounded weights: up to the first whose recorded margin between the two best
- * logits is below twice of what rounding moves a logit.
+ * Greedy steps whose choice rounding cannot change: the recorded margin between the two best logits is more than twice
+ * of what rounding moves a logit.
  */
-function certainSteps(lm: ReferenceTensors, margin: string, shift: number): number {
-  if (!lm.has(margin) || shift === 0) return 0;
+function certainSteps(lm: ReferenceTensors, margin: string, shift: number): number[] {
+  if (!lm.has(margin) || shift === 0) return [];
   const margins = lm.f32(margin);
-  const first = margins.findIndex((value) => value <= 2 * shift);
-  return first < 0 ? margins.length : first;
+  return [...margins.keys()].filter((step) => margins[step]! > 2 * shift);
 }
 
 /**
@@ -116,13 +122,17 @@ async function verifySequence(
   return shift;
 }
 
-/** Token by token with a cache; ties go to the lowest id. */
+/**
+ * Token by token with a cache; ties go to the lowest id.
+ * @param forced ids that are appended instead of the model's own choices.
+ */
 async function greedy(
   gpu: Gpu,
   model: LanguageModel,
   prompt: Int32Array,
   steps: number,
   visual: GpuTensor | undefined,
+  forced?: Int32Array,
 ): Promise<number[]> {
   const embeds = model.embedPrompt(prompt, visual);
   const rows = embeds.shape[0]!;
@@ -138,7 +148,7 @@ async function greedy(
     for (let id = 1; id < values.length; id++) if (values[id]! > values[best]!) best = id;
     ids.push(best);
     if (ids.length >= steps) break;
-    writeTensor(gpu, token, new Int32Array([best]));
+    writeTensor(gpu, token, new Int32Array([forced?.[ids.length - 1] ?? best]));
     hidden = await model.forward({ cache, append: [{ segment, count: 1 }], tokens: token });
     logits = await model.logits(hidden);
   }
