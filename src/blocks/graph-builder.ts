@@ -77,11 +77,6 @@ export class GraphBuilder {
     return this.node('Gemm', c ? [x, weight, c] : [x, weight], { transB: int(1) });
   }
 
-  /** a b. a: `[rows, k]`, b: `[k, n]`. */
-  matMul(a: Value, b: Value): Value {
-    return this.node('MatMul', [a, b]);
-  }
-
   add(a: Value, b: Value): Value {
     return this.node('Add', [a, b]);
   }
@@ -129,11 +124,6 @@ export class GraphBuilder {
 
   transpose(x: Value, permutation: readonly number[]): Value {
     return this.node('Transpose', [x], { perm: { kind: 'ints', value: permutation } });
-  }
-
-  /** Rows or columns start..end-1 along `axis`. */
-  slice(x: Value, axis: number, start: number, end: number): Value {
-    return this.node('Slice', [x, this.ints([start]), this.ints([end]), this.ints([axis])]);
   }
 
   /**

@@ -14,11 +14,18 @@ import { blockReference } from '../support/block-reference';
 import { relativeError } from '../support/golden-model';
 
 let gpu: Gpu;
-let runtimes: Record<'ort' | 'wgsl', BlockRuntime>;
+let runtimes: Record<'ort' | 'wgsl' | 'wgsl with lanes', BlockRuntime>;
+/** The same device under the name of a GPU: kernels then share rows among threads, and 'auto' decides by rows. */
+let likeGpu: Gpu;
 
 beforeAll(async () => {
   gpu = await openGpu();
-  runtimes = { ort: OrtRuntime.create(gpu, { validation: true }), wgsl: await WgslRuntime.create(gpu) };
+  likeGpu = { ...gpu, adapter: { ...gpu.adapter, isFallback: false } };
+  runtimes = {
+    ort: OrtRuntime.create(gpu, { validation: true }),
+    wgsl: await WgslRuntime.create(gpu),
+    'wgsl with lanes': await WgslRuntime.create(likeGpu),
+  };
 });
 afterAll(() => gpu.close());
 
@@ -61,7 +68,7 @@ interface Case {
   dims: Record<string, number>;
 }
 
-const cases: Case[] = [1, 2, 5, 33].flatMap((rows) =>
+const cases: Case[] = [1, 3, 33].flatMap((rows) =>
   [
     qwen2First(qwen),
     qwen2Block(qwen),
@@ -79,7 +86,7 @@ const cases: Case[] = [1, 2, 5, 33].flatMap((rows) =>
     ),
 );
 
-describe.each(['wgsl', 'ort'] as const)('%s blocks', (kind) => {
+describe.each(['wgsl', 'wgsl with lanes', 'ort'] as const)('%s blocks', (kind) => {
   const compiled = new Map<string, Promise<BlockGraph>>();
 
   it.each(cases)('$model.name, $dims.rows rows: as the float64 reference', async ({ model, dims }) => {
@@ -106,6 +113,42 @@ describe.each(['wgsl', 'ort'] as const)('%s blocks', (kind) => {
       expect(relativeError(await readF32(gpu, tensor), expected[name]!.data), name).toBeLessThan(5e-6);
     }
     for (const tensor of [...Object.values(inputs), ...Object.values(outputs)]) tensor.buffer.destroy();
+  });
+});
+
+describe('BlockRuntimes', () => {
+  it('chooses by the number of rows on a GPU, and our kernels on a CPU adapter', async () => {
+    const auto = await BlockRuntimes.create(likeGpu, { validation: true });
+    expect(auto.label).toBe('ort + wgsl');
+    const model = qwen2Head(qwen);
+    const graph = await auto.compile(model);
+    const weight = { data: random(75 * 48, 3), shape: [75, 48] };
+    const head = uploadTensor(gpu, weight.data, weight.shape, 'f32', 'head');
+    for (const rows of [1, 16, 17]) {
+      const x = { data: random(rows * 48, 4), shape: [rows, 48] };
+      const final_norm = uploadTensor(gpu, x.data, x.shape, 'f32', 'x');
+      const logits = createTensor(gpu, [rows, 75], 'f32', 'logits');
+      // Our kernels have submitted their work when `run` returns; the runtime's queue has not begun.
+      let submits = 0;
+      const { queue } = gpu.device;
+      const submit = queue.submit;
+      queue.submit = (buffers) => {
+        submits++;
+        submit.call(queue, buffers);
+      };
+      const running = graph.run({ final_norm, 'head.weight': head }, { logits });
+      queue.submit = submit;
+      await running;
+      expect(submits, `${rows} rows`).toBe(rows <= 16 ? 1 : 0);
+      const expected = blockReference(model, { final_norm: x, 'head.weight': weight }).logits!.data;
+      expect(relativeError(await readF32(gpu, logits), expected)).toBeLessThan(5e-6);
+    }
+    await graph.destroy();
+    auto.destroy();
+    const forced = await BlockRuntimes.create(likeGpu, { backend: 'ort', validation: true });
+    expect(forced.label).toBe('ort');
+    const cpu = await BlockRuntimes.create(gpu, { validation: true });
+    expect(cpu.label).toBe(gpu.adapter.isFallback ? 'wgsl' : 'ort + wgsl');
   });
 });
 
