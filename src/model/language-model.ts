@@ -209,13 +209,14 @@ export class LanguageModel {
     return this.logitsOut;
   }
 
-  /** Compiles every pipeline: a short prompt, then a decode step of one row. */
+  /** Compiles every pipeline: a prompt of enough rows for the backend of prompts, then a decode step. */
   async warmUp(): Promise<void> {
-    const cache = this.createCache(16);
-    const tokens = createTensor(this.gpu, [8], 'i32', 'warm-up tokens');
-    const segment = cache.addSegment(16);
-    const prompt = await this.forward({ cache, append: [{ segment, count: 8 }], tokens });
-    await this.logits(prompt, [7]);
+    const rows = 32;
+    const cache = this.createCache(rows + 1);
+    const tokens = createTensor(this.gpu, [rows], 'i32', 'warm-up tokens');
+    const segment = cache.addSegment(rows + 1);
+    const prompt = await this.forward({ cache, append: [{ segment, count: rows }], tokens });
+    await this.logits(prompt, [rows - 1]);
     const step = await this.forward({ cache, append: [{ segment, count: 1 }], tokens });
     await this.logits(step);
     await this.gpu.device.queue.onSubmittedWorkDone();

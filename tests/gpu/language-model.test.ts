@@ -184,6 +184,13 @@ describe.each(['ort', 'wgsl'] as const)('%s', (backend) => {
       cache.destroy();
     });
 
+    it('warms up without leaving anything behind', async () => {
+      await model.warmUp();
+      const { bytes, buffers } = gpu.memory;
+      await model.warmUp();
+      expect([gpu.memory.bytes, gpu.memory.buffers]).toEqual([bytes, buffers]);
+    });
+
     it('leaves the tree as it was when rows do not fit', async () => {
       const cache = model.createCache(4);
       const a = cache.addSegment(2);
