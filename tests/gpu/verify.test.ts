@@ -78,29 +78,26 @@ describe('verify', { timeout: 300_000 }, () => {
     ['F32', 'checkpoint', undefined, [...MODEL_STAGES, ...OTHER_STAGES]],
     ['BF16', 'checkpoint', 'model-bf16.safetensors', [...BF16_STAGES, ...OTHER_STAGES]],
     ['sharded', 'checkpoint/sharded', undefined, [...BF16_STAGES, ...OTHER_STAGES]],
-  ] as const)(
-    'finds all of the %s checkpoint within tolerance (%s)',
-    async (_, folder, weights, expected) => {
-      const notes: string[] = [];
-      const report = await runVerify({
-        gpu,
-        checkpoint: await goldenStore(folder),
-        reference: await goldenStore(''),
-        ...(weights ? { weights } : {}),
-        onNote: (note) => void notes.push(note),
-      });
-      expect(report.stages.filter((stage) => !stage.ok)).toEqual([]);
-      expect(report.ok).toBe(true);
-      const names = report.stages.map((stage) => stage.name);
-      for (const name of expected) expect(names).toContain(name);
-      expect(new Set(names).size).toBe(names.length);
-      for (const { name, tolerance } of report.stages) {
-        const equal = /^(preprocessing|text)\.|greedy_ids|group_sizes/.test(name);
-        expect([name, tolerance]).toEqual([name, equal ? 0 : 2e-5]);
-      }
-      if (folder.endsWith('sharded')) expect(notes.join()).toContain('has no tokenizer');
-    },
-  );
+  ] as const)('finds all of the %s checkpoint within tolerance', async (_, folder, weights, expected) => {
+    const notes: string[] = [];
+    const report = await runVerify({
+      gpu,
+      checkpoint: await goldenStore(folder),
+      reference: await goldenStore(''),
+      ...(weights ? { weights } : {}),
+      onNote: (note) => void notes.push(note),
+    });
+    expect(report.stages.filter((stage) => !stage.ok)).toEqual([]);
+    expect(report.ok).toBe(true);
+    const names = report.stages.map((stage) => stage.name);
+    for (const name of expected) expect(names).toContain(name);
+    expect(new Set(names).size).toBe(names.length);
+    for (const { name, tolerance } of report.stages) {
+      const equal = /^(preprocessing|text)\.|greedy_ids|group_sizes/.test(name);
+      expect([name, tolerance]).toEqual([name, equal ? 0 : 2e-5]);
+    }
+    if (folder.endsWith('sharded')) expect(notes.join()).toContain('has no tokenizer');
+  });
 
   it('fails where a weight is damaged, and where a reference is', async () => {
     const checkpoint = await damaged(
