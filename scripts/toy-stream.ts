@@ -19,10 +19,12 @@ import {
   type ToyScene,
 } from '../src/data/toy/scene';
 import { makeTrainingRows, type ToyRowPlan } from '../src/data/toy/training-rows';
-import { HELD_OUT_SEED_START, TOY_COLOURS, TOY_FRAMES, TOY_SHAPES } from '../src/data/toy/vocabulary';
+import { HELD_OUT_SEED_START, TOY_COLOURS, TOY_FRAMES, TOY_SHAPES, TOY_SIZE } from '../src/data/toy/vocabulary';
 
 interface Plan extends ToyRowPlan {
   frames?: boolean;
+  /** Edge length of the frames, 64 by default. */
+  size?: number;
 }
 
 /** Per frame and seen object: [colour, shape, cell, x, y, radius]. */
@@ -61,7 +63,7 @@ async function main(): Promise<void> {
     );
     const head = Buffer.alloc(4);
     head.writeUInt32LE(json.length);
-    const frames = plan.frames === false ? [] : renderToyScene(scene);
+    const frames = plan.frames === false ? [] : renderToyScene(scene, { size: plan.size ?? TOY_SIZE });
     if (!process.stdout.write(Buffer.concat([head, json, ...frames]))) await once(process.stdout, 'drain');
   }
 }

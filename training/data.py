@@ -11,12 +11,12 @@ import torch
 import torch.nn.functional as F
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-FRAME_BYTES = 8 * 64 * 64 * 3
 
 
 def clips(first_seed, count, plan=None):
-    """Yields (record, frames uint8 [8, 64, 64, 3], or None without frames) of consecutive seeds."""
+    """Yields (record, frames uint8 [8, size, size, 3], or None without frames) of consecutive seeds."""
     plan = plan or {}
+    size = plan.get("size", 64)
     command = [
         "nice", "-n", "10", "node", "--import", "tsx", "scripts/toy-stream.ts",
         "--from", str(first_seed), "--count", str(count), "--plan", json.dumps(plan),
@@ -33,7 +33,8 @@ def clips(first_seed, count, plan=None):
             record = json.loads(process.stdout.read(struct.unpack("<I", head)[0]))
             frames = None
             if plan.get("frames", True):
-                frames = np.frombuffer(process.stdout.read(FRAME_BYTES), np.uint8).reshape(8, 64, 64, 3)
+                data = process.stdout.read(8 * size * size * 3)
+                frames = np.frombuffer(data, np.uint8).reshape(8, size, size, 3)
             done.put((record, frames))
 
     threading.Thread(target=read, daemon=True).start()

@@ -1,11 +1,22 @@
-"""Accuracy of a checkpoint on held-out clips: the original's reward rules on greedy or sampled answers."""
+"""Accuracy of an exported model on held-out clips: the original's reward rules on greedy and sampled answers, with the
+rendered frames, with the same clips through H.264 (256x256, crf 23), and with black frames.
+
+    python training/evaluate.py public/models/toy --clips 32
+"""
+import argparse
+import json
 import re
+import subprocess
 
 import numpy as np
 import torch
+from PIL import Image
+from safetensors.torch import load_file
+from tokenizers import Tokenizer
 
 from data import clips, pixels
 from language import generate
+from model import TinyLlava
 
 HELD_OUT = 1_000_000_000
 CHECK = "Wait, let me look again."
@@ -16,6 +27,25 @@ def held_out(count, first=HELD_OUT, per_clip=4):
     batch = list(clips(first, count, {"questions": per_clip}))
     rows = [(i, row) for i, (record, _) in enumerate(batch) for row in record["rows"]]
     return np.stack([frames for _, frames in batch]), rows
+
+
+def through_video(frames):
+    """uint8 [8, S, S, 3] -> H.264 and back -> Pillow's bicubic to [8, 64, 64, 3]."""
+    size = frames.shape[1]
+    raw = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{size}x{size}"]
+    encode = ["ffmpeg", "-v", "error", *raw, "-r", "4", "-i", "-", "-c:v", "libx264", "-crf", "23"]
+    encode += ["-pix_fmt", "yuv420p", "-f", "matroska", "-"]
+    decode = ["ffmpeg", "-v", "error", "-i", "-", "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
+    video = subprocess.run(encode, input=frames.tobytes(), stdout=subprocess.PIPE, check=True).stdout
+    data = subprocess.run(decode, input=video, stdout=subprocess.PIPE, check=True).stdout
+    decoded = np.frombuffer(data, np.uint8).reshape(-1, size, size, 3)
+    return np.stack([np.asarray(Image.fromarray(f).resize((64, 64), Image.BICUBIC)) for f in decoded])
+
+
+def held_out_video(count, first=HELD_OUT, per_clip=4):
+    batch = list(clips(first, count, {"questions": per_clip, "size": 256}))
+    rows = [(i, row) for i, (record, _) in enumerate(batch) for row in record["rows"]]
+    return np.stack([through_video(frames) for _, frames in batch]), rows
 
 
 def score(text, answer):
@@ -54,3 +84,32 @@ def evaluate(model, tokenizer, eos, test, temperature=0.0, seed=0, blank=False):
         "self_check": mean(checked),
         "families": {f: [mean(v), len(v)] for f, v in sorted(families.items())},
     }, texts
+
+
+def main():
+    args = argparse.ArgumentParser()
+    args.add_argument("model")
+    args.add_argument("--clips", type=int, default=32)
+    args.add_argument("--show", type=int, default=0)
+    args = args.parse_args()
+    torch.set_num_threads(1)
+    tokenizer = Tokenizer.from_file(f"{args.model}/tokenizer.json")
+    model = TinyLlava(json.load(open(f"{args.model}/config.json")))
+    weights = {n: t.float() for n, t in load_file(f"{args.model}/model.safetensors").items()}
+    model.load_state_dict(weights, strict=True)
+    eos = tokenizer.token_to_id("<|endoftext|>")
+    rendered, video = held_out(args.clips), held_out_video(args.clips)
+    for name, test, options in (
+        ("greedy, rendered", rendered, {}),
+        ("greedy, H.264", video, {}),
+        ("sampled, H.264", video, {"temperature": 1.0}),
+        ("greedy, black frames", video, {"blank": True}),
+    ):
+        result, texts = evaluate(model, tokenizer, eos, test, **options)
+        print(json.dumps({"what": name, **result}), flush=True)
+        for text in texts[: args.show]:
+            print("   ", text)
+
+
+if __name__ == "__main__":
+    main()

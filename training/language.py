@@ -51,6 +51,7 @@ class Rows:
 
     def __init__(self, tokenizer, eos, batch, answer_weight):
         rows = []
+        letter_ids = {tokenizer.token_to_id(f"Ġ{letter}") for letter in "ABCDE"}
         for c, (record, _) in enumerate(batch):
             for row in record["rows"]:
                 ids = tokenizer.encode(row["tail"]).ids
@@ -65,9 +66,13 @@ class Rows:
                 source.append(len(ids) - 1)
                 target.append(eos)
                 weight.append(1.0)
-                letter = len(weight) - 5 if row["kind"] == "question" else None
-                if letter is not None:
-                    weight[letter] = answer_weight  # before " </", "answer", ">" and the end
+                letter = None
+                if row["kind"] in ("question", "lookup"):
+                    # Letters in a trace are found by looking up an option; the last one is a copy.
+                    named = [i for i, t in enumerate(target) if t in letter_ids]
+                    for i in named if row["kind"] == "lookup" else named[:-1]:
+                        weight[i] = answer_weight
+                    letter = named[0] if row["kind"] == "question" else None
                 rows.append((ids, c, source, target, weight, letter))
         rows.sort(key=lambda r: len(r[0]))
         ids, clip, source, target, weight, letters, starts = [], [], [], [], [], [], []

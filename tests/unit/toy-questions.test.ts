@@ -30,14 +30,14 @@ function isTrue(q: ToyQuestion, option: string): boolean {
       const [dx, dy] = [subject!.x1 - subject!.x0, subject!.y1 - subject!.y0];
       const flat = Math.abs(dx) > Math.abs(dy);
       const seen =
-        travel(subject!) < 10 ? 'it stays' : flat ? (dx > 0 ? 'right' : 'left') : dy > 0 ? 'down' : 'up';
+        travel(subject!) < 10 ? 'nowhere' : flat ? (dx > 0 ? 'right' : 'left') : dy > 0 ? 'down' : 'up';
       return option === seen;
     }
     case 'position': {
       const [x, y] = end ? [subject!.x1, subject!.y1] : [subject!.x0, subject!.y0];
       const third = (v: number) => Math.min(2, Math.floor((v / 64) * 3));
-      const [row, column] = [['top', 'middle', 'bottom'][third(y)], ['left', 'center', 'right'][third(x)]];
-      return option === `${row} ${column}`;
+      const [row, column] = [['north', '', 'south'][third(y)], ['west', '', 'east'][third(x)]];
+      return option === (`${row}${column}` || 'center');
     }
     case 'mover':
       return named(option) !== undefined && travel(named(option)!) > 10;
@@ -49,7 +49,10 @@ function isTrue(q: ToyQuestion, option: string): boolean {
       return named(option) !== undefined && named(option)!.colour !== named(option)!.colourAfter;
     case 'count': {
       const frame = end ? 7 : 0;
-      return Number(option) === objects.filter((o) => o.enterFrame <= frame && frame < o.leaveFrame).length;
+      return (
+        ['zero', 'one', 'two', 'three', 'four'].indexOf(option) ===
+        objects.filter((o) => o.enterFrame <= frame && frame < o.leaveFrame).length
+      );
     }
     case 'order': {
       const object = named(option);
@@ -138,8 +141,9 @@ describe('toy traces', () => {
 
   it('conclude with the text of the right option', () => {
     const wrong = write('careful').filter(({ q, trace }) => {
-      const right = q.options[q.answer.charCodeAt(0) - 65]!.replace('it ', '');
-      return !trace.think.split('. ').at(-1)!.includes(right) || trace.think.includes(TOY_CHECK);
+      const right = q.options[q.answer.charCodeAt(0) - 65]!;
+      const conclusion = ` So the answer is ${right}, ${q.answer}.`;
+      return !trace.think.endsWith(conclusion) || trace.think.includes(TOY_CHECK);
     });
     expect(wrong.map(({ trace }) => trace.think)).toEqual([]);
   });

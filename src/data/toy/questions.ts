@@ -1,6 +1,14 @@
 import { ToyRng } from './rng';
 import { cellAt, cellsMoved, directionOf, isVisible, type ToyObject, type ToyScene } from './scene';
-import { TOY_CELLS, TOY_COLOURS, TOY_DIRECTIONS, TOY_FRAMES, TOY_SHAPES } from './vocabulary';
+import {
+  TOY_CELLS,
+  TOY_COLOURS,
+  TOY_DIRECTIONS,
+  TOY_FRAMES,
+  TOY_NO_DIRECTION,
+  TOY_NUMBERS,
+  TOY_SHAPES,
+} from './vocabulary';
 
 export const TOY_FAMILIES = [
   'direction',
@@ -54,7 +62,7 @@ export function answerText(scene: ToyScene, topic: ToyTopic): string {
   };
   switch (topic.family) {
     case 'direction':
-      return directionOf(subject) ?? 'it stays';
+      return directionOf(subject) ?? TOY_NO_DIRECTION;
     case 'position':
       return TOY_CELLS[cellAt(subject, topic.frame)] as string;
     case 'mover':
@@ -66,7 +74,7 @@ export function answerText(scene: ToyScene, topic: ToyTopic): string {
     case 'change':
       return named(objects.find((o) => o.changeFrame < TOY_FRAMES));
     case 'count':
-      return String(objects.filter((o) => isVisible(o, topic.frame)).length);
+      return TOY_NUMBERS[objects.filter((o) => isVisible(o, topic.frame)).length] as string;
     case 'order': {
       const when = (o: ToyObject) => (scene.scenario === 'enter' ? o.enterFrame || TOY_FRAMES : o.leaveFrame);
       return named([...objects].sort((a, b) => when(a) - when(b))[0]);
@@ -74,7 +82,7 @@ export function answerText(scene: ToyScene, topic: ToyTopic): string {
   }
 }
 
-/** How often a still object is asked about its direction ("it stays" must not be the usual answer). */
+/** How often a still object is asked about its direction ("nowhere" must not be the usual answer). */
 const STILL_SHARE = 0.2;
 
 /** The questions that a scene allows. */
@@ -132,7 +140,7 @@ function distractors(scene: ToyScene, topic: ToyTopic, answer: string, rng: ToyR
   const subject = scene.objects[topic.object];
   switch (topic.family) {
     case 'direction':
-      return rng.shuffle([...TOY_DIRECTIONS, 'it stays']);
+      return rng.shuffle([...TOY_DIRECTIONS, TOY_NO_DIRECTION]);
     case 'position': {
       const other = TOY_CELLS[cellAt(subject as ToyObject, LAST - topic.frame)] as string;
       return [other, ...rng.shuffle(TOY_CELLS)];
@@ -141,8 +149,10 @@ function distractors(scene: ToyScene, topic: ToyTopic, answer: string, rng: ToyR
       return [(subject as ToyObject).colour, ...rng.shuffle(TOY_COLOURS)];
     case 'change':
       return [...scene.objects.map((o) => o.shape as string), ...rng.shuffle(TOY_SHAPES)];
-    case 'count':
-      return rng.shuffle(['1', '2', '3', ...(answer === '0' || rng.chance(0.5) ? ['0'] : []), '4']);
+    case 'count': {
+      const likely = TOY_NUMBERS.filter((word) => word !== 'zero' || answer === 'zero' || rng.chance(0.5));
+      return rng.shuffle(likely);
+    }
     default: {
       // Objects of the clip, then absent ones of colours that the clip does not have.
       const spare = TOY_COLOURS.filter((c) => scene.objects.every((o) => o.colour !== c));

@@ -31,37 +31,48 @@ const LAST = TOY_FRAMES - 1;
 const CARELESS_RIGHT = 0.35;
 const GUESS_RIGHT = 0.45;
 
-/** Looks at what the topic needs and concludes, with the scene as seen. */
-export function carefulText(scene: ToyScene, topic: ToyTopic): string {
+/** Looks at what the topic needs, as it is seen in `scene`. */
+function observations(scene: ToyScene, topic: ToyTopic): string {
   const subject = scene.objects[topic.object] as ToyObject;
-  const answer = answerText(scene, topic);
   const both = (withCells: boolean) =>
     `${captionFrame(scene, 0, withCells)} ${captionFrame(scene, LAST, withCells)}`;
   const cell = (o: ToyObject, frame: number) => TOY_CELLS[cellAt(o, frame)];
   switch (topic.family) {
     case 'direction': {
-      const end = answer === 'it stays' ? answer : `it moves ${answer}`;
       const name = objectName(subject);
-      return `In frame 1 the ${name} is at ${cell(subject, 0)}, in frame 8 at ${cell(subject, LAST)}. So ${end}.`;
+      return `In frame 1 the ${name} is at ${cell(subject, 0)}, in frame 8 at ${cell(subject, LAST)}.`;
     }
-    case 'position':
-      return `In frame ${topic.frame + 1} the ${objectName(subject)} is at ${answer}.`;
+    case 'position': {
+      const where = cell(subject, topic.frame);
+      return `In frame ${topic.frame + 1} the ${objectName(subject)} is at ${where}.`;
+    }
     case 'mover':
-      return `${both(true)} So the ${answer} moves.`;
+      return both(true);
     case 'speed': {
       const moving = scene.objects.filter((o) => cellsMoved(o) > 0);
       const steps = moving.map((o) => `the ${objectName(o)} moves ${cellsMoved(o)}`).join(', ');
-      return `${both(true)} ${steps.replace('t', 'T')}. So the ${answer} is faster.`;
+      return `${both(true)} ${steps.replace('t', 'T')}.`;
     }
     case 'colour':
-      return `${both(false)} So the ${subject.shape} becomes ${answer}.`;
     case 'change':
-      return `${both(false)} So the ${answer} changes.`;
+      return both(false);
     case 'count':
-      return `${captionFrame(scene, topic.frame, false)} So there are ${answer}.`;
+      return captionFrame(scene, topic.frame, false);
     case 'order':
-      return `${scanText(scene)} So the ${answer} ${scene.scenario === 'enter' ? 'enters' : 'leaves'} first.`;
+      return scanText(scene);
   }
+}
+
+/** An option with its letter, the way conclusions and guesses name it: `red circle, B`. */
+function lettered(question: ToyQuestion, option: string): string {
+  const at = question.options.indexOf(option);
+  return at < 0 ? option : `${option}, ${letterOf(at)}`;
+}
+
+/** Looks, then concludes, with the scene as seen (the question's own, or a misread one). */
+export function carefulText(question: ToyQuestion, scene: ToyScene): string {
+  const answer = answerText(scene, question.topic);
+  return `${observations(scene, question.topic)} So the answer is ${lettered(question, answer)}.`;
 }
 
 /** Frames 1, 3, 5, ... up to the first that shows the first event. */
@@ -73,17 +84,7 @@ function scanText(scene: ToyScene): string {
 }
 
 function guessText(question: ToyQuestion, option: string): string {
-  switch (question.family) {
-    case 'mover':
-    case 'speed':
-    case 'order':
-    case 'change':
-      return `I think it is the ${option}.`;
-    case 'direction':
-      return option === 'it stays' ? 'I think it stays.' : `I think it is ${option}.`;
-    default:
-      return `I think it is ${option}.`;
-  }
+  return `I think it is ${lettered(question, option)}.`;
 }
 
 /** A guess that is right with probability `right`. */
@@ -95,7 +96,7 @@ function guess(question: ToyQuestion, right: number, rng: ToyRng): number {
 
 /** Writes a reasoning trace for a question in a style. Draws from `rng` where the style has chances. */
 export function makeToyTrace(question: ToyQuestion, style: ToyStyle, rng: ToyRng): ToyTrace {
-  const careful = carefulText(question.scene, question.topic);
+  const careful = carefulText(question, question.scene);
   let answer = question.answer;
   let before = '';
   let body = careful;
@@ -109,7 +110,7 @@ export function makeToyTrace(question: ToyQuestion, style: ToyStyle, rng: ToyRng
   } else if (style === 'confirm') {
     body = `${careful} ${TOY_CHECK} ${careful}`;
   } else if (style === 'corrupted') {
-    before = carefulText(corruptScene(question, rng), question.topic);
+    before = carefulText(question, corruptScene(question, rng));
     body = `${TOY_CHECK} ${careful}`;
   }
   const segments = [{ text: ' <think>', loss: true }];

@@ -61,11 +61,7 @@ function copyRow(rng: ToyRng): ToyTrainingRow {
   const words: string[] = [];
   const length = 4 + rng.int(10);
   for (let i = 0; i < length; i++) {
-    words.push(
-      `${rng.pick(TOY_COLOURS)} ${rng.pick(TOY_SHAPES)} ${rng.pick(TOY_CELLS)}`.split(' ')[
-        rng.int(4)
-      ] as string,
-    );
+    words.push(rng.pick([rng.pick(TOY_COLOURS), rng.pick(TOY_SHAPES), rng.pick(TOY_CELLS)]));
   }
   const text = words.join(' ');
   const segments = [{ text: ` ${text}.`, loss: true }];
@@ -81,12 +77,12 @@ function lettersOnly(segments: ToyTrainingRow['segments']): ToyTrainingRow['segm
   ];
 }
 
-/** Names the letters of a question's options in another order: `blue square B, red circle A`. Only the letters count. */
+/** Names the letters of a question's options in another order: `blue square, B. red circle, A`. Only the letters count. */
 function lookupRow(options: readonly string[], rng: ToyRng): ToyTrainingRow {
   const lettered = options.map((text, i) => ({ text, letter: letterOf(i) }));
   const list = lettered.map(({ letter, text }) => `${letter}. ${text}`).join('\n');
   const segments = rng.shuffle(lettered).flatMap(({ text, letter }, i) => [
-    { text: `${i > 0 ? ', ' : ' '}${text}`, loss: false },
+    { text: `${i > 0 ? '. ' : ' '}${text},`, loss: false },
     { text: ` ${letter}`, loss: true },
   ]);
   const tail = `\nOptions:\n${list}\nASSISTANT:`;

@@ -1,19 +1,23 @@
 /** The words of the toy world. Their order is part of the data format (labels index into these lists). */
 export const TOY_COLOURS = ['red', 'green', 'blue', 'yellow', 'purple', 'white'] as const;
 export const TOY_SHAPES = ['circle', 'square', 'triangle', 'cross'] as const;
-/** 3x3 cells in reading order: index = row * 3 + column. */
+/** 3x3 cells in reading order, named as on a map: index = row * 3 + column. */
 export const TOY_CELLS = [
-  'top left',
-  'top center',
-  'top right',
-  'middle left',
-  'middle center',
-  'middle right',
-  'bottom left',
-  'bottom center',
-  'bottom right',
+  'northwest',
+  'north',
+  'northeast',
+  'west',
+  'center',
+  'east',
+  'southwest',
+  'south',
+  'southeast',
 ] as const;
 export const TOY_DIRECTIONS = ['up', 'down', 'left', 'right'] as const;
+
+/** What an object that stays moves to, in the words of the options. */
+export const TOY_NO_DIRECTION = 'nowhere';
+export const TOY_NUMBERS = ['zero', 'one', 'two', 'three', 'four'] as const;
 
 export type ToyColour = (typeof TOY_COLOURS)[number];
 export type ToyShape = (typeof TOY_SHAPES)[number];
