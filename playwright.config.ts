@@ -7,7 +7,9 @@ const url = 'http://localhost:4173';
 // End-to-end tests on the built page: `npm run build` comes first.
 export default defineConfig({
   testDir: 'tests/e2e',
-  timeout: 120_000,
+  timeout: 180_000,
+  // On a CPU adapter, with the model's pipelines compiling beside it, a page can take its time.
+  expect: { timeout: 30_000 },
   workers: 1,
   fullyParallel: false,
   reporter: 'list',

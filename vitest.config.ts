@@ -24,6 +24,8 @@ export default defineConfig({
           environment: 'node',
           include: ['tests/gpu/**/*.test.ts'],
           setupFiles: ['tests/support/node-gpu-setup.ts'],
+          // V8's optimising compiler works for minutes on ONNX Runtime's wasm; the baseline one is right for a test.
+          execArgv: ['--liftoff-only'],
           testTimeout: 180_000,
           hookTimeout: 180_000,
           fileParallelism: false,
@@ -32,7 +34,11 @@ export default defineConfig({
       {
         extends: true,
         // What is found late is optimised late, and a late optimisation reloads the page in the middle of a test.
-        optimizeDeps: { exclude: ['onnxruntime-web'], include: ['@huggingface/transformers', 'mp4box'] },
+        optimizeDeps: {
+          exclude: ['onnxruntime-web'],
+          include: ['@huggingface/transformers', 'mp4box'],
+          entries: [],
+        },
         test: {
           name: 'gpu',
           include: ['tests/gpu/**/*.test.ts', 'tests/browser/**/*.test.ts'],

@@ -102,11 +102,11 @@ export class AnswerWriter {
 
   private describe(record: SampleRecord, text: string): TokenInfo {
     const { tokenizer } = this.model;
-    const { id, logp, rank, entropy, survivors, sampling_logp, top } = record;
+    const { id, prob, logp, rank, entropy, survivors, top } = record;
     return {
       id,
       text,
-      prob: top[rank]?.probability ?? Math.exp(sampling_logp),
+      prob,
       logp,
       rank: rank + 1,
       entropy,

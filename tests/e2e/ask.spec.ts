@@ -5,8 +5,8 @@ const CLIP = 'public/samples/';
 
 async function openSample(page: Page, index = 0): Promise<void> {
   await page.getByTestId('gallery-item').nth(index).click();
-  await expect(page.getByTestId('frame-strip').getByRole('button')).toHaveCount(8);
-  await expect(page.getByTestId('ask')).toBeEnabled();
+  await expect(page.getByTestId('frame-strip').getByRole('button')).toHaveCount(8, { timeout: 60_000 });
+  await expect(page.getByTestId('ask')).toBeEnabled({ timeout: 60_000 });
 }
 
 test.describe('Ask', () => {
@@ -31,8 +31,9 @@ test.describe('Ask', () => {
     await page.goto('./');
     await expect(page.getByTestId('gallery-item').first()).toBeVisible();
     await page.getByTestId('video-input').setInputFiles(await firstClip(page));
-    await expect(page.getByTestId('frame-strip').getByRole('button')).toHaveCount(8);
     await page.getByTestId('question').fill('Which way does the object move?');
+    await expect(page.getByTestId('ask')).toBeEnabled({ timeout: 60_000 });
+    await expect(page.getByTestId('frame-strip').getByRole('button')).toHaveCount(8);
     const answers: string[] = [];
     for (let i = 0; i < 2; i++) {
       await page.getByTestId('ask').click();
