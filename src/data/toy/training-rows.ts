@@ -3,7 +3,15 @@ import { letterOf, makeSceneQuestions, objectName, type ToyFamily } from './ques
 import { ToyRng } from './rng';
 import { cellAt, isVisible, type ToyScene } from './scene';
 import { makeToyTrace, type ToyStyle } from './traces';
-import { TOY_CELLS, TOY_COLOURS, TOY_FRAMES, TOY_SHAPES } from './vocabulary';
+import {
+  TOY_CELLS,
+  TOY_COLOURS,
+  TOY_DIRECTIONS,
+  TOY_FRAMES,
+  TOY_NO_DIRECTION,
+  TOY_NUMBERS,
+  TOY_SHAPES,
+} from './vocabulary';
 
 /** The instruction that ends every prompt of the original. */
 export const TOY_INSTRUCTION =
@@ -24,6 +32,9 @@ export interface ToyRowPlan {
   /** Share of each trace style; what is missing to 1 is `careful`. */
   styles?: Partial<Record<ToyStyle, number>>;
 }
+
+/** Options that captions seldom or never name: without extra practice they are looked up badly. */
+const RARE_WORDS: readonly string[] = [...TOY_CELLS, ...TOY_NUMBERS, ...TOY_DIRECTIONS, TOY_NO_DIRECTION];
 
 export interface ToyTrainingRow {
   kind: 'question' | 'caption' | 'copy' | 'lookup';
@@ -61,7 +72,7 @@ function copyRow(rng: ToyRng): ToyTrainingRow {
   const words: string[] = [];
   const length = 4 + rng.int(10);
   for (let i = 0; i < length; i++) {
-    words.push(rng.pick([rng.pick(TOY_COLOURS), rng.pick(TOY_SHAPES), rng.pick(TOY_CELLS)]));
+    words.push(rng.pick(rng.chance(0.3) ? [...TOY_COLOURS, ...TOY_SHAPES] : RARE_WORDS));
   }
   const text = words.join(' ');
   const segments = [{ text: ` ${text}.`, loss: true }];
@@ -111,7 +122,8 @@ export function makeTrainingRows(scene: ToyScene, plan: ToyRowPlan): ToyTraining
   }
   for (let i = 0; i < (plan.copies ?? 0); i++) rows.push(copyRow(rng));
   for (let i = 0; i < (plan.lookups ?? 0); i++) {
-    rows.push(lookupRow(rng.pick(makeSceneQuestions(scene, 5)).options, rng));
+    const mixed = rng.shuffle(RARE_WORDS).slice(0, 3 + rng.int(3));
+    rows.push(lookupRow(rng.chance(0.7) ? mixed : rng.pick(makeSceneQuestions(scene, 5)).options, rng));
   }
   return rows;
 }
