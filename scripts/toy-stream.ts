@@ -19,7 +19,13 @@ import {
   type ToyScene,
 } from '../src/data/toy/scene';
 import { makeTrainingRows, type ToyRowPlan } from '../src/data/toy/training-rows';
-import { HELD_OUT_SEED_START, TOY_COLOURS, TOY_FRAMES, TOY_SHAPES, TOY_SIZE } from '../src/data/toy/vocabulary';
+import {
+  HELD_OUT_SEED_START,
+  TOY_COLOURS,
+  TOY_FRAMES,
+  TOY_SHAPES,
+  TOY_SIZE,
+} from '../src/data/toy/vocabulary';
 
 interface Plan extends ToyRowPlan {
   frames?: boolean;
