@@ -43,7 +43,7 @@ export async function readVideo(
   const size = model.config.vision_config.image_size;
   const indices = sampleFrameIndices(video.frameCount, frames);
   const times = indices.map((i) => video.frames[i]!.time);
-  events.onInfo(describe(video, times));
+  events.onInfo(videoInfo(video, times));
   const preprocessor = await Preprocessor.create(gpu, size);
   const pixel_values = createTensor(gpu, [frames, 3, size, size], 'f32', 'pixel values');
   try {
@@ -65,7 +65,7 @@ export async function readVideo(
   }
 }
 
-function describe(video: VideoFile, sampledTimes: number[]): VideoInfo {
+function videoInfo(video: VideoFile, sampledTimes: number[]): VideoInfo {
   const { truncation } = video;
   return {
     name: video.name,

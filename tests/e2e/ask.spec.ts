@@ -38,7 +38,7 @@ test.describe('Ask', () => {
     for (let i = 0; i < 2; i++) {
       await page.getByTestId('ask').click();
       await expect(page.getByTestId('stop')).toBeHidden({ timeout: 60_000 });
-      answers.push(await page.getByTestId('think').innerText());
+      answers.push(await page.getByTestId('think').textContent());
     }
     expect(answers[0]).toMatch(/\w{2,}/);
     expect(answers[1]).toBe(answers[0]);
@@ -51,7 +51,7 @@ test.describe('Ask', () => {
     await expect(page.getByTestId('think')).toContainText(/\w{2,}/);
     await page.getByTestId('stop').click();
     await expect(page.getByText(/stopped by you at token \d+/i)).toBeVisible();
-    const kept = await page.getByTestId('think').innerText();
+    const kept = await page.getByTestId('think').textContent();
     expect(kept.length).toBeGreaterThan(2);
     await page.getByTestId('ask').click();
     await expect(page.getByTestId('answer')).toContainText(/[A-E]/, { timeout: 30_000 });
