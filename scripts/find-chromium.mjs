@@ -1,4 +1,5 @@
 // Finds a Chromium for the tests: CHROMIUM_PATH, the system's, or Playwright's own download.
+import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { chromium } from 'playwright';
 
@@ -23,8 +24,13 @@ export function findChromium() {
     return named;
   }
   const own = chromium.executablePath();
-  if (own && existsSync(own)) return own;
-  return SYSTEM_PATHS.find((path) => existsSync(path));
+  return [own, ...SYSTEM_PATHS].find((path) => path && existsSync(path) && starts(path));
+}
+
+// A downloaded Chromium may lack shared libraries of the system: it is there, and does not start.
+function starts(path) {
+  if (process.platform !== 'linux') return true;
+  return spawnSync(path, ['--version'], { stdio: 'ignore', timeout: 20_000 }).status === 0;
 }
 
 /** Launch arguments under which headless Chromium has WebGPU on a CPU adapter, video import included. */

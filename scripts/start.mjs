@@ -1,4 +1,4 @@
-// `npm start`: builds the page if its sources are newer than the build, serves it, and opens it.
+// `npm start`: builds the page, serves it, and opens it.
 import { build, preview } from 'vite';
 
 const port = Number(process.env.PORT ?? 4173);

@@ -1,5 +1,12 @@
 import { createStore, type StoreApi } from 'zustand/vanilla';
-import type { EngineEvent, EngineRequest, ErrorScope, Question, SamplingSettings } from '../worker/protocol';
+import type {
+  BlockBackend,
+  EngineEvent,
+  EngineRequest,
+  ErrorScope,
+  Question,
+  SamplingSettings,
+} from '../worker/protocol';
 import { type EngineState, INITIAL_ENGINE_STATE, runningAnswer } from './store/engine-state';
 import { type PageAction, reduceEvent } from './store/reduce-event';
 
@@ -14,6 +21,7 @@ export class EngineClient {
   readonly store: StoreApi<EngineState> = createStore<EngineState>(() => INITIAL_ENGINE_STATE);
   private readonly createWorker: () => EngineWorker;
   private worker: EngineWorker | undefined;
+  private backend: BlockBackend | undefined;
   private nextId = 1;
   private queue: EngineEvent[] = [];
   private flushHandle: (() => void) | undefined;
@@ -26,22 +34,22 @@ export class EngineClient {
    * Loads a model from a folder URL, starting the engine where it does not run. A browser without WebGPU gets the
    * error `no-webgpu` in the store instead.
    */
-  loadModel(url: string, name: string): void {
+  loadModel(url: string, name: string, backend?: BlockBackend): void {
+    this.backend = backend;
     const id = this.nextId++;
     this.dispatch({ type: 'page/load-model', id, url, name });
     if (!navigator.gpu) {
       this.dispatch({ type: 'error', id, error: NO_WEBGPU });
       return;
     }
-    this.send({ type: 'load-model', id, url, name });
+    this.send({ type: 'load-model', id, url, name, ...(backend ? { backend } : {}) });
   }
 
   /** Loads the model of the last `loadModel` again, with a new worker, and then the video that was open. */
   restart(): void {
     const { model } = this.store.getState();
-    this.worker?.terminate();
-    this.worker = undefined;
-    this.loadModel(model.url, model.name);
+    this.dropWorker();
+    this.loadModel(model.url, model.name, this.backend);
     this.reopenVideo();
   }
 
@@ -68,6 +76,15 @@ export class EngineClient {
   /** Takes an error off the page. */
   dismiss(scope: ErrorScope): void {
     this.dispatch({ type: 'page/dismiss', scope });
+  }
+
+  /** Ends the worker; what it posted and nobody has seen yet is dropped. */
+  private dropWorker(): void {
+    if (this.worker) this.worker.onmessage = null;
+    this.worker?.terminate();
+    this.worker = undefined;
+    for (const event of this.queue) if (event.type === 'frame') event.thumbnail.close();
+    this.queue = [];
   }
 
   private send(request: EngineRequest): void {
@@ -146,8 +163,7 @@ export class EngineClient {
   }
 
   private crashed(detail: string): void {
-    this.worker?.terminate();
-    this.worker = undefined;
+    this.dropWorker();
     const { model } = this.store.getState();
     this.dispatch({
       type: 'error',

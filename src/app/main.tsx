@@ -17,7 +17,13 @@ const services: AppServices = {
   player: { current: null },
 };
 applyTheme(services.view);
-client.loadModel(new URL('models/toy/', document.baseURI).href, 'Toy model');
+// `?backend=ort` or `?backend=wgsl` forces a dense backend, for comparisons and tests.
+const backend = new URLSearchParams(location.search).get('backend');
+client.loadModel(
+  new URL('models/toy/', document.baseURI).href,
+  'Toy model',
+  backend === 'ort' || backend === 'wgsl' ? backend : undefined,
+);
 
 createRoot(document.getElementById('root')!).render(
   <StrictMode>

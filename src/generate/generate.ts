@@ -19,8 +19,8 @@ export interface GenerateRequest {
   visual?: GpuTensor;
   settings: SamplingSettings;
   max_new_tokens: number;
-  /** Called when the prompt's rows are computed as far as the CPU can tell: the first token is being read. */
-  onPrefill?: (prompt_rows: number) => void;
+  /** Which question of a run this is: answers to different ones draw different random numbers. Default 0. */
+  question?: number;
 }
 
 /**
@@ -64,8 +64,7 @@ export class Generator {
     try {
       const prompt = cache.addSegment(rows);
       const hidden = await language.forward({ cache, append: [{ segment: prompt, count: rows }], embeds });
-      pending = this.sample(await language.logits(hidden, [rows - 1]), request.settings, 0, ring);
-      request.onPrefill?.(rows);
+      pending = this.sample(request, await language.logits(hidden, [rows - 1]), 0, ring);
       const answer = cache.addSegment(max_new_tokens, prompt);
       for (let position = 1; position <= max_new_tokens; position++) {
         let next: Promise<SampleRecord> | undefined;
@@ -75,10 +74,11 @@ export class Generator {
             append: [{ segment: answer, count: 1 }],
             tokens: this.tokens,
           });
-          next = this.sample(await language.logits(step), request.settings, position, ring);
+          next = this.sample(request, await language.logits(step), position, ring);
         }
-        const record: SampleRecord = await pending;
+        const current: Promise<SampleRecord> = pending;
         if (next) pending = next;
+        const record = await current;
         if (record.status !== 0) throw new Error(BROKEN_LOGITS);
         yield record;
         if (record.id === tokenizer.eos_token_id) return;
@@ -99,13 +99,13 @@ export class Generator {
   }
 
   private sample(
+    { settings, question = 0 }: GenerateRequest,
     logits: GpuTensor,
-    settings: SamplingSettings,
     position: number,
     ring: ReadBackRing,
   ): Promise<SampleRecord> {
     const { tokens, records } = this;
-    const rows = [{ question: 0, sample: 0, position, active: true }];
+    const rows = [{ question, sample: 0, position, active: true }];
     this.sampler.record(this.recorder, { logits, tokens, records, settings, rows });
     return ring.read(this.recorder, records.buffer).then((bytes) => decodeRecord(new Uint32Array(bytes), 0));
   }

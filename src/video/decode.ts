@@ -72,7 +72,7 @@ export async function decodeFrames(
   try {
     for (const run of runs) await session.decode(run);
   } finally {
-    session.close();
+    await session.close();
   }
 }
 
@@ -127,9 +127,12 @@ class DecodeSession {
     if (this.awaited.size) throw this.decodeError(undefined);
   }
 
-  close(): void {
+  /** Ends decoding; waits for the frame that is just being delivered, whose reader may still use its buffers. */
+  async close(): Promise<void> {
+    this.failure ??= new DOMException('Decoding has ended.', 'AbortError');
     this.signal?.removeEventListener('abort', this.abort);
     if (this.decoder.state !== 'closed') this.decoder.close();
+    await this.delivery;
     for (const frame of this.held) frame.close();
     this.held.clear();
   }

@@ -1,5 +1,6 @@
 import { type Gpu, openGpu } from '../gpu/device';
 import { TinyLlava } from '../model/tiny-llava';
+import { Preprocessor } from '../video/preprocessor';
 import { urlStore } from '../weights/file-store';
 import { AnswerWriter } from './answer-writer';
 import { engineError } from './engine-error';
@@ -14,6 +15,7 @@ interface Session {
   gpu: Gpu;
   model: TinyLlava;
   writer: AnswerWriter;
+  preprocessor: Preprocessor;
 }
 
 /**
@@ -39,19 +41,19 @@ export class Engine {
         return;
       case 'load-model':
         this.interrupt();
-        this.enqueue('model', request.id, () => this.loadModel(request));
+        this.enqueue('model', request.id, undefined, () => this.loadModel(request));
         return;
       case 'open-video': {
         this.interrupt();
         const reading = new AbortController();
         this.reading = reading;
-        this.enqueue('video', request.id, () => this.openVideo(request, reading.signal));
+        this.enqueue('video', request.id, reading.signal, () => this.openVideo(request, reading.signal));
         return;
       }
       case 'ask': {
         const answering = new AbortController();
         this.answering = answering;
-        this.enqueue('ask', request.id, () => this.ask(request, answering.signal));
+        this.enqueue('ask', request.id, answering.signal, () => this.ask(request, answering.signal));
       }
     }
   }
@@ -61,13 +63,18 @@ export class Engine {
     this.answering?.abort();
   }
 
-  private enqueue(scope: ErrorScope, id: number, job: () => Promise<void>): void {
+  private enqueue(
+    scope: ErrorScope,
+    id: number,
+    signal: AbortSignal | undefined,
+    job: () => Promise<void>,
+  ): void {
     this.tail = this.tail.then(async () => {
       try {
         await job();
       } catch (cause) {
         // An aborted request was replaced by a newer one, which has the page's attention.
-        if (cause instanceof DOMException && cause.name === 'AbortError') return;
+        if (signal?.aborted && cause === signal.reason) return;
         this.post({ type: 'error', id, error: engineError(scope, cause) });
       }
       this.reportMemory();
@@ -83,11 +90,13 @@ export class Engine {
     this.post({ type: 'gpu', adapter: gpu.adapter, f16: gpu.f16, subgroups: gpu.subgroups });
     try {
       const model = await TinyLlava.load(gpu, urlStore(request.url), {
+        ...(request.backend ? { backend: request.backend } : {}),
         onProgress: ({ stage, done, total }) =>
           progress(stage === 'weights' ? 'Loading the weights' : 'Compiling shaders', done, total),
       });
       const writer = await AnswerWriter.create(gpu, model);
-      this.session = { gpu, model, writer };
+      const preprocessor = await Preprocessor.create(gpu, model.config.vision_config.image_size);
+      this.session = { gpu, model, writer, preprocessor };
       this.lastModel = request;
       void gpu.lost.then((reason) => this.recover(gpu, reason));
       const { config } = model;
@@ -112,7 +121,7 @@ export class Engine {
   }
 
   private async openVideo(request: Request<'open-video'>, signal: AbortSignal): Promise<void> {
-    const { gpu, model } = this.needSession();
+    const { gpu, model, preprocessor } = this.needSession();
     signal.throwIfAborted();
     const { id } = request;
     const file = Object.assign(request.file.slice(0, request.file.size, request.file.type), {
@@ -125,6 +134,7 @@ export class Engine {
     const video = await readVideo(
       gpu,
       model,
+      preprocessor,
       file,
       {
         onInfo: (info) => this.post({ type: 'video-info', id, video: info }),
@@ -171,6 +181,7 @@ export class Engine {
     if (!session) return;
     await session.model.destroy();
     session.writer.destroy();
+    session.preprocessor.destroy();
     session.gpu.close();
   }
 

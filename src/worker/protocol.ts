@@ -2,7 +2,10 @@
  * The messages between the page and the engine's worker. Discriminated unions on `type`; nothing else crosses.
  * Requests carry an `id` that the engine's events repeat, so that late events of an older request can be dropped.
  */
+import type { BlockBackend } from '../blocks/block-runtimes';
 import type { AdapterSummary } from '../gpu/device';
+
+export type { AdapterSummary, BlockBackend };
 
 /** How tokens are drawn. Names and meaning as in Hugging Face's GenerationConfig; `temperature` 0 is greedy. */
 export interface SamplingSettings {
@@ -25,8 +28,11 @@ export interface Question {
 
 /** Page -> engine. */
 export type EngineRequest =
-  /** Opens the GPU and loads a model from a folder URL (config.json, safetensors, tokenizer files). */
-  | { type: 'load-model'; id: number; url: string; name: string }
+  /**
+   * Opens the GPU and loads a model from a folder URL (config.json, safetensors, tokenizer files). `backend` forces a
+   * dense backend; without it the engine chooses.
+   */
+  | { type: 'load-model'; id: number; url: string; name: string; backend?: BlockBackend }
   /** Reads a video, samples its frames and encodes them. Replaces the video before it. */
   | { type: 'open-video'; id: number; file: Blob; name: string }
   /** Answers a question about the open video. */

@@ -5,7 +5,7 @@ import { openVideo } from '../video/container';
 import { decodeFrames } from '../video/decode';
 import { sampleFrameIndices } from '../video/frame-indices';
 import { readPixels } from '../video/frame-pixels';
-import { Preprocessor } from '../video/preprocessor';
+import type { Preprocessor } from '../video/preprocessor';
 import { makeThumbnail } from '../video/thumbnail';
 import type { VideoFile } from '../video/video-file';
 import type { VideoInfo } from './protocol';
@@ -32,6 +32,7 @@ export interface EncodedVideo {
 export async function readVideo(
   gpu: Gpu,
   model: TinyLlava,
+  preprocessor: Preprocessor,
   file: Blob & { name?: string },
   events: VideoReaderEvents,
   signal: AbortSignal,
@@ -44,7 +45,6 @@ export async function readVideo(
   const indices = sampleFrameIndices(video.frameCount, frames);
   const times = indices.map((i) => video.frames[i]!.time);
   events.onInfo(videoInfo(video, times));
-  const preprocessor = await Preprocessor.create(gpu, size);
   const pixel_values = createTensor(gpu, [frames, 3, size, size], 'f32', 'pixel values');
   try {
     await decodeFrames(video, indices, {
@@ -55,13 +55,17 @@ export async function readVideo(
         events.onFrame(position, times[position]!, await makeThumbnail(pixels, video));
       },
     });
+    signal.throwIfAborted();
     const read = performance.now();
     const visual = await model.encodeVideo(pixel_values);
     await gpu.device.queue.onSubmittedWorkDone();
+    if (signal.aborted) {
+      visual.buffer.destroy();
+      throw signal.reason;
+    }
     return { visual, readMs: read - start, encodeMs: performance.now() - read };
   } finally {
     pixel_values.buffer.destroy();
-    preprocessor.destroy();
   }
 }
 

@@ -5,7 +5,7 @@ const CLIP = 'public/samples/';
 
 async function openSample(page: Page, index = 0): Promise<void> {
   await page.getByTestId('gallery-item').nth(index).click();
-  await expect(page.getByTestId('frame-strip').getByRole('button')).toHaveCount(8, { timeout: 60_000 });
+  await expect(page.getByTestId('frame-strip').getByRole('button')).toHaveCount(8, { timeout: 120_000 });
   await expect(page.getByTestId('ask')).toBeEnabled({ timeout: 60_000 });
 }
 
@@ -38,7 +38,7 @@ test.describe('Ask', () => {
     for (let i = 0; i < 2; i++) {
       await page.getByTestId('ask').click();
       await expect(page.getByTestId('stop')).toBeHidden({ timeout: 60_000 });
-      answers.push(await page.getByTestId('think').textContent());
+      answers.push((await page.getByTestId('think').textContent()) ?? '');
     }
     expect(answers[0]).toMatch(/\w{2,}/);
     expect(answers[1]).toBe(answers[0]);
@@ -51,10 +51,25 @@ test.describe('Ask', () => {
     await expect(page.getByTestId('think')).toContainText(/\w{2,}/);
     await page.getByTestId('stop').click();
     await expect(page.getByText(/stopped by you at token \d+/i)).toBeVisible();
-    const kept = await page.getByTestId('think').textContent();
+    const kept = (await page.getByTestId('think').textContent()) ?? '';
     expect(kept.length).toBeGreaterThan(2);
     await page.getByTestId('ask').click();
     await expect(page.getByTestId('answer')).toContainText(/[A-E]/, { timeout: 30_000 });
+  });
+
+  test('ONNX Runtime runs in the built page, and answers as our own kernels do', async ({ page }) => {
+    const traces: string[] = [];
+    for (const backend of ['wgsl', 'ort']) {
+      await page.goto(`./?backend=${backend}`);
+      await openSample(page, 3);
+      await page.getByLabel(/temperature/i).fill('0');
+      await page.getByTestId('ask').click();
+      await expect(page.getByTestId('answer')).toContainText(/[A-E]/, { timeout: 60_000 });
+      await expect(page.getByTestId('stop')).toBeHidden({ timeout: 60_000 });
+      traces.push((await page.getByTestId('think').textContent()) ?? '');
+    }
+    expect(traces[0]).toMatch(/\w{2,}/);
+    expect(traces[1]).toBe(traces[0]);
   });
 });
 

@@ -19,6 +19,8 @@ export function useActions() {
 
 /** The actions of the Ask page over the given services. */
 export function askActions({ client, draft, view, player }: AppServices) {
+  // Counts what was chosen: a sample that arrives late must not replace a newer choice.
+  let choice = 0;
   return {
     /** Asks what the editor holds. Does nothing where `askBlocker` has a reason. */
     ask() {
@@ -32,14 +34,17 @@ export function askActions({ client, draft, view, player }: AppServices) {
     stop: () => client.stop(),
     /** Opens a file of the user's. */
     openFile(file: File) {
+      choice += 1;
       view.setState({ sample: undefined });
       client.openVideo(file, file.name);
     },
     /** Fetches and opens a sample clip, with its first question unless the user has written one. */
     async openSample(sample: Sample) {
+      const mine = ++choice;
       const response = await fetch(sample.url);
       if (!response.ok) throw new Error(`The server answered ${response.status}.`);
       const file = await response.blob();
+      if (mine !== choice) return;
       view.setState({ sample });
       const first = sample.questions[0];
       const { text, fromSample } = draft.getState();

@@ -1,5 +1,5 @@
-import type { AdapterSummary } from '../../gpu/device';
 import type {
+  AdapterSummary,
   AnswerStats,
   EngineError,
   ErrorScope,
