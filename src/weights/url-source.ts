@@ -35,7 +35,15 @@ export async function openUrl(
   }
   await response.body?.cancel();
   const size = Number(total);
-  if (size <= WHOLE_FILE_BYTES) return streamSource(name, size, await request(url, name, init));
+  if (size <= WHOLE_FILE_BYTES) {
+    const whole = await request(url, name, init);
+    // Of a file kept compressed (a browser's cache may do so) the range counts compressed bytes.
+    const plain = !whole.headers.get('content-encoding');
+    if (plain && Number(whole.headers.get('content-length') ?? size) === size)
+      return streamSource(name, size, whole);
+    if (whole.ok) return memorySource(name, new Uint8Array(await whole.arrayBuffer()));
+    throw new CheckpointError(`${name} could not be read: the server answered ${whole.status}.`);
+  }
   const source: ByteSource = {
     name,
     size,
