@@ -2,7 +2,8 @@ import { defineConfig } from '@playwright/test';
 import { CHROMIUM_ARGS, findChromium } from './scripts/find-chromium.mjs';
 
 const executablePath = findChromium();
-const url = 'http://localhost:4173';
+const port = process.env.E2E_PORT ?? '4173';
+const url = `http://localhost:${port}`;
 
 // End-to-end tests on the built page: `npm run build` comes first.
 export default defineConfig({
@@ -19,7 +20,7 @@ export default defineConfig({
     launchOptions: { ...(executablePath ? { executablePath } : {}), args: CHROMIUM_ARGS },
   },
   webServer: {
-    command: 'npx vite preview --port 4173 --strictPort',
+    command: `npx vite preview --port ${port} --strictPort`,
     url,
     reuseExistingServer: false,
     timeout: 60_000,

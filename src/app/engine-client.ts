@@ -42,7 +42,13 @@ export class EngineClient {
       this.dispatch({ type: 'error', id, error: NO_WEBGPU });
       return;
     }
-    this.send({ type: 'load-model', id, url, name, ...(backend ? { backend } : {}) });
+    this.send({
+      type: 'load-model',
+      id,
+      source: { kind: 'url', url },
+      name,
+      ...(backend ? { backend } : {}),
+    });
   }
 
   /** Loads the model of the last `loadModel` again, with a new worker, and then the video that was open. */
@@ -65,7 +71,7 @@ export class EngineClient {
     if (runningAnswer(this.store.getState())) return;
     const id = this.nextId++;
     this.dispatch({ type: 'page/ask', id, question, settings, label });
-    this.send({ type: 'ask', id, question, settings });
+    this.send({ type: 'ask', id, question, settings, num_generations: 1, ...(label ? { label } : {}) });
   }
 
   /** Ends the answer being written; what was written stays. */

@@ -84,15 +84,15 @@ export class AnswerWriter {
           break;
         }
         if (performance.now() - posted >= POST_INTERVAL_MS) {
-          post({ type: 'tokens', id, tokens: fresh, trace, stats: stats() });
+          post({ type: 'tokens', id, sample: 0, tokens: fresh, trace, stats: stats() });
           fresh = [];
           posted = performance.now();
         }
       }
     }
     trace = parser.end(stream.end());
-    if (fresh.length > 0) post({ type: 'tokens', id, tokens: fresh, trace, stats: stats() });
-    post({ type: 'answered', id, trace, stats: stats(), reason });
+    if (fresh.length > 0) post({ type: 'tokens', id, sample: 0, tokens: fresh, trace, stats: stats() });
+    post({ type: 'answered', id, sample: 0, trace, stats: stats(), reason });
   }
 
   /** Frees the generator; the model stays with its owner. */

@@ -1,14 +1,19 @@
 import { type Gpu, openGpu } from '../gpu/device';
 import { TinyLlava } from '../model/tiny-llava';
 import { Preprocessor } from '../video/preprocessor';
-import { urlStore } from '../weights/file-store';
+import { type FileStore, urlStore } from '../weights/file-store';
 import { AnswerWriter } from './answer-writer';
 import { engineError } from './engine-error';
-import type { EngineEvent, EngineRequest, ErrorScope } from './protocol';
+import type { EngineEvent, EngineRequest, ErrorScope, ModelSource } from './protocol';
 import { type EncodedVideo, readVideo } from './video-reader';
 
 type Request<T extends EngineRequest['type']> = Extract<EngineRequest, { type: T }>;
 type Post = (event: EngineEvent, transfer?: Transferable[]) => void;
+
+function openStore(source: ModelSource): FileStore {
+  if (source.kind === 'url') return urlStore(source.url);
+  throw new Error('Models from files on disk cannot be opened yet.');
+}
 
 /** What is on the GPU: dropped as a whole when the device is lost. */
 interface Session {
@@ -38,6 +43,9 @@ export class Engine {
     switch (request.type) {
       case 'stop':
         this.answering?.abort();
+        return;
+      case 'cancel-video':
+        this.reading?.abort();
         return;
       case 'load-model':
         this.interrupt();
@@ -89,7 +97,7 @@ export class Engine {
     const gpu = await openGpu();
     this.post({ type: 'gpu', adapter: gpu.adapter, f16: gpu.f16, subgroups: gpu.subgroups });
     try {
-      const model = await TinyLlava.load(gpu, urlStore(request.url), {
+      const model = await TinyLlava.load(gpu, openStore(request.source), {
         ...(request.backend ? { backend: request.backend } : {}),
         onProgress: ({ stage, done, total }) =>
           progress(stage === 'weights' ? 'Loading the weights' : 'Compiling shaders', done, total),

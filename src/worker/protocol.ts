@@ -26,18 +26,47 @@ export interface Question {
   reasoning: boolean;
 }
 
+/** Where a model's files are (config.json, safetensors, tokenizer files): a folder's URL, or files of the user's. */
+export type ModelSource = { kind: 'url'; url: string } | { kind: 'files'; files: readonly File[] };
+
+/** How frames are taken from a video: as many as the model's config says, evenly; or one a second, 64 at most. */
+export type FrameSampling = 'uniform' | '1fps';
+
+/** Most answers that can be written to one question at once. */
+export const MAX_GENERATIONS = 8;
+
+/** An answer that goes on from another token than the one that was drawn. */
+export interface Fork {
+  /** The request and the sample that it leaves. Where its keys and values are gone, they are computed again. */
+  ask: number;
+  sample: number;
+  /** Ids of the answer's tokens before the fork, and as the last one the token to go on from. */
+  tokens: readonly number[];
+}
+
 /** Page -> engine. */
 export type EngineRequest =
-  /**
-   * Opens the GPU and loads a model from a folder URL (config.json, safetensors, tokenizer files). `backend` forces a
-   * dense backend; without it the engine chooses.
-   */
-  | { type: 'load-model'; id: number; url: string; name: string; backend?: BlockBackend }
+  /** Opens the GPU and loads a model. `backend` forces a dense backend; without it the engine chooses. */
+  | { type: 'load-model'; id: number; source: ModelSource; name: string; backend?: BlockBackend }
   /** Reads a video, samples its frames and encodes them. Replaces the video before it. */
-  | { type: 'open-video'; id: number; file: Blob; name: string }
-  /** Answers a question about the open video. */
-  | { type: 'ask'; id: number; question: Question; settings: SamplingSettings }
-  /** Ends the answer being written; what was written stays. */
+  | { type: 'open-video'; id: number; file: Blob; name: string; sampling?: FrameSampling }
+  /** Ends the reading of a video. The one before it, if there was one, stays open. */
+  | { type: 'cancel-video' }
+  /**
+   * Answers a question about the open video, `num_generations` times under one shared prefix (sample 0, 1, ...; 1 to
+   * MAX_GENERATIONS). `label` is the right option's letter: with it, answers get their rewards. With `fork`, one
+   * answer is written, and its events speak of the tokens after `fork.tokens` alone, its trace of the whole.
+   */
+  | {
+      type: 'ask';
+      id: number;
+      question: Question;
+      settings: SamplingSettings;
+      num_generations: number;
+      label?: string;
+      fork?: Fork;
+    }
+  /** Ends the answers being written; what was written stays. */
   | { type: 'stop' };
 
 /** Where an error belongs on the page. */
@@ -50,6 +79,8 @@ export interface EngineError {
   code: string;
   title: string;
   message: string;
+  /** Settings that would work, where there are some (out of memory). Each alone is enough. */
+  suggestions?: { num_generations?: number; max_new_tokens?: number };
 }
 
 /** A model that is ready to answer. */
@@ -140,6 +171,32 @@ export interface AnswerStats {
   tokensPerSecond: number;
 }
 
+/**
+ * The reward of TinyLLaVA-Video-R1 and what it is made of. `accuracy`, `format` and `length` are signed as they enter
+ * it, so they add up to `reward`; without a readable format and a right answer `reward` is -2 and they are undefined.
+ */
+export interface AnswerReward {
+  reward: number;
+  accuracy?: number;
+  format?: number;
+  length?: number;
+}
+
+/** What is known of a group once all of its answers have ended. Times as in `AnswerStats`. */
+export interface GroupStats {
+  /** Rows of the prefix, computed and stored once. */
+  prefixTokens: number;
+  prefillMs: number;
+  decodeMs: number;
+  /** Of all answers together. */
+  newTokens: number;
+  tokensPerSecond: number;
+  /** Bytes of the keys and values that are in use: the prefix once, and each answer's own. */
+  kvBytes: number;
+  /** Group-relative advantages, one a sample, where all have rewards: (reward - mean) / (std + 1e-4). */
+  advantages?: number[];
+}
+
 export type FinishReason = 'eos' | 'length' | 'stopped';
 
 /** Engine -> page. */
@@ -154,9 +211,20 @@ export type EngineEvent =
   /** The video is encoded: questions can be asked. */
   | { type: 'video-ready'; id: number; readMs: number; encodeMs: number }
   | { type: 'ask-started'; id: number; promptTokens: number }
-  /** New tokens of the answer, and the whole trace as it stands now. */
-  | { type: 'tokens'; id: number; tokens: TokenInfo[]; trace: Trace; stats: AnswerStats }
-  | { type: 'answered'; id: number; trace: Trace; stats: AnswerStats; reason: FinishReason }
+  /** New tokens of one answer, and its whole trace as it stands now. */
+  | { type: 'tokens'; id: number; sample: number; tokens: TokenInfo[]; trace: Trace; stats: AnswerStats }
+  /** One answer has ended. */
+  | {
+      type: 'answered';
+      id: number;
+      sample: number;
+      trace: Trace;
+      stats: AnswerStats;
+      reason: FinishReason;
+      reward?: AnswerReward;
+    }
+  /** All answers to the question have ended. */
+  | { type: 'ask-done'; id: number; group: GroupStats }
   | { type: 'memory'; bytes: number; peakBytes: number }
   | { type: 'error'; id: number; error: EngineError }
   /** The GPU was lost and the engine is loading again; an answer that was under way is lost. */

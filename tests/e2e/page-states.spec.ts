@@ -43,9 +43,16 @@ async function answer(page: Page, count?: number): Promise<number> {
   const id = await lastId(page, 'ask');
   const { tokens, trace } = fakeAnswer(count);
   await emit(page, { type: 'ask-started', id, promptTokens: 164 });
-  await emit(page, { type: 'tokens', id, tokens, trace, stats: fakeStats(tokens.length) });
+  await emit(page, { type: 'tokens', id, sample: 0, tokens, trace, stats: fakeStats(tokens.length) });
   if (count === undefined) {
-    await emit(page, { type: 'answered', id, trace, stats: fakeStats(tokens.length), reason: 'eos' });
+    await emit(page, {
+      type: 'answered',
+      id,
+      sample: 0,
+      trace,
+      stats: fakeStats(tokens.length),
+      reason: 'eos',
+    });
   }
   return id;
 }
@@ -101,6 +108,7 @@ test('an answer streams, is marked, and can be looked into', async ({ page }) =>
   const rest = fakeAnswer();
   await emit(page, {
     type: 'tokens',
+    sample: 0,
     id,
     tokens: rest.tokens.slice(26),
     trace: rest.trace,
@@ -108,6 +116,7 @@ test('an answer streams, is marked, and can be looked into', async ({ page }) =>
   });
   await emit(page, {
     type: 'answered',
+    sample: 0,
     id,
     trace: rest.trace,
     stats: fakeStats(rest.tokens.length),
@@ -137,10 +146,10 @@ test('keys ask and stop, and a stopped answer says where', async ({ page }) => {
   await expect(page.getByTestId('stop')).toBeVisible();
   const id = await lastId(page, 'ask');
   const { tokens, trace } = fakeAnswer(12);
-  await emit(page, { type: 'tokens', id, tokens, trace, stats: fakeStats(12) });
+  await emit(page, { type: 'tokens', id, sample: 0, tokens, trace, stats: fakeStats(12) });
   await page.keyboard.press('Escape');
   expect((await requests(page)).at(-1)).toEqual({ type: 'stop' });
-  await emit(page, { type: 'answered', id, trace, stats: fakeStats(12), reason: 'stopped' });
+  await emit(page, { type: 'answered', id, sample: 0, trace, stats: fakeStats(12), reason: 'stopped' });
   await expect(page.getByText('Stopped by you at token 12.')).toBeVisible();
   await expect(page.getByTestId('think')).toContainText('Wait, let me');
   await expect(page.getByTestId('ask')).toBeEnabled();
@@ -241,6 +250,7 @@ test('model output, file names and questions are shown as text', async ({ page }
   const evil = [tokens[0]!, { ...tokens[0]!, text: markup }];
   await emit(page, {
     type: 'tokens',
+    sample: 0,
     id,
     tokens: evil,
     trace: {

@@ -77,7 +77,9 @@ describe('reduceEvent', () => {
     expect(reduceEvent(state, videoReady(2))).toBe(state);
     expect(reduceEvent(state, failed('video', 2))).toBe(state);
     expect(reduceEvent(state, { type: 'model-ready', id: 7, model })).toBe(state);
-    expect(reduceEvent(state, { type: 'tokens', id: 2, tokens: [token('a')], trace, stats })).toBe(state);
+    expect(reduceEvent(state, { type: 'tokens', id: 2, sample: 0, tokens: [token('a')], trace, stats })).toBe(
+      state,
+    );
   });
 
   it('sorts frames by index and replaces one that comes again', () => {
@@ -100,20 +102,29 @@ describe('reduceEvent', () => {
     const asked = play(load, ready, open(2), videoReady(2), ask(3));
     expect(runningAnswer(asked)).toMatchObject({ status: 'prefill', label: 'B', readMs: 1, encodeMs: 2 });
     const streaming = [token('a'), token('b')].reduce(
-      (state, one) => reduceEvent(state, { type: 'tokens', id: 3, tokens: [one], trace, stats }),
+      (state, one) => reduceEvent(state, { type: 'tokens', id: 3, sample: 0, tokens: [one], trace, stats }),
       asked,
     );
     expect(runningAnswer(streaming)?.tokens.map(({ text }) => text)).toEqual(['a', 'b']);
-    const done = reduceEvent(streaming, { type: 'answered', id: 3, trace, stats, reason: 'stopped' });
+    const done = reduceEvent(streaming, {
+      type: 'answered',
+      id: 3,
+      sample: 0,
+      trace,
+      stats,
+      reason: 'stopped',
+    });
     expect(runningAnswer(done)).toBeUndefined();
     expect(done.answers[0]).toMatchObject({ status: 'done', reason: 'stopped' });
-    expect(reduceEvent(done, { type: 'tokens', id: 3, tokens: [token('c')], trace, stats })).toBe(done);
+    expect(reduceEvent(done, { type: 'tokens', id: 3, sample: 0, tokens: [token('c')], trace, stats })).toBe(
+      done,
+    );
   });
 
   it('keeps the trace so far when an answer fails, and the question can be asked again', () => {
     const state = play(
       ...[load, ready, open(2), videoReady(2), ask(3)],
-      { type: 'tokens', id: 3, tokens: [token('a')], trace, stats },
+      { type: 'tokens', id: 3, sample: 0, tokens: [token('a')], trace, stats },
       failed('ask', 3),
     );
     expect(state.answers[0]).toMatchObject({ status: 'failed', question });
@@ -184,7 +195,7 @@ describe('reduceEvent', () => {
   it('keeps a limited number of answers, the newest', () => {
     let state = play(load, ready, open(2), videoReady(2));
     for (let id = 10; id < 10 + MAX_ANSWERS + 5; id++) {
-      state = [ask(id), { type: 'answered', id, trace, stats, reason: 'eos' } as const].reduce(
+      state = [ask(id), { type: 'answered', id, sample: 0, trace, stats, reason: 'eos' } as const].reduce(
         reduceEvent,
         state,
       );

@@ -100,6 +100,8 @@ export function reduceEvent(state: EngineState, event: EngineEvent | PageAction)
         trace: event.trace,
         stats: event.stats,
       }));
+    case 'ask-done':
+      return state;
     case 'answered':
       return onAnswer(state, event.id, ({ progress: _, ...answer }) => ({
         ...answer,

@@ -11,7 +11,7 @@ export class EngineSession {
 
   /** Loads a model from a folder URL. */
   async loadModel(url: string, name: string): Promise<void> {
-    await this.request({ type: 'load-model', url, name }, 'model-ready');
+    await this.request({ type: 'load-model', source: { kind: 'url', url }, name }, 'model-ready');
   }
 
   /** Opens and encodes a video; rejects with the engine's sentence where it cannot be read. */
@@ -21,7 +21,7 @@ export class EngineSession {
 
   /** Answers a question about the open video. */
   async ask(question: Question, settings: SamplingSettings): Promise<Trace> {
-    return (await this.request({ type: 'ask', question, settings }, 'answered')).trace;
+    return (await this.request({ type: 'ask', question, settings, num_generations: 1 }, 'answered')).trace;
   }
 
   private request<T extends EngineEvent['type']>(
