@@ -110,6 +110,8 @@ export interface VideoInfo {
   sampledTimes: number[];
   /** A sentence where something about the file deserves a word (it stops early, say). */
   warning?: string;
+  /** Set where the file stops early: seconds that it claims, and seconds that can be read. */
+  truncation?: { declaredSeconds: number; readableSeconds: number };
 }
 
 /** One of the tokens a token was drawn from. `prob` is after temperature, before top-k and top-p. */

@@ -81,6 +81,10 @@ function videoInfo(video: VideoFile, sampledTimes: number[]): VideoInfo {
     sampledTimes,
     ...(truncation
       ? {
+          truncation: {
+            declaredSeconds: truncation.declaredSeconds,
+            readableSeconds: truncation.readableSeconds,
+          },
           warning:
             `The video stops early: the file says ${truncation.declaredSeconds.toFixed(1)} s, but only ` +
             `${truncation.readableSeconds.toFixed(1)} s can be read. Frames are taken from the part that works.`,
