@@ -9,6 +9,9 @@ import type { VideoFile } from './video-file';
 const MAX_QUEUED = 16;
 const MAX_HELD = 2;
 
+/** Bytes of decoded frames that may be on their way; frames of 8K pictures take 50 MB each. */
+const MAX_FRAME_BYTES = 128 * 2 ** 20;
+
 /** What `decodeFrames` tells and asks. */
 export interface DecodeOptions {
   /**
@@ -38,7 +41,7 @@ export function decoderConfig(video: VideoFile): VideoDecoderConfig {
 
 /**
  * Checks that this browser can decode the video.
- * @throws VideoError `no-webcodecs` or `unsupported-codec`, naming the codec.
+ * @throws VideoError `no-webcodecs`, `unsupported-codec`, naming the codec, or `too-large`, naming the size.
  */
 export async function assertDecodable(video: VideoFile): Promise<void> {
   if (typeof VideoDecoder === 'undefined') {
@@ -48,16 +51,27 @@ export async function assertDecodable(video: VideoFile): Promise<void> {
       'Use a recent desktop Chrome, Edge, Firefox or Safari, over https or localhost.',
     );
   }
-  const { supported } = await VideoDecoder.isConfigSupported(decoderConfig(video)).catch(() => ({
-    supported: false,
-  }));
-  if (!supported) throw unsupportedCodec(video.name, video.codec);
+  const config = decoderConfig(video);
+  if (await isSupported(config)) return;
+  const { codedWidth, codedHeight, ...anySize } = config;
+  if (!(await isSupported(anySize))) throw unsupportedCodec(video.name, video.codec);
+  throw new VideoError(
+    'too-large',
+    `${video.name} has pictures of ${codedWidth} x ${codedHeight} pixels, and your browser's decoder does not take that size.`,
+    'Scale the video down, to 1080p say, and drop it again.',
+  );
+}
+
+async function isSupported(config: VideoDecoderConfig): Promise<boolean> {
+  // What is malformed is refused by an exception.
+  const answer = await VideoDecoder.isConfigSupported(config).catch(() => undefined);
+  return answer?.supported === true;
 }
 
 /**
  * Decodes the frames at the given presentation indices (may repeat) with WebCodecs. Only the samples from each
  * needed key frame to the wanted frame are read, by byte ranges of the file. Works in a worker.
- * @throws VideoError `no-webcodecs`, `unsupported-codec` or `decode-failed`; RangeError for an index beyond the last
+ * @throws VideoError `no-webcodecs`, `unsupported-codec`, `too-large` or `decode-failed`; RangeError for an index beyond the last
  * frame; the signal's reason when aborted; whatever `onFrame` throws.
  */
 export async function decodeFrames(
@@ -111,7 +125,7 @@ class DecodeSession {
     for (let i = run.first; i < run.end; i++) {
       const sample = samples[i]!;
       const data = await this.reader.read(sample, limit);
-      while (!this.failure && (this.decoder.decodeQueueSize >= MAX_QUEUED || this.held.size > MAX_HELD))
+      while (!this.failure && this.isFull())
         await new Promise<void>((resolve) => {
           this.wake = resolve;
         });
@@ -119,12 +133,24 @@ class DecodeSession {
       const { timestamp, duration } = sample;
       // The first sample of a run is decoded as a key frame even where a broken file does not mark it as one.
       const type = sample.isKey || i === run.first ? 'key' : 'delta';
-      this.decoder.decode(new EncodedVideoChunk({ type, timestamp, duration, data }));
+      try {
+        this.decoder.decode(new EncodedVideoChunk({ type, timestamp, duration, data }));
+      } catch (cause) {
+        // Before it decodes, the browser looks whether a key frame is one.
+        throw this.decodeError(cause);
+      }
     }
     await this.decoder.flush().catch((cause) => this.fail(this.decodeError(cause)));
     await this.delivery;
     this.throwFailure();
     if (this.awaited.size) throw this.decodeError(undefined);
+  }
+
+  private isFull(): boolean {
+    const { codedWidth, codedHeight } = this.video;
+    const frames = Math.max(1, Math.floor(MAX_FRAME_BYTES / (codedWidth * codedHeight * 1.5)));
+    const { decodeQueueSize } = this.decoder;
+    return decodeQueueSize >= Math.min(MAX_QUEUED, frames) || this.held.size > Math.min(MAX_HELD, frames);
   }
 
   /** Ends decoding; waits for the frame that is just being delivered, whose reader may still use its buffers. */

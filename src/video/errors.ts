@@ -8,6 +8,7 @@ export type VideoErrorCode =
   | 'corrupt'
   | 'no-video-track'
   | 'unsupported-codec'
+  | 'too-large'
   | 'no-webcodecs'
   | 'decode-failed';
 

@@ -27,6 +27,7 @@ export interface SampleTable {
  * Orders a track's samples by presentation time and applies its edit list as FFmpeg does: a frame is shown where its
  * own time lies in `[media_time, media_time + segment_duration)` of an edit; empty edits only shift times.
  * @param timescale units a second of the track; `movieTimescale` of the edit list's durations.
+ * @throws RangeError where a number that must be there is none (tables of different lengths, timescales of 0).
  */
 export function buildSampleTable(
   raw: readonly RawSample[],
@@ -34,6 +35,7 @@ export function buildSampleTable(
   timescale: number,
   movieTimescale: number,
 ): SampleTable {
+  checkNumbers(raw, timescale, edits?.length ? movieTimescale : timescale);
   const order = raw.map((_, i) => i).sort((a, b) => raw[a]!.cts - raw[b]!.cts || a - b);
   const samples: Sample[] = raw.map(({ offset, size, is_sync, duration }) => ({
     offset,
@@ -66,6 +68,14 @@ export function buildSampleTable(
     start += length;
   }
   return { samples, frames, seconds };
+}
+
+function checkNumbers(raw: readonly RawSample[], ...timescales: number[]): void {
+  if (!timescales.every((scale) => scale > 0)) throw new RangeError('A timescale is 0.');
+  for (const { offset, size, cts, duration } of raw) {
+    if (!(offset >= 0 && size >= 0 && duration >= 0 && Number.isFinite(offset + size + cts + duration)))
+      throw new RangeError('The tables of samples do not fit together.');
+  }
 }
 
 /** Without an edit list, or with one that shows nothing, all frames are shown from the first one's time on. */

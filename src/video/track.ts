@@ -7,6 +7,9 @@ import type { Truncation, VideoFile } from './video-file';
 
 const AGAIN = 'Get the file again from where it came, or choose another video.';
 
+/** Pixels that are this many times longer than wide, or the other way round, are damage. */
+const MAX_STRETCH = 16;
+
 type Trak = ISOFile['moov']['traks'][number];
 
 /** The file's own bytes of a box inside `moov`. What mp4box writes back may differ from them. */
@@ -33,8 +36,7 @@ export function describeTrack(tables: Tables): VideoFile {
   const videos = (iso.moov.traks ?? []).filter((trak) => trak.mdia?.hdlr?.handler === 'vide');
   const trak = videos.find((candidate) => candidate.samples?.length);
   if (!trak) {
-    if (videos.length)
-      throw new VideoError('no-video-track', `${name} has a video track without frames.`, AGAIN);
+    if (videos.length) throw withoutFrames(name);
     const sound = handlers.includes('soun');
     throw new VideoError(
       'no-video-track',
@@ -43,12 +45,20 @@ export function describeTrack(tables: Tables): VideoFile {
     );
   }
   const entry = trak.mdia.minf.stbl.stsd.entries[0] as VisualSampleEntry;
+  if (!entry.width || !entry.height) {
+    throw new VideoError(
+      'corrupt',
+      `${name} is damaged: it says that its pictures are ${entry.width} x ${entry.height} pixels.`,
+      AGAIN,
+    );
+  }
   const stream = readStream(entry, name, bytesAt);
   const { table, truncation } = readSamples(tables, trak);
   const rotation = readRotation(trak.tkhd.matrix);
   const pasp = child(entry, 'pasp') as { hSpacing: number; vSpacing: number } | undefined;
-  const aspect = pasp?.hSpacing && pasp.vSpacing ? pasp.hSpacing / pasp.vSpacing : 1;
-  const shown: [number, number] = [Math.round(entry.width * aspect), entry.height];
+  const stretch = pasp ? pasp.hSpacing / pasp.vSpacing : 1;
+  const aspect = stretch >= 1 / MAX_STRETCH && stretch <= MAX_STRETCH ? stretch : 1;
+  const shown: [number, number] = [Math.max(1, Math.round(entry.width * aspect)), entry.height];
   if (rotation % 180) shown.reverse();
   return {
     file,
@@ -65,6 +75,10 @@ export function describeTrack(tables: Tables): VideoFile {
     ...stream,
     truncation,
   };
+}
+
+function withoutFrames(name: string): VideoError {
+  return new VideoError('no-video-track', `${name} has a video track without frames to show.`, AGAIN);
 }
 
 function child(entry: VisualSampleEntry, type: string): Box | undefined {
@@ -177,6 +191,7 @@ function readSamples(
   const build = (samples: RawSample[]) => buildSampleTable(samples, edits, timescale, movieTimescale);
   const whole = build(raw);
   const missing = raw.findIndex(({ offset, size }) => !(offset >= 0 && offset + size <= file.size));
+  if (!whole.frames.length) throw withoutFrames(name);
   if (missing < 0 && !(cutShort && iso.moofs.length)) return { table: whole, truncation: undefined };
   const table = missing < 0 ? whole : build(raw.slice(0, missing));
   const declaredSeconds = Math.max(whole.seconds, fragmentSeconds(iso));

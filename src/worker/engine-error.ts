@@ -11,6 +11,7 @@ const TITLES: Record<VideoError['code'], string> = {
   corrupt: 'This video is damaged.',
   'no-video-track': 'This file has no picture.',
   'unsupported-codec': 'This video cannot be read here.',
+  'too-large': 'This video is too large.',
   'no-webcodecs': 'This browser cannot decode videos.',
   'decode-failed': 'The video could not be decoded.',
   unreadable: 'The file could not be read.',
