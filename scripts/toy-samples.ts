@@ -1,6 +1,6 @@
 /**
  * Renders the page's sample clips from held-out seeds to public/samples/*.mp4 (H.264, crf 23, 256x256, at most 200 KB)
- * and writes public/samples/index.json. Needs ffmpeg with libx264 on the path.
+ * with a still of each, and writes public/samples/index.json. Needs ffmpeg with libx264 on the path.
  *
  *   npx tsx scripts/toy-samples.ts
  */
@@ -102,6 +102,14 @@ function encode(scene: ToyScene, path: string): void {
   if (bytes > MAX_BYTES) throw new Error(`${path} has ${bytes} bytes, more than ${MAX_BYTES}.`);
 }
 
+/** Writes the still of a clip that the gallery shows: from its middle, 128 px wide. */
+function makePoster(clip: string, path: string): void {
+  const still = ['-ss', '1', '-frames:v', '1', '-vf', 'scale=128:128:flags=area', '-q:v', '5', path];
+  const result = spawnSync('ffmpeg', ['-v', 'error', '-y', '-i', clip, ...still]);
+  if (result.status !== 0)
+    throw new Error(`ffmpeg could not write ${path}: ${result.stderr ?? result.error}`);
+}
+
 mkdirSync(FOLDER, { recursive: true });
 let seed = FIRST_SEED;
 const covered = new Set<string>();
@@ -109,12 +117,14 @@ const index = WANTED.map(({ file, title, first, fits }) => {
   let scene = makeToyScene(seed++);
   while (!fits(scene)) scene = makeToyScene(seed++);
   encode(scene, `${FOLDER}/${file}.mp4`);
+  makePoster(`${FOLDER}/${file}.mp4`, `${FOLDER}/${file}.jpg`);
   const questions = makeToyQuestions(scene, 4).sort(
     (a, b) => Number(b.family === first) - Number(a.family === first),
   );
   for (const q of questions) covered.add(q.family);
   return {
     file: `${file}.mp4`,
+    poster: `${file}.jpg`,
     title,
     seed: scene.seed,
     questions: questions.map(({ question, options, answer, family, problem, solution }) => {

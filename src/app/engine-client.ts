@@ -4,6 +4,8 @@ import type {
   EngineEvent,
   EngineRequest,
   ErrorScope,
+  FrameSampling,
+  ModelSource,
   Question,
   SamplingSettings,
 } from '../worker/protocol';
@@ -13,57 +15,87 @@ import { type PageAction, reduceEvent } from './store/reduce-event';
 /** The part of `Worker` that the client uses. */
 export type EngineWorker = Pick<Worker, 'postMessage' | 'terminate' | 'onmessage' | 'onerror'>;
 
+/** A model to load. `backend` forces a dense backend. `recorded` plays recordings instead: nothing is computed. */
+export interface ModelChoice {
+  name: string;
+  source: ModelSource;
+  backend?: BlockBackend;
+  recorded?: boolean;
+}
+
+/** Starts the engine's thread, or the player of recorded answers. */
+export type CreateWorker = (recorded: boolean) => EngineWorker;
+
 /**
  * The page's side of the engine: starts the worker, numbers the requests, and folds the engine's events into
  * `store`, at most once per animation frame.
  */
 export class EngineClient {
   readonly store: StoreApi<EngineState> = createStore<EngineState>(() => INITIAL_ENGINE_STATE);
-  private readonly createWorker: () => EngineWorker;
+  private readonly createWorker: CreateWorker;
   private worker: EngineWorker | undefined;
-  private backend: BlockBackend | undefined;
+  private choice: ModelChoice | undefined;
   private nextId = 1;
   private queue: EngineEvent[] = [];
   private flushHandle: (() => void) | undefined;
 
-  constructor(createWorker: () => EngineWorker) {
+  constructor(createWorker: CreateWorker) {
     this.createWorker = createWorker;
   }
 
   /**
-   * Loads a model from a folder URL, starting the engine where it does not run. A browser without WebGPU gets the
-   * error `no-webgpu` in the store instead.
+   * Loads a model, starting the engine where it does not run, and then reads the video that is open. A browser
+   * without WebGPU gets the error `no-webgpu` in the store instead.
    */
-  loadModel(url: string, name: string, backend?: BlockBackend): void {
-    this.backend = backend;
+  loadModel(choice: ModelChoice): void {
+    const recorded = choice.recorded ?? false;
+    // Another model in the place of one that answers: what is being written ends with the old one.
+    this.stop();
+    if (recorded !== (this.choice?.recorded ?? false)) this.dropWorker();
+    this.choice = choice;
     const id = this.nextId++;
-    this.dispatch({ type: 'page/load-model', id, url, name });
-    if (!navigator.gpu) {
+    const { name, source, backend } = choice;
+    this.dispatch({ type: 'page/load-model', id, name, source, recorded });
+    if (!recorded && !navigator.gpu) {
       this.dispatch({ type: 'error', id, error: NO_WEBGPU });
       return;
     }
-    this.send({
-      type: 'load-model',
-      id,
-      source: { kind: 'url', url },
-      name,
-      ...(backend ? { backend } : {}),
-    });
+    this.send({ type: 'load-model', id, source, name, ...(backend ? { backend } : {}) });
+    this.reopenVideo();
   }
 
   /** Loads the model of the last `loadModel` again, with a new worker, and then the video that was open. */
   restart(): void {
-    const { model } = this.store.getState();
     this.dropWorker();
-    this.loadModel(model.url, model.name, this.backend);
-    this.reopenVideo();
+    if (this.choice) this.loadModel(this.choice);
   }
 
-  /** Reads a video. One that is already open stays kept until the new one is ready. */
-  openVideo(file: Blob, name: string): void {
+  /**
+   * Reads a video. One that is already open stays kept until the new one is ready. Where no model is loaded, the file
+   * waits for one.
+   */
+  openVideo(file: Blob, name: string, sampling: FrameSampling = 'uniform'): void {
     const id = this.nextId++;
-    this.dispatch({ type: 'page/open-video', id, file, name, url: URL.createObjectURL(file) });
-    this.send({ type: 'open-video', id, file, name });
+    const url = URL.createObjectURL(file);
+    this.dispatch({ type: 'page/open-video', id, file, name, url, sampling });
+    this.sendVideo();
+  }
+
+  /** Reads the open video again with its frames chosen in another way. */
+  resample(sampling: FrameSampling): void {
+    const { video } = this.store.getState();
+    if (video && video.status !== 'failed' && video.sampling !== sampling)
+      this.openVideo(video.file, video.name, sampling);
+  }
+
+  /** Ends the reading of a video; the one before it, if there was one, is open again. */
+  cancelVideo(): void {
+    const { video } = this.store.getState();
+    if (video?.status !== 'reading') return;
+    if (this.worker) this.send({ type: 'cancel-video' });
+    this.dispatch({ type: 'page/cancel-video' });
+    // The engine keeps its last readable video, but one that it never finished is not there.
+    if (this.store.getState().video?.status === 'reading') this.reopenVideo();
   }
 
   /** Asks about the open video. `label` is the letter of the right option, where it is known. */
@@ -95,7 +127,7 @@ export class EngineClient {
 
   private send(request: EngineRequest): void {
     if (!this.worker) {
-      const worker = this.createWorker();
+      const worker = this.createWorker(this.choice?.recorded ?? false);
       worker.onmessage = (message: MessageEvent<EngineEvent>) => this.receive(message.data);
       worker.onerror = (event) => {
         event.preventDefault();
@@ -165,7 +197,15 @@ export class EngineClient {
     if (!video || video.status === 'failed') return;
     const id = this.nextId++;
     this.dispatch({ type: 'page/reopen-video', id });
-    this.send({ type: 'open-video', id, file: video.file, name: video.name });
+    this.sendVideo();
+  }
+
+  /** Sends the video of the state to the engine; without a model it waits for the next `loadModel`. */
+  private sendVideo(): void {
+    const { model, video } = this.store.getState();
+    if (!video || model.status === 'idle' || model.status === 'failed') return;
+    const { id, file, name, sampling } = video;
+    this.send({ type: 'open-video', id, file, name, ...(sampling === 'uniform' ? {} : { sampling }) });
   }
 
   private crashed(detail: string): void {

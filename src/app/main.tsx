@@ -19,11 +19,11 @@ const services: AppServices = {
 applyTheme(services.view);
 // `?backend=ort` or `?backend=wgsl` forces a dense backend, for comparisons and tests.
 const backend = new URLSearchParams(location.search).get('backend');
-client.loadModel(
-  new URL('models/toy/', document.baseURI).href,
-  'Toy model',
-  backend === 'ort' || backend === 'wgsl' ? backend : undefined,
-);
+client.loadModel({
+  name: 'Toy model',
+  source: { kind: 'url', url: new URL('models/toy/', document.baseURI).href },
+  ...(backend === 'ort' || backend === 'wgsl' ? { backend } : {}),
+});
 
 createRoot(document.getElementById('root')!).render(
   <StrictMode>

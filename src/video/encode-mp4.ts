@@ -1,5 +1,6 @@
 import {
   BufferTarget,
+  getFirstEncodableVideoCodec,
   Mp4OutputFormat,
   Output,
   QUALITY_HIGH,
@@ -14,19 +15,24 @@ export interface RgbFrame {
   data: Uint8Array;
 }
 
+/** Codecs of a new clip, the first that this browser encodes. MP4 holds all three. */
+const CODECS = ['avc', 'vp9', 'av1'] as const;
+
 /**
- * Encodes pictures as an H.264 MP4 (progressive, `moov` first) with the browser's own encoder.
- * All frames have the same even width and height; `framesPerSecond` sets their times.
- * @throws Error where this browser has no H.264 encoder.
+ * Encodes pictures as an MP4 (progressive, `moov` first) with the browser's own encoder: H.264 where it has that, else
+ * VP9 or AV1. All frames have the same even width and height; `framesPerSecond` sets their times.
+ * @throws Error where this browser encodes none of them.
  */
 export async function encodeMp4(frames: readonly RgbFrame[], framesPerSecond: number): Promise<Blob> {
   const first = frames[0];
   if (!first) throw new Error('A clip needs at least one frame.');
   if (!('VideoEncoder' in globalThis))
     throw new Error('This browser has no video encoder (WebCodecs VideoEncoder).');
+  const codec = await getFirstEncodableVideoCodec([...CODECS], { width: first.width, height: first.height });
+  if (!codec) throw new Error('This browser has no encoder for H.264, VP9 or AV1.');
   const target = new BufferTarget();
   const output = new Output({ format: new Mp4OutputFormat({ fastStart: 'in-memory' }), target });
-  const source = new VideoSampleSource({ codec: 'avc', quality: QUALITY_HIGH, keyFrameInterval: 1 });
+  const source = new VideoSampleSource({ codec, quality: QUALITY_HIGH, keyFrameInterval: 1 });
   output.addVideoTrack(source, { frameRate: framesPerSecond });
   await output.start();
   for (const [i, frame] of frames.entries()) {

@@ -262,7 +262,7 @@ test('model output, file names and questions are shown as text', async ({ page }
     stats: fakeStats(2),
   });
   await expect(page.getByTestId('think')).toContainText(markup);
-  expect(await page.locator('#root img').count()).toBe(0);
+  expect(await page.locator('#root img[src="x"]').count()).toBe(0);
   expect(await page.evaluate(() => 'broken' in window)).toBe(false);
 });
 

@@ -71,8 +71,17 @@ describe('draft', () => {
   });
 
   it('revives the view', () => {
-    expect(reviveView({ theme: 'dark', shading: 'none' })).toEqual({ theme: 'dark', shading: 'none' });
-    expect(reviveView('?')).toEqual({ theme: 'system', shading: 'entropy' });
+    expect(reviveView({ theme: 'dark', shading: 'none' })).toEqual({
+      theme: 'dark',
+      shading: 'none',
+      sampling: 'uniform',
+    });
+    expect(reviveView('?')).toEqual({ theme: 'system', shading: 'entropy', sampling: 'uniform' });
+    expect(reviveView({ sampling: '1fps', theme: 7 })).toEqual({
+      theme: 'system',
+      shading: 'entropy',
+      sampling: '1fps',
+    });
     expect(nextTheme(nextTheme(nextTheme('system')))).toBe('system');
   });
 });

@@ -39,7 +39,13 @@ function play(...events: (EngineEvent | PageAction)[]): EngineState {
   return events.reduce<EngineState>(reduceEvent, INITIAL_ENGINE_STATE);
 }
 
-const load: PageAction = { type: 'page/load-model', id: 1, url: 'm/', name: 'toy' };
+const load: PageAction = {
+  type: 'page/load-model',
+  id: 1,
+  source: { kind: 'url', url: 'm/' },
+  name: 'toy',
+  recorded: false,
+};
 const ready: EngineEvent = { type: 'model-ready', id: 1, model };
 const open = (id: number, name = `${id}.mp4`): PageAction => ({
   type: 'page/open-video',
@@ -47,6 +53,7 @@ const open = (id: number, name = `${id}.mp4`): PageAction => ({
   file: new Blob(),
   name,
   url: `blob:${id}`,
+  sampling: 'uniform',
 });
 const videoReady = (id: number): EngineEvent => ({ type: 'video-ready', id, readMs: 1, encodeMs: 2 });
 const ask = (id: number): PageAction => ({ type: 'page/ask', id, question, settings, label: 'B' });

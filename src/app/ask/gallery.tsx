@@ -1,13 +1,13 @@
 import { useState } from 'react';
-import { useEngine, useView } from '../store/app-services';
-import { type Sample, useSamples } from './samples';
+import { useEngine } from '../store/app-services';
+import { type Sample, useOpenSample, useSamples } from './samples';
 import { useActions } from './use-actions';
 
-/** The sample clips. Each shows its own first moments; a click opens it with its first question. */
+/** The sample clips, each with its still; a click opens it with its first question. */
 export function Gallery() {
   const { samples, failed } = useSamples();
   const { openSample } = useActions();
-  const open = useView((view) => view.sample?.url);
+  const open = useOpenSample()?.url;
   const compact = useEngine((state) => state.video !== undefined);
   const [fetching, setFetching] = useState<string>();
   const [problem, setProblem] = useState<string>();
@@ -35,20 +35,13 @@ export function Gallery() {
               type="button"
               className={`clip ${sample.url === open ? 'on' : ''}`}
               data-testid="gallery-item"
-              title={sample.title}
+              title={`${sample.title}: ${sample.questions.length} questions`}
               aria-label={sample.title}
+              aria-current={sample.url === open ? 'true' : undefined}
               aria-busy={fetching === sample.url}
               onClick={() => take(sample)}
             >
-              {/* The clip is its own poster: the fragment asks for a frame that is not the first. */}
-              <video
-                src={`${sample.url}#t=0.5`}
-                muted
-                playsInline
-                preload="metadata"
-                tabIndex={-1}
-                aria-hidden
-              />
+              <img src={sample.poster} alt="" width={128} height={128} loading="lazy" decoding="async" />
               <span className="ell">{fetching === sample.url ? 'fetching' : sample.title}</span>
             </button>
           </li>

@@ -1,22 +1,26 @@
-import { useCallback, useRef } from 'react';
+import { useCallback, useRef, useState } from 'react';
 import { formatTime } from '../shared/format';
 import { Icon } from '../shared/icon';
-import { ErrorMessage } from '../shared/message';
 import { ProgressBar } from '../shared/progress-bar';
-import { useEngine, useServices } from '../store/app-services';
+import { Segmented } from '../shared/segmented';
+import { useEngine, useServices, useView } from '../store/app-services';
+import { runningAnswer, type VideoState } from '../store/engine-state';
 import { FilmStrip } from './film-strip';
 import { Gallery } from './gallery';
+import { VideoError, VideoWarning } from './media-messages';
 import { Player } from './player';
 import { useActions } from './use-actions';
 import { useFileDrop } from './use-file-drop';
 import { nearestFrame, usePlayback } from './use-playback';
 
+/** What the picker offers. Other files can still be dropped; the engine says what it cannot read. */
+const ACCEPT = 'video/*,.mp4,.m4v,.mov,.webm,.mkv';
+
 /** File name, player, film strip and sample clips. */
 export function MediaPanel() {
-  const { player, client } = useServices();
+  const { player } = useServices();
   const { openFile, seek } = useActions();
   const video = useEngine((state) => state.video);
-  const error = useEngine((state) => state.errors.video);
   const expectedFrames = useEngine((state) => state.model.info?.frames ?? 0);
   const input = useRef<HTMLInputElement>(null);
   const dragging = useFileDrop(openFile);
@@ -39,7 +43,8 @@ export function MediaPanel() {
             {formatDurationShort(info.durationSeconds)}, {info.width} × {info.height}
           </span>
         )}
-        <button type="button" className="btn sp" onClick={choose}>
+        <ToyClipButton />
+        <button type="button" className="btn" onClick={choose}>
           <Icon name="folder" size={15} />
           Open video
         </button>
@@ -48,7 +53,7 @@ export function MediaPanel() {
           type="file"
           hidden
           aria-label="Video file"
-          accept="video/*,.mp4,.m4v,.mov"
+          accept={ACCEPT}
           data-testid="video-input"
           onChange={(event) => {
             const file = event.target.files?.[0];
@@ -71,46 +76,106 @@ export function MediaPanel() {
             />
           ) : (
             <button type="button" className="drop" onClick={choose}>
-              <span>Drop a video</span>
-              <span className="t3 sm">MP4 or MOV, or take a sample clip below</span>
+              <span>Drop or paste a video</span>
+              <span className="t3 sm">MP4, MOV, WebM or MKV, or take a sample clip below</span>
             </button>
           )}
           {dragging && <div className="drop-here">Drop it here</div>}
-          {video?.status === 'reading' && (
-            <div className="reading">
-              <ProgressBar progress={video.progress} fallback="Reading the video" />
-            </div>
-          )}
+          {video?.status === 'reading' && <Reading video={video} />}
         </div>
         {video && video.status !== 'failed' && (
           <FilmStrip
             frames={video.frames}
             times={times}
-            places={expectedFrames}
+            places={video.sampling === 'uniform' ? expectedFrames : 0}
             current={current}
             ratio={ratio}
             onSeek={seek}
           />
         )}
       </div>
-      {error && (
-        <ErrorMessage error={error} icon="file">
-          <button type="button" className="btn" onClick={choose}>
-            Choose another video
-          </button>
-          {video && video.status !== 'failed' && (
-            <button type="button" className="btn q" onClick={() => client.dismiss('video')}>
-              Close
-            </button>
-          )}
-        </ErrorMessage>
+      <VideoError onChoose={choose} />
+      <VideoWarning onChoose={choose} />
+      <Sampling />
+      <Gallery />
+    </>
+  );
+}
+
+/** How far the reading has come, and its end. Without a model there is nothing to read with yet. */
+function Reading({ video }: { video: VideoState }) {
+  const { client } = useServices();
+  const model = useEngine((state) => state.model.status);
+  const waits = model === 'failed' || model === 'idle';
+  return (
+    <div className="reading">
+      {waits ? (
+        <span className="t3 sm">Kept until a model is loaded</span>
+      ) : (
+        <ProgressBar
+          progress={video.progress}
+          fallback={model === 'ready' ? 'Reading the video' : 'Waits for the model'}
+        />
       )}
-      {info?.warning && (
-        <p className="note" role="status">
-          <Icon name="info" size={14} /> {info.warning}
+      <button type="button" className="btn small" onClick={() => client.cancelVideo()}>
+        Cancel
+      </button>
+    </div>
+  );
+}
+
+function Sampling() {
+  const { setSampling } = useActions();
+  const sampling = useView((view) => view.sampling);
+  const frames = useEngine((state) => state.model.info?.frames);
+  const running = useEngine((state) => runningAnswer(state) !== undefined);
+  return (
+    <div className="row sampling">
+      <span className="t3 sm" aria-hidden="true">
+        Frames
+      </span>
+      <Segmented
+        label="Frames taken from the video"
+        value={sampling}
+        disabled={running}
+        options={[
+          { value: 'uniform', label: frames ? `${frames} even` : 'even', title: 'As the model was trained' },
+          { value: '1fps', label: '1 per second, up to 64', title: 'For longer videos' },
+        ]}
+        onChange={setSampling}
+      />
+    </div>
+  );
+}
+
+function ToyClipButton() {
+  const { newToyClip } = useActions();
+  const [state, setState] = useState<{ busy: boolean; problem?: string }>({ busy: false });
+  const make = () => {
+    setState({ busy: true });
+    newToyClip().then(
+      () => setState({ busy: false }),
+      (cause: unknown) =>
+        setState({ busy: false, problem: cause instanceof Error ? cause.message : String(cause) }),
+    );
+  };
+  return (
+    <>
+      <button
+        type="button"
+        className="btn q sp"
+        disabled={state.busy}
+        title="A random clip of moving shapes, made in this tab, with its questions"
+        onClick={make}
+      >
+        <Icon name="dice" size={15} />
+        {state.busy ? 'Making a clip' : 'New toy clip'}
+      </button>
+      {state.problem && (
+        <p className="field-problem file-problem" role="alert" data-testid="error">
+          No clip was made. {state.problem} The sample clips below need no encoder.
         </p>
       )}
-      <Gallery />
     </>
   );
 }

@@ -1,11 +1,10 @@
 import { useId } from 'react';
-import { Icon } from '../shared/icon';
 import { Segmented } from '../shared/segmented';
-import { useDraft, useEngine, useServices, useView } from '../store/app-services';
+import { useDraft, useEngine, useServices } from '../store/app-services';
 import { editDraft } from '../store/draft';
 import { runningAnswer } from '../store/engine-state';
 import { OptionList } from './option-list';
-import { applySampleQuestion } from './samples';
+import { applySampleQuestion, useOpenSample } from './samples';
 
 /** The question and, for multiple choice, its options. Locked while an answer is written. */
 export function QuestionEditor() {
@@ -21,7 +20,7 @@ export function QuestionEditor() {
         <h2 className="h">
           <label htmlFor={id}>Question</label>
         </h2>
-        <NextQuestion locked={locked} />
+        <SampleQuestions locked={locked} />
         <label className="check sp" title="On: think first, then answer. Off: answer at once.">
           <input
             type="checkbox"
@@ -57,24 +56,33 @@ export function QuestionEditor() {
   );
 }
 
-function NextQuestion({ locked }: { locked: boolean }) {
+/** The questions that came with the clip, to choose from. */
+function SampleQuestions({ locked }: { locked: boolean }) {
   const { draft } = useServices();
-  const questions = useView((view) => view.sample?.questions);
+  const questions = useOpenSample()?.questions;
   const text = useDraft((state) => state.text);
   if (!questions || questions.length === 0) return null;
   const at = questions.findIndex((question) => question.question === text);
-  if (at >= 0 && questions.length === 1) return null;
-  const next = questions[(at + 1) % questions.length]!;
   return (
-    <button
-      type="button"
-      className="btn q small"
+    <select
+      className="in pick"
+      aria-label="Question of this clip"
+      data-testid="sample-question"
       disabled={locked}
-      title={next.question}
-      onClick={() => applySampleQuestion(draft, next)}
+      value={at}
+      onChange={(event) => {
+        const chosen = questions[Number(event.target.value)];
+        if (chosen) applySampleQuestion(draft, chosen);
+      }}
     >
-      <Icon name="dice" size={14} />
-      {at >= 0 ? `${at + 1} of ${questions.length}` : 'Sample question'}
-    </button>
+      <option value={-1} disabled hidden>
+        {questions.length} questions of this clip
+      </option>
+      {questions.map((question, index) => (
+        <option key={question.question} value={index}>
+          {question.question}
+        </option>
+      ))}
+    </select>
   );
 }

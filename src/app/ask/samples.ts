@@ -1,4 +1,5 @@
 import { useEffect, useState } from 'react';
+import { useEngine } from '../store/app-services';
 import { type DraftStore, LETTERS } from '../store/draft';
 
 /** A question that comes with a sample clip. */
@@ -10,17 +11,19 @@ export interface SampleQuestion {
   family: string;
 }
 
-/** A clip of the gallery. */
+/** A clip that comes with questions: one of the gallery, or a new toy clip. */
 export interface Sample {
-  /** Absolute address of the clip. */
-  url: string;
+  /** Absolute address of a clip of the gallery; a clip that was made in the tab has none. */
+  url?: string;
+  /** Absolute address of its still, 128 px wide. */
+  poster?: string;
   fileName: string;
   title: string;
   questions: SampleQuestion[];
 }
 
 /**
- * The clips of `samples/index.json`: `[{file, title, questions: [{question, options, answer, family}]}]`, where
+ * The clips of `samples/index.json`: `[{file, poster, title, questions: [{question, options, answer, family}]}]`, where
  * `answer` is a letter or an option's text. Entries of another shape are left out.
  * @param base Address of the folder `samples/`.
  */
@@ -34,6 +37,7 @@ export function parseSamples(value: unknown, base: string): Sample[] {
     return [
       {
         url: new URL(raw.file, base).href,
+        ...(typeof raw.poster === 'string' ? { poster: new URL(raw.poster, base).href } : {}),
         fileName,
         title: typeof raw.title === 'string' ? raw.title : fileName,
         questions,
@@ -57,6 +61,23 @@ function parseQuestion(value: unknown): SampleQuestion[] {
   ];
 }
 
+const origins = new WeakMap<Blob, Sample>();
+
+/** Remembers that a file is a sample's clip. */
+export function markSample(file: Blob, sample: Sample): void {
+  origins.set(file, sample);
+}
+
+/** The sample that a file is the clip of; undefined for the user's own files. */
+export function sampleOf(file: Blob | undefined): Sample | undefined {
+  return file && origins.get(file);
+}
+
+/** The sample that is open, or being read. */
+export function useOpenSample(): Sample | undefined {
+  return sampleOf(useEngine((state) => state.video?.file));
+}
+
 /** Puts a sample's question into the editor. */
 export function applySampleQuestion(draft: DraftStore, question: SampleQuestion): void {
   const { label: _, ...rest } = draft.getState();
@@ -73,6 +94,23 @@ export function applySampleQuestion(draft: DraftStore, question: SampleQuestion)
   );
 }
 
+let list: Promise<Sample[]> | undefined;
+
+/** The gallery's clips, fetched once. Rejects where the list cannot be read; the next call then tries again. */
+export function loadSamples(): Promise<Sample[]> {
+  const base = new URL('samples/', document.baseURI).href;
+  list ??= fetch(new URL('index.json', base))
+    .then(async (response) => {
+      if (!response.ok) throw new Error(`HTTP ${response.status}`);
+      return parseSamples(await response.json(), base);
+    })
+    .catch((cause: unknown) => {
+      list = undefined;
+      throw cause;
+    });
+  return list;
+}
+
 /** The gallery's clips; undefined while they load. `failed` where the list cannot be read. */
 export function useSamples(): { samples: Sample[] | undefined; failed: boolean } {
   const [state, setState] = useState<{ samples: Sample[] | undefined; failed: boolean }>({
@@ -80,17 +118,14 @@ export function useSamples(): { samples: Sample[] | undefined; failed: boolean }
     failed: false,
   });
   useEffect(() => {
-    const end = new AbortController();
-    const base = new URL('samples/', document.baseURI).href;
-    fetch(new URL('index.json', base), { signal: end.signal })
-      .then(async (response) => {
-        if (!response.ok) throw new Error(`HTTP ${response.status}`);
-        setState({ samples: parseSamples(await response.json(), base), failed: false });
-      })
-      .catch(() => {
-        if (!end.signal.aborted) setState({ samples: [], failed: true });
-      });
-    return () => end.abort();
+    let gone = false;
+    loadSamples().then(
+      (samples) => gone || setState({ samples, failed: false }),
+      () => gone || setState({ samples: [], failed: true }),
+    );
+    return () => {
+      gone = true;
+    };
   }, []);
   return state;
 }

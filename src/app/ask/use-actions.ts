@@ -1,8 +1,10 @@
 import { useMemo } from 'react';
+import type { FrameSampling } from '../../worker/protocol';
 import { type AppServices, useDraft, useEngine, useServices } from '../store/app-services';
 import { askBlocker } from '../store/ask-blocker';
 import { draftLabel, draftQuestion } from '../store/draft';
-import { applySampleQuestion, type Sample } from './samples';
+import { applySampleQuestion, markSample, type Sample } from './samples';
+import { makeToySample } from './toy-clip';
 
 /** Why Ask is off, as a sentence; undefined where it is on. */
 export function useAskBlocker(): string | undefined {
@@ -17,10 +19,19 @@ export function useActions() {
   return useMemo(() => askActions(services), [services]);
 }
 
+// Counts what was chosen: a clip that arrives late must not replace a newer choice.
+let choice = 0;
+
 /** The actions of the Ask page over the given services. */
 export function askActions({ client, draft, view, player }: AppServices) {
-  // Counts what was chosen: a sample that arrives late must not replace a newer choice.
-  let choice = 0;
+  const open = (file: Blob, name: string) => client.openVideo(file, name, view.getState().sampling);
+  const openWithQuestions = (file: Blob, sample: Sample) => {
+    markSample(file, sample);
+    const first = sample.questions[0];
+    const { text, fromSample } = draft.getState();
+    if (first && (fromSample || text.trim() === '')) applySampleQuestion(draft, first);
+    open(file, sample.fileName);
+  };
   return {
     /** Asks what the editor holds. Does nothing where `askBlocker` has a reason. */
     ask() {
@@ -35,21 +46,27 @@ export function askActions({ client, draft, view, player }: AppServices) {
     /** Opens a file of the user's. */
     openFile(file: File) {
       choice += 1;
-      view.setState({ sample: undefined });
-      client.openVideo(file, file.name);
+      open(file, file.name);
     },
     /** Fetches and opens a sample clip, with its first question unless the user has written one. */
     async openSample(sample: Sample) {
+      if (!sample.url) return;
       const mine = ++choice;
       const response = await fetch(sample.url);
       if (!response.ok) throw new Error(`The server answered ${response.status}.`);
       const file = await response.blob();
-      if (mine !== choice) return;
-      view.setState({ sample });
-      const first = sample.questions[0];
-      const { text, fromSample } = draft.getState();
-      if (first && (fromSample || text.trim() === '')) applySampleQuestion(draft, first);
-      client.openVideo(file, sample.fileName);
+      if (mine === choice) openWithQuestions(file, sample);
+    },
+    /** Makes a random clip of the toy world and opens it, as a sample. Rejects where this browser has no encoder. */
+    async newToyClip() {
+      const mine = ++choice;
+      const { file, sample } = await makeToySample();
+      if (mine === choice) openWithQuestions(file, sample);
+    },
+    /** Chooses how frames are taken; the open video is read again. */
+    setSampling(sampling: FrameSampling) {
+      view.setState({ sampling });
+      client.resample(sampling);
     },
     /** Shows a moment of the video, in seconds. */
     seek(time: number) {

@@ -53,6 +53,16 @@ const ICONS = {
     </>
   ),
   folder: <path d="M2.4 4.2h4l1.4 1.6h5.8v7H2.4z" />,
+  copy: (
+    <>
+      <rect x="5.4" y="5.4" width="8" height="8.2" rx="1.2" />
+      <path d="M10.6 5.2V2.6H2.6v8.2h2.6" />
+    </>
+  ),
+  link: (
+    <path d="M6.8 9.2a2.4 2.4 0 0 1 0-3.4l2-2a2.4 2.4 0 0 1 3.4 3.4l-1 1M9.2 6.8a2.4 2.4 0 0 1 0 3.4l-2 2a2.4 2.4 0 0 1-3.4-3.4l1-1" />
+  ),
+  download: <path d="M8 2.6v7.2M5 7l3 3 3-3M3 13.2h10" />,
   panel: <path d="M2.4 3h11.2v10H2.4zM10 3v10" />,
 } satisfies Record<string, ReactNode>;
 

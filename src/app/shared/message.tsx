@@ -7,15 +7,22 @@ export function ErrorMessage({
   error,
   icon,
   tone = 'err',
+  testId = 'error',
   children,
 }: {
   error: Pick<EngineError, 'code' | 'title' | 'message'>;
   icon: IconName;
   tone?: 'err' | 'warn';
+  testId?: string;
   children?: ReactNode;
 }) {
   return (
-    <div className={`message ${tone}`} role="alert" data-testid="error" data-code={error.code}>
+    <div
+      className={`message ${tone}`}
+      role={tone === 'err' ? 'alert' : 'status'}
+      data-testid={testId}
+      data-code={error.code}
+    >
       <span className="message-icon">
         <Icon name={icon} />
       </span>

@@ -4,7 +4,9 @@ import type {
   EngineError,
   ErrorScope,
   FinishReason,
+  FrameSampling,
   ModelInfo,
+  ModelSource,
   Question,
   SamplingSettings,
   TokenInfo,
@@ -37,7 +39,9 @@ export interface ModelState {
   id: number;
   status: 'idle' | 'loading' | 'ready' | 'failed';
   name: string;
-  url: string;
+  source: ModelSource;
+  /** True where recorded answers are played instead of a model being run. */
+  recorded: boolean;
   info?: ModelInfo;
   progress?: Progress;
 }
@@ -50,6 +54,8 @@ export interface VideoState {
   file: Blob;
   /** Object URL of `file`, for the player. */
   url: string;
+  /** How its frames are chosen. */
+  sampling: FrameSampling;
   info?: VideoInfo;
   frames: Frame[];
   progress?: Progress;
@@ -84,6 +90,8 @@ export interface EngineState {
   video?: VideoState;
   /** The video before the one being read: it comes back if the new one cannot be read. */
   previousVideo?: VideoState;
+  /** Name of the file that could not be read, while its error stands. */
+  refusedVideo?: string;
   /** Oldest first. */
   answers: AnswerState[];
   memory?: { bytes: number; peakBytes: number };
@@ -94,7 +102,7 @@ export interface EngineState {
 
 /** The state before anything was asked of the engine. */
 export const INITIAL_ENGINE_STATE: EngineState = {
-  model: { id: 0, status: 'idle', name: '', url: '' },
+  model: { id: 0, status: 'idle', name: '', source: { kind: 'url', url: '' }, recorded: false },
   answers: [],
   errors: {},
   recovering: false,

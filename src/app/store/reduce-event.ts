@@ -1,4 +1,12 @@
-import type { EngineError, EngineEvent, ErrorScope, Question, SamplingSettings } from '../../worker/protocol';
+import type {
+  EngineError,
+  EngineEvent,
+  ErrorScope,
+  FrameSampling,
+  ModelSource,
+  Question,
+  SamplingSettings,
+} from '../../worker/protocol';
 import { type AnswerState, type EngineState, runningAnswer, type VideoState } from './engine-state';
 
 /** Answers kept for the session list. */
@@ -6,8 +14,17 @@ export const MAX_ANSWERS = 50;
 
 /** What the page itself does, beside the engine's events. */
 export type PageAction =
-  | { type: 'page/load-model'; id: number; url: string; name: string }
-  | { type: 'page/open-video'; id: number; file: Blob; name: string; url: string }
+  | { type: 'page/load-model'; id: number; name: string; source: ModelSource; recorded: boolean }
+  | {
+      type: 'page/open-video';
+      id: number;
+      file: Blob;
+      name: string;
+      url: string;
+      sampling: FrameSampling;
+    }
+  /** The user ends the reading of a video: the one before it comes back. */
+  | { type: 'page/cancel-video' }
   /** The open video is sent again, after the engine lost it. */
   | { type: 'page/reopen-video'; id: number }
   /** The engine's thread is gone, and the model with it. */
@@ -27,18 +44,31 @@ export type PageAction =
  */
 export function reduceEvent(state: EngineState, event: EngineEvent | PageAction): EngineState {
   switch (event.type) {
-    case 'page/load-model':
+    case 'page/load-model': {
+      const { id, name, source, recorded } = event;
+      // The engine drops its video with the model: both of ours have to be read again.
+      const previous = state.previousVideo;
       return {
-        ...state,
-        model: { id: event.id, status: 'loading', name: event.name, url: event.url },
-        errors: without(state.errors, 'model', 'gpu'),
+        ...failRunning(state),
+        ...(previous ? { previousVideo: { ...previous, status: 'reading' } } : {}),
+        model: { id, status: 'loading', name, source, recorded },
+        errors: without(state.errors, 'model', 'gpu', 'ask'),
       };
+    }
     case 'page/open-video':
       return openVideo(state, event);
     case 'page/reopen-video': {
       if (!state.video) return state;
       const { progress: _, ...video } = state.video;
       return { ...state, video: { ...video, id: event.id, status: 'reading' } };
+    }
+    case 'page/cancel-video': {
+      const { video: _, previousVideo, ...rest } = state;
+      return {
+        ...rest,
+        ...(previousVideo ? { video: previousVideo } : {}),
+        errors: without(state.errors, 'video'),
+      };
     }
     case 'page/engine-gone': {
       const { progress: _, ...model } = state.model;
@@ -70,7 +100,12 @@ export function reduceEvent(state: EngineState, event: EngineEvent | PageAction)
       return state.video && state.video.status !== 'failed' ? next : recovered(next);
     }
     case 'video-info':
-      return onVideo(state, event.id, (video) => ({ ...video, info: event.video }));
+      return onVideo(state, event.id, (video) => ({
+        ...video,
+        info: event.video,
+        // Another model, or another way of sampling, takes another number of frames.
+        frames: video.frames.filter((frame) => frame.index < event.video.sampledTimes.length),
+      }));
     case 'frame':
       return onVideo(state, event.id, (video) => ({
         ...video,
@@ -122,10 +157,10 @@ function openVideo(state: EngineState, event: Extract<PageAction, { type: 'page/
   const readable = state.video?.status !== 'failed' && state.video?.encodeMs !== undefined;
   const previous = readable ? state.video : state.previousVideo;
   const { previousVideo: _, ...rest } = state;
-  const { id, file, name, url } = event;
+  const { id, file, name, url, sampling } = event;
   return {
     ...rest,
-    video: { id, status: 'reading', name, file, url, frames: [] },
+    video: { id, status: 'reading', name, file, url, sampling, frames: [] },
     ...(previous ? { previousVideo: previous } : {}),
     errors: without(state.errors, 'video', 'ask'),
   };
@@ -177,13 +212,26 @@ function fail(state: EngineState, id: number, error: EngineError): EngineState {
     }
     case 'video': {
       if (state.video?.id !== id) return state;
+      // Without a model no video can be read; the file waits for the next one.
+      if (state.model.status === 'failed') return state;
       const { previousVideo, ...rest } = state;
       if (previousVideo) {
         const message = `${error.message} ${previousVideo.name} stays open.`;
-        return { ...rest, errors: { ...errors, video: { ...error, message } }, video: previousVideo };
+        return {
+          ...rest,
+          refusedVideo: state.video.name,
+          errors: { ...errors, video: { ...error, message } },
+          video: previousVideo,
+        };
       }
       const { progress: _, ...video } = state.video;
-      return { ...rest, errors, video: { ...video, status: 'failed' }, recovering: false };
+      return {
+        ...rest,
+        refusedVideo: video.name,
+        errors,
+        video: { ...video, status: 'failed' },
+        recovering: false,
+      };
     }
     case 'ask':
       return runningAnswer(state)?.id === id ? { ...failRunning(state), errors } : state;

@@ -1,5 +1,5 @@
 import { createStore, type StoreApi } from 'zustand/vanilla';
-import type { Sample } from '../ask/samples';
+import type { FrameSampling } from '../../worker/protocol';
 import { readStored, writeStored } from './local-storage';
 
 export type Theme = 'light' | 'dark' | 'system';
@@ -13,8 +13,8 @@ export interface View {
   pinned?: number | undefined;
   /** Answer shown in the middle; undefined shows the newest. */
   shownAnswer?: number | undefined;
-  /** The sample clip that is open, for its questions. */
-  sample?: Sample | undefined;
+  /** How the frames of a video are chosen. */
+  sampling: FrameSampling;
   /** The right column, where it is a drawer. */
   drawerOpen: boolean;
   helpOpen: boolean;
@@ -24,7 +24,7 @@ export type ViewStore = StoreApi<View>;
 
 const KEY = 'view';
 
-/** The view's store. With `stored`, theme and shading come from localStorage and go back there. */
+/** The view's store. With `stored`, theme, shading and sampling come from localStorage and go back there. */
 export function createViewStore(stored = true): ViewStore {
   const store = createStore<View>(() => ({
     ...(stored ? reviveView(readStored(KEY)) : reviveView(undefined)),
@@ -33,20 +33,21 @@ export function createViewStore(stored = true): ViewStore {
   }));
   if (stored) {
     store.subscribe((view, before) => {
-      if (view.theme !== before.theme || view.shading !== before.shading) {
-        writeStored(KEY, { theme: view.theme, shading: view.shading });
-      }
+      const { theme, shading, sampling } = view;
+      if (theme !== before.theme || shading !== before.shading || sampling !== before.sampling)
+        writeStored(KEY, { theme, shading, sampling });
     });
   }
   return store;
 }
 
-/** Theme and shading from whatever storage held. */
-export function reviveView(value: unknown): Pick<View, 'theme' | 'shading'> {
+/** Theme, shading and sampling from whatever storage held. */
+export function reviveView(value: unknown): Pick<View, 'theme' | 'shading' | 'sampling'> {
   const raw = (typeof value === 'object' && value !== null ? value : {}) as Record<string, unknown>;
   return {
     theme: raw.theme === 'light' || raw.theme === 'dark' ? raw.theme : 'system',
     shading: raw.shading === 'none' || raw.shading === 'probability' ? raw.shading : 'entropy',
+    sampling: raw.sampling === '1fps' ? '1fps' : 'uniform',
   };
 }
 
