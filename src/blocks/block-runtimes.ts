@@ -10,6 +10,10 @@ export type BlockBackend = 'ort' | 'wgsl' | 'auto';
 /** Rows up to which a call of the runtime costs more than the arithmetic. */
 const FEW_ROWS = 16;
 
+/** Rows of a warm-up run that reaches the backend of many rows. */
+export const MANY_ROWS = 2 * FEW_ROWS;
+
+/** Options of `BlockRuntimes.create`. */
 export interface BlockRuntimesOptions extends OrtOptions {
   /** Default 'auto'. */
   backend?: BlockBackend;
@@ -28,6 +32,7 @@ export class BlockRuntimes implements BlockRuntime {
     private readonly wgsl: WgslRuntime | undefined,
   ) {}
 
+  /** Compiles our kernels, unless 'ort' is forced; the runtime starts with the first graph. */
   static async create(gpu: Gpu, options: BlockRuntimesOptions = {}): Promise<BlockRuntimes> {
     const backend = options.backend ?? 'auto';
     const fewRows = backend === 'wgsl' || gpu.adapter.isFallback ? Number.POSITIVE_INFINITY : FEW_ROWS;
@@ -35,6 +40,10 @@ export class BlockRuntimes implements BlockRuntime {
     return new BlockRuntimes(backend, fewRows, OrtRuntime.create(gpu, options), wgsl);
   }
 
+  /**
+   * Compiles a graph in the backends that may run it.
+   * @throws Error naming the graph where ONNX Runtime refuses it.
+   */
   async compile(graph: GraphModel): Promise<BlockGraph> {
     if (!this.wgsl || !WgslRuntime.supports(graph)) return this.ort.compile(graph);
     const own = await this.wgsl.compile(graph);

@@ -1,7 +1,7 @@
 import type { GraphModel } from './graph';
 import { GraphBuilder, type Value } from './graph-builder';
 
-/** Dimensions of the group resampler. */
+/** Dimensions of a resampler. */
 export interface ResamplerShape {
   /** Channels of the vision tower. */
   vision_hidden_size: number;
@@ -12,15 +12,22 @@ export interface ResamplerShape {
   /** Channels between the two layers of the feed-forward. */
   intermediate_size: number;
   layer_norm_eps: number;
+  /** What the position table is added to: the naive resampler's features, or the group resampler's visual tokens. */
+  positions_on: 'media' | 'output';
 }
 
-/** The original's `linear`: x `[rows, vision_hidden_size]` -> media `[rows, H]`. */
+/**
+ * The original's `linear`: x `[rows, vision_hidden_size]` -> media `[rows, H]`, where positions are on media with
+ * position_encoding `[rows, H]` added.
+ */
 export function resamplerLinear(shape: ResamplerShape): GraphModel {
   const { vision_hidden_size, hidden_size } = shape;
   const g = new GraphBuilder('resampler linear');
   const x = g.input('x', ['rows', vision_hidden_size]);
   const weight = g.input('linear.weight', [hidden_size, vision_hidden_size]);
-  g.output('media', g.gemm(x, weight, g.input('linear.bias', [hidden_size])));
+  const media = g.gemm(x, weight, g.input('linear.bias', [hidden_size]));
+  const placed = shape.positions_on === 'media';
+  g.output('media', placed ? g.add(media, g.input('position_encoding', ['rows', hidden_size])) : media);
   return g.build();
 }
 
@@ -48,13 +55,17 @@ export function resamplerBlock(shape: ResamplerShape): GraphModel {
 }
 
 /**
- * attention, residual, position_encoding `[queries, H]` -> before_pe `[queries, H]` (after the last LayerNorm) and
- * output = before_pe + position_encoding.
+ * attention, residual -> output `[queries, H]`, after the last LayerNorm; where positions are on the output, also
+ * position_encoding `[queries, H]` -> before_pe, and output = before_pe + position_encoding.
  */
 export function resamplerLast(shape: ResamplerShape): GraphModel {
   const g = new GraphBuilder('resampler last block');
   const latents = layerOutput(g, shape);
   const normed = norm(g, latents, 'next.norm', shape);
+  if (shape.positions_on === 'media') {
+    g.output('output', normed);
+    return g.build();
+  }
   g.output('before_pe', normed);
   g.output('output', g.add(normed, g.input('position_encoding', ['queries', shape.hidden_size])));
   return g.build();

@@ -29,11 +29,12 @@ export interface TextConfig {
   eos_token_id: number[];
 }
 
-/** Group resampler. */
+/** Group resampler, or naive resampler: one group, and positions are added to the features, not to the result. */
 export interface ConnectorConfig {
+  connector_type: 'groupresampler' | 'naiveresampler';
   /** Visual tokens in all. */
   num_queries: number;
-  /** Groups that the patch sequence is cut into; also the frames sampled by default. */
+  /** Groups that the patch sequence is cut into; 1 in the naive resampler. */
   group: number;
   /** Latents of a group: num_queries / group. */
   num_latents: number;
@@ -50,6 +51,8 @@ export interface TinyLlavaConfig {
   text_config: TextConfig;
   vision_config: VisionConfig;
   connector: ConnectorConfig;
+  /** Frames sampled from a video by default: config.json's `group`, 16 (the original's default) where it has none. */
+  num_frames: number;
   /** Encoder layers to run: the selected feature is the output of the last of them. */
   vision_layers_used: number;
   /** Whether the first patch of every frame is dropped ('patch' of vision_feature_select_strategy). */
@@ -61,6 +64,10 @@ export interface TinyLlavaConfig {
 }
 
 type Json = Record<string, unknown>;
+
+const CONNECTOR_TYPES = ['groupresampler', 'naiveresampler'] as const;
+// tinyllava/utils/arguments.py, num_frames.
+const DEFAULT_FRAMES = 16;
 
 /** Reads typed fields of one section and names the field in every error. */
 class Section {
@@ -101,12 +108,13 @@ class Section {
     return new Section(value as Json, `${this.path}${field}.`);
   }
 
-  oneOf(field: string, allowed: readonly string[], fallback?: string): string {
+  oneOf<T extends string>(field: string, allowed: readonly T[], fallback?: T): T {
     const value = this.value(field) ?? fallback;
-    if (typeof value !== 'string' || !allowed.includes(value)) {
-      this.fail(field, `is ${JSON.stringify(value)}, and only ${allowed.join(', ')} can be run`);
+    if (!allowed.includes(value as T)) {
+      const found = value === undefined ? 'missing' : JSON.stringify(value);
+      this.fail(field, `is ${found}, and only ${allowed.join(', ')} can be run`);
     }
-    return value;
+    return value as T;
   }
 }
 
@@ -120,29 +128,17 @@ export function parseConfig(json: unknown): TinyLlavaConfig {
   }
   const root = new Section(json as Json, '');
   root.oneOf('model_type', ['tinyllava']);
-  root.oneOf('connector_type', ['groupresampler']);
   const text_config = parseText(root.section('text_config'), root);
   const vision_config = parseVision(root.section('vision_config'));
-  const num_queries = root.int('num_queries');
-  const group = root.int('group');
-  if (num_queries % group)
-    root.fail('group', `is ${group}, which does not divide num_queries = ${num_queries}`);
+  const connector = parseConnector(root);
   agree(root, 'hidden_size', text_config.hidden_size, 'text_config.hidden_size');
   agree(root, 'vision_hidden_size', vision_config.hidden_size, 'vision_config.hidden_size');
   const strategy = root.oneOf('vision_feature_select_strategy', ['patch', 'cls_patch'], 'patch');
   return {
     text_config,
     vision_config,
-    connector: {
-      num_queries,
-      group,
-      num_latents: num_queries / group,
-      num_resampler_layers: root.int('num_resampler_layers'),
-      heads: 8,
-      dim_head: 64,
-      ff_mult: 4,
-      layer_norm_eps: 1e-5,
-    },
+    connector,
+    num_frames: root.int('group', DEFAULT_FRAMES),
     vision_layers_used: layersUsed(root, vision_config.num_hidden_layers),
     drop_first_patch: strategy === 'patch',
     image_token_index: imageToken(root),
@@ -153,6 +149,30 @@ export function parseConfig(json: unknown): TinyLlavaConfig {
 /** Patches a frame has: `floor(image_size / patch_size)` squared; the pixels left over are never read. */
 export function patchesPerFrame(vision: VisionConfig): number {
   return Math.floor(vision.image_size / vision.patch_size) ** 2;
+}
+
+/** Features that a frame gives to the connector: its patches, without the first where that is dropped. */
+export function rowsPerFrame(config: TinyLlavaConfig): number {
+  return patchesPerFrame(config.vision_config) - (config.drop_first_patch ? 1 : 0);
+}
+
+function parseConnector(root: Section): ConnectorConfig {
+  const connector_type = root.oneOf('connector_type', CONNECTOR_TYPES);
+  const num_queries = root.int('num_queries');
+  const group = connector_type === 'groupresampler' ? root.int('group') : 1;
+  if (num_queries % group)
+    root.fail('group', `is ${group}, which does not divide num_queries = ${num_queries}`);
+  return {
+    connector_type,
+    num_queries,
+    group,
+    num_latents: num_queries / group,
+    num_resampler_layers: root.int('num_resampler_layers'),
+    heads: 8,
+    dim_head: 64,
+    ff_mult: 4,
+    layer_norm_eps: 1e-5,
+  };
 }
 
 function agree(root: Section, field: string, value: number, other: string): void {

@@ -4,6 +4,7 @@ import { RotaryAppend } from '../attention/rotary';
 import { CopyRows, EmbedTokens } from '../attention/rows';
 import type { QueryRun, SegmentTree } from '../attention/segment-tree';
 import type { BlockGraph, BlockRuntime, NamedTensors } from '../blocks/block-graph';
+import { MANY_ROWS } from '../blocks/block-runtimes';
 import { blockWeights, type WeightSource } from '../blocks/block-weights';
 import { qwen2Block, qwen2First, qwen2Head, qwen2Last } from '../blocks/qwen2-graphs';
 import type { Gpu } from '../gpu/device';
@@ -211,7 +212,7 @@ export class LanguageModel {
 
   /** Compiles every pipeline: a prompt of enough rows for the backend of prompts, then a decode step. */
   async warmUp(): Promise<void> {
-    const rows = 32;
+    const rows = MANY_ROWS;
     const cache = this.createCache(rows + 1);
     const tokens = createTensor(this.gpu, [rows], 'i32', 'warm-up tokens');
     const segment = cache.addSegment(rows + 1);
@@ -232,6 +233,7 @@ export class LanguageModel {
     this.plan?.buffers.destroy();
     this.logitsOut?.buffer.destroy();
     this.kernels.rotary.destroy();
+    this.kernels.attention.destroy();
   }
 
   private async pass(input: ForwardInput): Promise<GpuTensor> {

@@ -2,6 +2,7 @@ import { Attention } from '../attention/attention';
 import { AttentionPlan } from '../attention/plan';
 import { type QueryRun, SegmentTree } from '../attention/segment-tree';
 import type { BlockGraph, BlockRuntime, NamedTensors } from '../blocks/block-graph';
+import { MANY_ROWS } from '../blocks/block-runtimes';
 import { blockWeights, type WeightSource } from '../blocks/block-weights';
 import {
   type ResamplerShape,
@@ -13,7 +14,7 @@ import {
 import type { Gpu } from '../gpu/device';
 import { Recorder } from '../gpu/recorder';
 import { createTensor, type GpuTensor, uploadTensor } from '../gpu/tensor';
-import type { TinyLlavaConfig } from './config';
+import { rowsPerFrame, type TinyLlavaConfig } from './config';
 import type { Tap } from './model-taps';
 import { positionEncoding } from './resampler-position-encoding';
 import { CONNECTOR_PREFIX } from './tensor-names';
@@ -36,7 +37,8 @@ export function chunkSizes(rows: number, groups: number): number[] {
 
 /**
  * The group resampler: the features of a whole video are cut into consecutive groups, and in each the same latents
- * attend to the group's features and to themselves.
+ * attend to the group's features and to themselves. The naive resampler is the same with one group, and with the
+ * position table added to the features after `linear` (naiveresampler.py) instead of to the result.
  *
  * Keys and values lie as `[features of all groups..., latents of all groups...]`. A group's features are one full
  * segment and its latents a full child of it, so a latent sees both, as the original's concatenation has it.
@@ -46,10 +48,11 @@ export class Resampler {
 
   private constructor(
     private readonly gpu: Gpu,
-    private readonly config: TinyLlavaConfig,
+    readonly config: TinyLlavaConfig,
     private readonly attention: Attention,
     private readonly latents: GpuTensor,
-    private readonly position_encoding: GpuTensor,
+    /** `[rows, H]`, as many rows as were needed so far. */
+    private position_encoding: GpuTensor,
     /** The halves of every layer's to_kv, which this object owns. */
     private readonly split: ReadonlyMap<string, GpuTensor>,
     private readonly linear: Step,
@@ -74,6 +77,7 @@ export class Resampler {
       inner_size: connector.heads * connector.dim_head,
       intermediate_size: connector.ff_mult * H,
       layer_norm_eps: connector.layer_norm_eps,
+      positions_on: connector.connector_type === 'naiveresampler' ? 'media' : 'output',
     };
     const attention = await Attention.create(gpu, {
       q_heads: connector.heads,
@@ -99,14 +103,15 @@ export class Resampler {
         ? step(graphs.last, layer(i), CONNECTOR_PREFIX)
         : step(graphs.middle, layer(i), layer(i + 1)),
     );
-    const { num_queries } = connector;
-    const table = positionEncoding(num_queries, H);
+    // The features of the usual number of frames: a longer video makes the table longer.
+    const positions =
+      shape.positions_on === 'media' ? config.num_frames * rowsPerFrame(config) : connector.num_queries;
     return new Resampler(
       gpu,
       config,
       attention,
       weights.get(`${CONNECTOR_PREFIX}latents`),
-      uploadTensor(gpu, table, [num_queries, H], 'f32', 'position encoding'),
+      uploadPositions(gpu, positions, H),
       split,
       step(graphs.linear, CONNECTOR_PREFIX, CONNECTOR_PREFIX),
       step(graphs.first, CONNECTOR_PREFIX, layer(0)),
@@ -117,7 +122,8 @@ export class Resampler {
   /**
    * x `[S, vision channels]` f32, the features of all frames in time order -> visual tokens `[num_queries, H]` f32.
    * The caller destroys the result. Any S of at least one row a group; groups need not be frames.
-   * Taps: `connector.linear`, `connector.before_pe`, `connector.position_encoding`, `connector.output`.
+   * Taps: `connector.linear`, `connector.before_pe`, `connector.position_encoding`, `connector.output`; of the naive
+   * resampler `connector.media` (after `linear` and positions), `connector.position_encoding`, `connector.output`.
    * @throws Error when x has another shape or fewer rows than there are groups.
    */
   async forward(x: GpuTensor, tap?: Tap): Promise<GpuTensor> {
@@ -141,7 +147,9 @@ export class Resampler {
     const k = make(rows + N, inner, 'k');
     const v = make(rows + N, inner, 'v');
     const attention = make(N, inner, 'attention');
-    const before_pe = make(N, H, 'before_pe');
+    const naive = connector.connector_type === 'naiveresampler';
+    const position_encoding = this.positions(naive ? rows : N);
+    const before_pe = naive ? undefined : make(N, H, 'before_pe');
     const output = make(N, H, 'visual tokens');
     const plan = this.plan(chunkSizes(rows, groups));
     try {
@@ -149,37 +157,39 @@ export class Resampler {
       for (let g = 0; g < groups; g++)
         this.recorder.copy(this.latents.buffer, 0, latents.buffer, g * bytes, bytes);
       this.recorder.submit();
-      await this.linear.graph.run({ ...this.linear.weights, x }, { media });
-      await tap?.('connector.linear', media);
+      const placed = naive ? { position_encoding } : {};
+      await this.linear.graph.run({ ...this.linear.weights, x, ...placed }, { media });
+      await tap?.(naive ? 'connector.media' : 'connector.linear', media);
       await this.first.graph.run({ ...this.first.weights, media, latents }, { q, k, v });
       for (const [i, { graph, weights }] of this.layers.entries()) {
         this.attention.record(this.recorder, plan, { q, k, v, o: attention });
         this.recorder.submit();
         const inputs = { ...weights, attention, residual: latents };
         if (i === this.layers.length - 1) {
-          const { position_encoding } = this;
-          await graph.run({ ...inputs, position_encoding }, { before_pe, output });
+          if (before_pe) await graph.run({ ...inputs, position_encoding }, { before_pe, output });
+          else await graph.run(inputs, { output });
         } else {
           await graph.run({ ...inputs, media }, { latents: spare, q, k, v });
           [latents, spare] = [spare, latents];
         }
       }
-      await tap?.('connector.before_pe', before_pe);
-      await tap?.('connector.position_encoding', this.position_encoding);
+      if (before_pe) await tap?.('connector.before_pe', before_pe);
+      await tap?.('connector.position_encoding', position_encoding);
       await tap?.('connector.output', output);
       return output;
     } catch (cause) {
       output.buffer.destroy();
       throw cause;
     } finally {
-      for (const t of [media, latents, spare, q, k, v, attention, before_pe]) t.buffer.destroy();
+      for (const t of [media, latents, spare, q, k, v, attention, before_pe]) t?.buffer.destroy();
       plan.destroy();
     }
   }
 
-  /** Compiles every pipeline by a run over one row a group. */
+  /** Compiles every pipeline by a run over few rows, but enough for the backend of many rows. */
   async warmUp(): Promise<void> {
-    const shape = [this.config.connector.group, this.config.vision_config.hidden_size];
+    const rows = Math.max(this.config.connector.group, MANY_ROWS);
+    const shape = [rows, this.config.vision_config.hidden_size];
     const x = createTensor(this.gpu, shape, 'f32', 'warm-up features');
     const output = await this.forward(x);
     await this.gpu.device.queue.onSubmittedWorkDone();
@@ -193,6 +203,17 @@ export class Resampler {
     for (const graph of new Set(steps.map((step) => step.graph))) await graph.destroy();
     for (const tensor of this.split.values()) tensor.buffer.destroy();
     this.position_encoding.buffer.destroy();
+    this.attention.destroy();
+  }
+
+  /** The first rows of the position table. Work that was submitted keeps a table that is replaced. */
+  private positions(rows: number): GpuTensor {
+    const H = this.config.text_config.hidden_size;
+    if (this.position_encoding.shape[0]! < rows) {
+      this.position_encoding.buffer.destroy();
+      this.position_encoding = uploadPositions(this.gpu, rows, H);
+    }
+    return { ...this.position_encoding, shape: [rows, H] };
   }
 
   private plan(sizes: readonly number[]): AttentionPlan {
@@ -209,6 +230,11 @@ export class Resampler {
     }
     return AttentionPlan.create(this.gpu, tree, runs);
   }
+}
+
+function uploadPositions(gpu: Gpu, rows: number, channels: number): GpuTensor {
+  const table = positionEncoding(rows, channels);
+  return uploadTensor(gpu, table, [rows, channels], 'f32', 'position encoding');
 }
 
 /** Copies the halves of every `to_kv.weight` `[2 * inner, H]` into `to_k.weight` and `to_v.weight`. */

@@ -2,13 +2,14 @@ import { Attention } from '../attention/attention';
 import { AttentionPlan } from '../attention/plan';
 import { type QueryRun, SegmentTree } from '../attention/segment-tree';
 import type { BlockGraph, BlockRuntime, NamedTensors } from '../blocks/block-graph';
+import { MANY_ROWS } from '../blocks/block-runtimes';
 import { blockWeights, type WeightSource } from '../blocks/block-weights';
 import { CutPatches } from '../blocks/cut-patches';
 import { patchLength, siglipBlock, siglipFirst } from '../blocks/siglip-graphs';
 import type { Gpu } from '../gpu/device';
 import { Recorder } from '../gpu/recorder';
 import { createTensor, type GpuTensor, sizeOf } from '../gpu/tensor';
-import { patchesPerFrame, type TinyLlavaConfig } from './config';
+import { patchesPerFrame, rowsPerFrame, type TinyLlavaConfig } from './config';
 import type { Tap } from './model-taps';
 import { VISION_PREFIX } from './tensor-names';
 
@@ -105,7 +106,7 @@ export class VisionTower {
 
   /** Rows that `encode` gives for one frame: P, or P - 1 where the first patch is dropped. */
   get rowsPerFrame(): number {
-    return patchesPerFrame(this.config.vision_config) - (this.config.drop_first_patch ? 1 : 0);
+    return rowsPerFrame(this.config);
   }
 
   /**
@@ -130,20 +131,22 @@ export class VisionTower {
     return out;
   }
 
-  /** Compiles every pipeline by encoding one black frame. */
+  /** Compiles every pipeline by encoding black frames: enough for the backend of many rows. */
   async warmUp(): Promise<void> {
     const { image_size: S } = this.config.vision_config;
-    const pixels = createTensor(this.gpu, [1, 3, S, S], 'f32', 'warm-up pixels');
+    const frames = Math.ceil(MANY_ROWS / patchesPerFrame(this.config.vision_config));
+    const pixels = createTensor(this.gpu, [frames, 3, S, S], 'f32', 'warm-up pixels');
     const features = await this.encode(pixels);
     await this.gpu.device.queue.onSubmittedWorkDone();
     features.buffer.destroy();
     pixels.buffer.destroy();
   }
 
-  /** Frees the graphs. Weights stay with their owner. */
+  /** Frees graphs and buffers. Weights stay with their owner. */
   async destroy(): Promise<void> {
     const graphs = new Set([this.first.graph, ...this.blocks.map((block) => block.graph)]);
     for (const graph of graphs) await graph.destroy();
+    this.attention.destroy();
   }
 
   private framesPerBatch(frames: number): number {

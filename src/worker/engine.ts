@@ -115,7 +115,7 @@ export class Engine {
           name: request.name,
           parameters: model.parameters,
           weightBytes: model.weights.bytes,
-          frames: config.connector.group,
+          frames: config.num_frames,
           visualTokens: config.connector.num_queries,
           imageSize: config.vision_config.image_size,
           vocabSize: config.text_config.vocab_size,
@@ -135,7 +135,7 @@ export class Engine {
     const file = Object.assign(request.file.slice(0, request.file.size, request.file.type), {
       name: request.name,
     });
-    const frames = model.config.connector.group;
+    const frames = model.config.num_frames;
     const progress = (label: string, done: number) =>
       this.post({ type: 'progress', scope: 'video', id, label, done, total: frames });
     progress('Reading the video', 0);

@@ -40,7 +40,7 @@ export async function readVideo(
   const start = performance.now();
   const video = await openVideo(file);
   signal.throwIfAborted();
-  const frames = model.config.connector.group;
+  const frames = model.config.num_frames;
   const size = model.config.vision_config.image_size;
   const indices = sampleFrameIndices(video.frameCount, frames);
   const times = indices.map((i) => video.frames[i]!.time);

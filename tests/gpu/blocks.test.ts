@@ -51,6 +51,7 @@ const resampler = {
   inner_size: 64,
   intermediate_size: 192,
   layer_norm_eps: 1e-5,
+  positions_on: 'output' as const,
 };
 
 /** Values near a normal distribution, from a small generator: the same in every run. */

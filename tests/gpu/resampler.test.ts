@@ -2,14 +2,17 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { BlockRuntimes } from '../../src/blocks/block-runtimes';
 import { type Gpu, openGpu } from '../../src/gpu/device';
 import { createTensor, type GpuTensor, readF32, uploadTensor } from '../../src/gpu/tensor';
+import { parseConfig } from '../../src/model/config';
 import { TapRecorder } from '../../src/model/model-taps';
 import { chunkSizes, Resampler } from '../../src/model/resampler';
 import { roundToF16 } from '../../src/model/resampler-position-encoding';
 import { VisionTower } from '../../src/model/vision-tower';
 import type { Weights } from '../../src/weights/load-weights';
 import type { TensorData } from '../../src/weights/tensor-data';
-import { f32, loadGolden } from '../support/golden';
+import { normals, seeded } from '../support/attention-cases';
+import { f32, goldenJson, loadGolden } from '../support/golden';
 import { loadGoldenModel, relativeError } from '../support/golden-model';
+import { resamplerReference } from '../support/resampler-reference';
 
 const TOLERANCE = 2e-5;
 
@@ -19,20 +22,25 @@ describe.each(['ort', 'wgsl'] as const)('%s', (backend) => {
   let weights: Weights;
   let tower: VisionTower;
   let resampler: Resampler;
+  let naive: Resampler;
   let golden: Map<string, TensorData>;
+  let checkpoint: Map<string, TensorData>;
 
   beforeAll(async () => {
     gpu = await openGpu();
     golden = await loadGolden('vision.safetensors');
+    checkpoint = await loadGolden('checkpoint/model.safetensors');
     const model = await loadGoldenModel(gpu);
     weights = model.weights;
     const runtime = await BlockRuntimes.create(gpu, { backend, validation: true });
     tower = await VisionTower.create(gpu, runtime, model.config, weights);
     resampler = await Resampler.create(gpu, runtime, model.config, weights);
+    naive = await makeNaive(gpu, runtime, weights);
   });
   afterAll(async () => {
     await tower?.destroy();
     await resampler?.destroy();
+    await naive?.destroy();
     weights?.destroy();
     gpu?.close();
   });
@@ -68,10 +76,12 @@ describe.each(['ort', 'wgsl'] as const)('%s', (backend) => {
     });
 
     it('frees what it allocates', async () => {
-      await resampler.warmUp();
-      const before = gpu.memory.bytes;
-      await resampler.warmUp();
-      expect(gpu.memory.bytes).toBe(before);
+      for (const each of [resampler, naive]) {
+        await each.warmUp();
+        const before = gpu.memory.bytes;
+        await each.warmUp();
+        expect(gpu.memory.bytes).toBe(before);
+      }
     });
 
     it('refuses fewer rows than groups', async () => {
@@ -79,6 +89,85 @@ describe.each(['ort', 'wgsl'] as const)('%s', (backend) => {
       await expect(resampler.forward(x)).rejects.toThrow('at least 4 rows');
       x.buffer.destroy();
     });
+  });
+
+  describe('naive Resampler', () => {
+    it('gives the recorded stages from the recorded features', async () => {
+      const recorded = await loadGolden('naive-resampler.safetensors');
+      const features = upload(f32(golden, 'vision.selected'), [60, 64]);
+      const taps = new TapRecorder(gpu);
+      const output = await naive.forward(features, taps.tap);
+      // PyTorch's exp is one last bit off for one frequency, which moves one of 3840 values by a step of float16.
+      const table = taps.get('connector.position_encoding');
+      const steps = f32(recorded, 'position_encoding').map((value, i) => Math.abs(value - table[i]!));
+      expect(steps.filter((step) => step > 0)).toEqual(new Float32Array([2 ** -11]));
+      const linear = (media: Float32Array, at: Float32Array) => media.map((value, i) => value - at[i]!);
+      const recordedLinear = linear(f32(recorded, 'media'), f32(recorded, 'position_encoding'));
+      expect(relativeError(linear(taps.get('connector.media'), table), recordedLinear)).toBeLessThan(
+        TOLERANCE,
+      );
+      expect(relativeError(await readF32(gpu, output), f32(recorded, 'output'))).toBeLessThan(TOLERANCE);
+      for (const tensor of [features, output]) tensor.buffer.destroy();
+    });
+
+    it.each([1, 3])('takes %i frames', async (frames) => {
+      const recorded = f32(await loadGolden('naive-resampler.safetensors'), `short${frames}.output`);
+      const features = upload(f32(golden, 'vision.selected').slice(0, frames * 15 * 64), [frames * 15, 64]);
+      const output = await naive.forward(features);
+      expect(relativeError(await readF32(gpu, output), recorded)).toBeLessThan(TOLERANCE);
+      for (const tensor of [features, output]) tensor.buffer.destroy();
+    });
+  });
+
+  it('gives the reference of 64 frames, one a second of a longer video', async () => {
+    const values = normals(seeded(64), 64 * 15 * 64);
+    const features = upload(values, [64 * 15, 64]);
+    for (const [each, latents] of [
+      [resampler, undefined],
+      [naive, f32(await loadGolden('naive-resampler.safetensors'), 'latents')],
+    ] as const) {
+      const output = await each.forward(features);
+      const reference = resamplerReference(
+        each.config,
+        (name) => (name === 'latents' && latents) || f32(checkpoint, `connector._connector.${name}`),
+        values,
+      );
+      expect(relativeError(await readF32(gpu, output), reference)).toBeLessThan(TOLERANCE);
+      output.buffer.destroy();
+    }
+    features.buffer.destroy();
+  });
+});
+
+/** The golden checkpoint with the recorded naive resampler's own latents: the other tensors are the same. */
+async function makeNaive(gpu: Gpu, runtime: BlockRuntimes, weights: Weights): Promise<Resampler> {
+  const config = parseConfig({
+    ...(await goldenJson<Record<string, unknown>>('checkpoint/config.json')),
+    connector_type: 'naiveresampler',
+  });
+  const values = f32(await loadGolden('naive-resampler.safetensors'), 'latents');
+  const latents = uploadTensor(gpu, values, [8, 64], 'f32', 'latents');
+  return Resampler.create(gpu, runtime, config, {
+    get: (name) => (name.endsWith('.latents') ? latents : weights.get(name)),
+  });
+}
+
+describe('resamplerReference', () => {
+  it('gives the recorded values of both resamplers', async () => {
+    const checkpoint = await loadGolden('checkpoint/model.safetensors');
+    const vision = await loadGolden('vision.safetensors');
+    const recorded = await loadGolden('naive-resampler.safetensors');
+    const json = await goldenJson<Record<string, unknown>>('checkpoint/config.json');
+    const x = f32(vision, 'vision.selected');
+    const weight = (name: string) => f32(checkpoint, `connector._connector.${name}`);
+    const group = resamplerReference(parseConfig(json), weight, x);
+    expect(relativeError(group, f32(vision, 'connector.output'))).toBeLessThan(TOLERANCE);
+    const naive = resamplerReference(
+      parseConfig({ ...json, connector_type: 'naiveresampler' }),
+      (name) => (name === 'latents' ? f32(recorded, 'latents') : weight(name)),
+      x,
+    );
+    expect(relativeError(naive, f32(recorded, 'output'))).toBeLessThan(TOLERANCE);
   });
 });
 

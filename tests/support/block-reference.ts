@@ -92,7 +92,7 @@ function geluTanh(v: number): number {
 }
 
 /** erf: its Maclaurin series near 0, the continued fraction of erfc far from it. */
-function erf(x: number): number {
+export function erf(x: number): number {
   const a = Math.abs(x);
   if (a < 3) {
     let term = a;

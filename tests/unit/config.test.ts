@@ -53,6 +53,16 @@ describe('parseConfig', () => {
     expect(count(used) + count(unused)).toBe(3_629_878_336 + 151936 * 2048);
   });
 
+  it('reads the naive resampler: one group, as many latents as queries, 16 frames where none are named', async () => {
+    const config = parseConfig(await changed({ connector_type: 'naiveresampler', group: null }));
+    expect(config.connector).toMatchObject({ num_queries: 8, group: 1, num_latents: 8 });
+    expect(config.num_frames).toBe(16);
+    expect(expectedTensors(config).used.get('connector._connector.latents')).toEqual([8, 64]);
+    const other = parseConfig(await changed({ connector_type: 'naiveresampler', group: 4 }));
+    expect(other).toMatchObject({ num_frames: 4, connector: { group: 1 } });
+    expect(parseConfig(await golden())).toMatchObject({ num_frames: 4, connector: { group: 4 } });
+  });
+
   it('accepts an untied head and other selected layers', async () => {
     const config = parseConfig(await changed({ tie_word_embeddings: false }, 'text_config'));
     expect(lmHeadName(config)).toBe('language_model.lm_head.weight');
@@ -64,6 +74,7 @@ describe('parseConfig', () => {
 
   const cases: [Json, 'text_config' | 'vision_config' | undefined, RegExp][] = [
     [{ model_type: 'llava' }, undefined, /model_type is "llava", and only tinyllava/],
+    [{ model_type: null }, undefined, /model_type is missing, and only tinyllava/],
     [{ connector_type: 'mlp2x_gelu' }, undefined, /connector_type is "mlp2x_gelu"/],
     [{ group: 3 }, undefined, /group is 3, which does not divide num_queries = 8/],
     [{ group: null }, undefined, /config.json: group is missing/],

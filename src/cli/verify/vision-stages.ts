@@ -49,8 +49,7 @@ export async function verifyVision(
     }
     if (vision.has('vision.selected'))
       list.compare('vision.selected', selected, vision.f32('vision.selected'));
-    for (const part of ['linear', 'before_pe', 'position_encoding', 'output']) {
-      const name = `connector.${part}`;
+    for (const name of taps.names().filter((tapped) => tapped.startsWith('connector.'))) {
       if (vision.has(name)) list.compare(name, taps.get(name), vision.f32(name));
       else list.note(`${name} is skipped: it is not in the reference.`);
     }
