@@ -73,9 +73,9 @@ async function readTables(
       // mp4box skips the contents of `mdat` only, so whatever else is not needed goes under that name.
       if (!needed) bytes.set([0x6d, 0x64, 0x61, 0x74], 4);
       if (box.type === 'moov') {
-        handlers.push(...keepVideoTracks(bytes, box.headerSize));
+        handlers.push(...keepVideoTracks(bytes, box.headerSize, file.size));
         parts.push({ start: box.start, bytes: bytes.slice() });
-      } else if (box.type === 'moof') checkFragment(bytes, box.headerSize);
+      } else if (box.type === 'moof') checkFragment(bytes, box.headerSize, file.size);
       iso.appendBuffer(MP4BoxBuffer.fromArrayBuffer(bytes.buffer, box.start));
     }
     iso.flush();
