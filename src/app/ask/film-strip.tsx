@@ -22,10 +22,28 @@ export function FilmStrip({
   ratio: number;
   onSeek: (time: number) => void;
 }) {
+  const list = useRef<HTMLOListElement>(null);
+  // With 64 frames most are out of sight: the strip follows the player, and only the strip.
+  useEffect(() => {
+    const strip = list.current;
+    const cell = strip?.children[current];
+    if (
+      !strip ||
+      !cell ||
+      (strip.scrollHeight <= strip.clientHeight && strip.scrollWidth <= strip.clientWidth)
+    )
+      return;
+    const outer = strip.getBoundingClientRect();
+    const inner = cell.getBoundingClientRect();
+    const beyond = (low: number, high: number, from: number, to: number) =>
+      low < from ? low - from : high > to ? high - to : 0;
+    strip.scrollTop += beyond(inner.top - 4, inner.bottom + 4, outer.top, outer.bottom);
+    strip.scrollLeft += beyond(inner.left - 4, inner.right + 4, outer.left, outer.right);
+  }, [current]);
   const byIndex = new Map(frames.map((frame) => [frame.index, frame]));
   const count = Math.max(times.length || places, (frames.at(-1)?.index ?? -1) + 1);
   return (
-    <ol className="strip" data-testid="frame-strip" aria-label="Sampled frames">
+    <ol ref={list} className="strip" data-testid="frame-strip" aria-label="Sampled frames">
       {Array.from({ length: count }, (_, index) => {
         const frame = byIndex.get(index);
         const time = frame?.time ?? times[index];

@@ -26,6 +26,7 @@ export function MediaPanel() {
   const dragging = useFileDrop(openFile);
   const playback = usePlayback(player, video?.url);
   const choose = useCallback(() => input.current?.click(), []);
+  const toy = useToyClip();
   const info = video?.info;
   const duration = info?.durationSeconds ?? playback.duration;
   const ratio = info && info.height > 0 ? info.width / info.height : 1;
@@ -43,7 +44,16 @@ export function MediaPanel() {
             {formatDurationShort(info.durationSeconds)}, {info.width} × {info.height}
           </span>
         )}
-        <ToyClipButton />
+        <button
+          type="button"
+          className="btn q sp"
+          disabled={toy.busy}
+          title="A random clip of moving shapes, made in this tab, with its questions"
+          onClick={toy.make}
+        >
+          <Icon name="dice" size={15} />
+          {toy.busy ? 'Making a clip' : 'New toy clip'}
+        </button>
         <button type="button" className="btn" onClick={choose}>
           <Icon name="folder" size={15} />
           Open video
@@ -62,6 +72,11 @@ export function MediaPanel() {
           }}
         />
       </div>
+      {toy.problem && (
+        <p className="field-problem" role="alert" data-testid="error">
+          No clip was made. {toy.problem} The sample clips below need no encoder.
+        </p>
+      )}
       <div className={`media ${shape}`}>
         {/* The testid is the place where a file lands, with a video in it or not. */}
         <div className={`player ${dragging ? 'dragging' : ''}`} data-testid="video-drop">
@@ -148,7 +163,8 @@ function Sampling() {
   );
 }
 
-function ToyClipButton() {
+/** Makes toy clips: whether one is being made, and why the last one was not. */
+function useToyClip() {
   const { newToyClip } = useActions();
   const [state, setState] = useState<{ busy: boolean; problem?: string }>({ busy: false });
   const make = () => {
@@ -159,25 +175,7 @@ function ToyClipButton() {
         setState({ busy: false, problem: cause instanceof Error ? cause.message : String(cause) }),
     );
   };
-  return (
-    <>
-      <button
-        type="button"
-        className="btn q sp"
-        disabled={state.busy}
-        title="A random clip of moving shapes, made in this tab, with its questions"
-        onClick={make}
-      >
-        <Icon name="dice" size={15} />
-        {state.busy ? 'Making a clip' : 'New toy clip'}
-      </button>
-      {state.problem && (
-        <p className="field-problem file-problem" role="alert" data-testid="error">
-          No clip was made. {state.problem} The sample clips below need no encoder.
-        </p>
-      )}
-    </>
-  );
+  return { ...state, make };
 }
 
 function formatDurationShort(seconds: number): string {
