@@ -98,12 +98,43 @@ export class EngineClient {
     if (this.store.getState().video?.status === 'reading') this.reopenVideo();
   }
 
-  /** Asks about the open video. `label` is the letter of the right option, where it is known. */
-  ask(question: Question, settings: SamplingSettings, label?: string): void {
+  /**
+   * Asks about the open video, `num_generations` times at once. `label` is the letter of the right option, where it
+   * is known.
+   */
+  ask(
+    question: Question,
+    settings: SamplingSettings,
+    { num_generations = 1, label }: { num_generations?: number; label?: string | undefined } = {},
+  ): void {
     if (runningAnswer(this.store.getState())) return;
     const id = this.nextId++;
-    this.dispatch({ type: 'page/ask', id, question, settings, label });
-    this.send({ type: 'ask', id, question, settings, num_generations: 1, ...(label ? { label } : {}) });
+    this.dispatch({ type: 'page/ask', id, question, settings, num_generations, label });
+    this.send({ type: 'ask', id, question, settings, num_generations, ...(label ? { label } : {}) });
+  }
+
+  /**
+   * Continues a sample of an answer from another token: the `alternative` (an id) of the one at index `position`. The
+   * new answer stands beside the old one. Does nothing where there is no such token or alternative.
+   */
+  fork(answerId: number, sample: number, position: number, alternative: number): void {
+    const before = this.store.getState();
+    if (runningAnswer(before)) return;
+    const id = this.nextId++;
+    this.dispatch({ type: 'page/fork', id, answer: answerId, sample, position, alternative });
+    const answer = this.store.getState().answers.at(-1);
+    if (answer?.id !== id) return;
+    const { question, settings, label } = answer;
+    const tokens = answer.samples[0]!.tokens.map((token) => token.id);
+    this.send({
+      type: 'ask',
+      id,
+      question,
+      settings,
+      num_generations: 1,
+      ...(label ? { label } : {}),
+      fork: { ask: answerId, sample, tokens },
+    });
   }
 
   /** Ends the answer being written; what was written stays. */

@@ -146,7 +146,13 @@ export interface TraceSentence {
   start: number;
   end: number;
   /** Set where the model checks or corrects itself, by a text rule that `rule` names. */
-  aha?: { kind: 'checks' | 'corrects'; rule: string; label: string };
+  aha?: {
+    kind: 'checks' | 'corrects';
+    rule: string;
+    label: string;
+    /** One line for the user: what the rule looks for. */
+    explanation?: string;
+  };
 }
 
 /** An answer's text, taken apart. */

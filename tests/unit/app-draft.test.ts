@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { slotCount, tokenAtX } from '../../src/app/ask/draw-entropy';
+import { slotCount, tokenAtX } from '../../src/app/ask/entropy-chart';
 import { applySampleQuestion, parseSamples } from '../../src/app/ask/samples';
 import { nearestFrame } from '../../src/app/ask/use-playback';
 import {

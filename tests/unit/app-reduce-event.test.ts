@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { type EngineState, INITIAL_ENGINE_STATE, runningAnswer } from '../../src/app/store/engine-state';
-import { MAX_ANSWERS, type PageAction, reduceEvent } from '../../src/app/store/reduce-event';
+import { MAX_ANSWERS } from '../../src/app/store/reduce-answers';
+import { type PageAction, reduceEvent } from '../../src/app/store/reduce-event';
 import type { AnswerStats, EngineError, EngineEvent, TokenInfo, Trace } from '../../src/worker/protocol';
 
 const settings = { temperature: 1, top_k: 0, top_p: 1, max_new_tokens: 8, seed: 1 };
@@ -56,7 +57,14 @@ const open = (id: number, name = `${id}.mp4`): PageAction => ({
   sampling: 'uniform',
 });
 const videoReady = (id: number): EngineEvent => ({ type: 'video-ready', id, readMs: 1, encodeMs: 2 });
-const ask = (id: number): PageAction => ({ type: 'page/ask', id, question, settings, label: 'B' });
+const ask = (id: number, num_generations = 1): PageAction => ({
+  type: 'page/ask',
+  id,
+  question,
+  settings,
+  num_generations,
+  label: 'B',
+});
 const failed = (scope: EngineError['scope'], id: number, code = 'x'): EngineEvent => ({
   type: 'error',
   id,
@@ -112,7 +120,7 @@ describe('reduceEvent', () => {
       (state, one) => reduceEvent(state, { type: 'tokens', id: 3, sample: 0, tokens: [one], trace, stats }),
       asked,
     );
-    expect(runningAnswer(streaming)?.tokens.map(({ text }) => text)).toEqual(['a', 'b']);
+    expect(runningAnswer(streaming)?.samples[0]?.tokens.map(({ text }) => text)).toEqual(['a', 'b']);
     const done = reduceEvent(streaming, {
       type: 'answered',
       id: 3,
@@ -122,7 +130,10 @@ describe('reduceEvent', () => {
       reason: 'stopped',
     });
     expect(runningAnswer(done)).toBeUndefined();
-    expect(done.answers[0]).toMatchObject({ status: 'done', reason: 'stopped' });
+    expect(done.answers[0]).toMatchObject({
+      status: 'done',
+      samples: [{ status: 'done', reason: 'stopped' }],
+    });
     expect(reduceEvent(done, { type: 'tokens', id: 3, sample: 0, tokens: [token('c')], trace, stats })).toBe(
       done,
     );
@@ -135,7 +146,7 @@ describe('reduceEvent', () => {
       failed('ask', 3),
     );
     expect(state.answers[0]).toMatchObject({ status: 'failed', question });
-    expect(state.answers[0]?.tokens).toHaveLength(1);
+    expect(state.answers[0]?.samples[0]).toMatchObject({ status: 'failed', count: 1 });
     expect(state.errors.ask?.title).toBe('T.');
     expect(reduceEvent(state, ask(4)).errors.ask).toBeUndefined();
   });

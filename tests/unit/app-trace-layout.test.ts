@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { chosenOption, isCorrect, letterProbabilities } from '../../src/app/ask/answer-facts';
+import { chosenOption, isCorrect, letterProbabilities, type Pair } from '../../src/app/ask/answer-facts';
 import { layoutTrace, rangeText } from '../../src/app/ask/trace-layout';
-import type { AnswerState } from '../../src/app/store/engine-state';
+import type { SampleState } from '../../src/app/store/engine-state';
 import type { TokenInfo, Trace } from '../../src/worker/protocol';
 
 function tokensOf(...texts: string[]): TokenInfo[] {
@@ -19,7 +19,7 @@ function traceOf(sentences: [number, number][], answer?: string): Trace {
 }
 
 function show(tokens: TokenInfo[], trace: Trace) {
-  const { lines, answer } = layoutTrace(tokens, trace);
+  const { lines, answer } = layoutTrace({ tokens, count: tokens.length, trace });
   return {
     lines: lines.map((line) => [line.kind, rangeText(tokens, line)]),
     answer: answer && [answer.open, answer.body, answer.close].map((range) => rangeText(tokens, range)),
@@ -108,7 +108,7 @@ describe('layoutTrace', () => {
       ],
       [[2, 40]],
     ] as [number, number][][]) {
-      const { lines, answer } = layoutTrace(tokens, traceOf(sentences));
+      const { lines, answer } = layoutTrace({ tokens, count: tokens.length, trace: traceOf(sentences) });
       const ranges = [...lines, ...(answer ? [answer.open, answer.body, answer.close] : [])];
       const places = tokens.map((_, i) => ranges.filter(({ start, end }) => i >= start && i < end).length);
       tokens.forEach((token, i) => {
@@ -120,16 +120,23 @@ describe('layoutTrace', () => {
 });
 
 describe('answer facts', () => {
-  const answer = (text: string, label?: string): AnswerState => ({
-    id: 1,
-    question: { text: '', options: ['left', 'down', 'right'], reasoning: true },
-    settings: { temperature: 1, top_k: 0, top_p: 1, max_new_tokens: 1, seed: 0 },
-    ...(label ? { label } : {}),
-    videoName: '',
-    status: 'done',
-    tokens: [],
-    trace: traceOf([], text),
-  });
+  const answer = (text: string, label?: string): Pair => {
+    const sample: SampleState = { status: 'done', tokens: [], count: 0, trace: traceOf([], text) };
+    return {
+      sample,
+      answer: {
+        id: 1,
+        question: { text: '', options: ['left', 'down', 'right'], reasoning: true },
+        settings: { temperature: 1, top_k: 0, top_p: 1, max_new_tokens: 1, seed: 0 },
+        ...(label ? { label } : {}),
+        model: '',
+        videoName: '',
+        videoUrl: '',
+        status: 'done',
+        samples: [sample],
+      },
+    };
+  };
 
   it('reads the letter, with or without the option behind it', () => {
     expect(chosenOption(answer(' B '))).toEqual({ letter: 'B', text: 'down' });
@@ -152,7 +159,11 @@ describe('answer facts', () => {
       { id: 2, text: ' A', prob: 0.3, kept: true },
       { id: 3, text: 'C', prob: 0.2, kept: true },
     ];
-    expect(letterProbabilities([tag, letter], { start: 1, end: 2 }, 'B', 3)).toEqual([0.3, 0.5, undefined]);
+    expect(letterProbabilities([tag, letter], { start: 1, end: 2 }, 'B', 3)).toEqual([
+      { prob: 0.3 },
+      { prob: 0.5 },
+      { below: 0.2 },
+    ]);
     expect(letterProbabilities([tag, letter], { start: 0, end: 1 }, 'B', 3)).toBeUndefined();
   });
 });

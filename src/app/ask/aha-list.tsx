@@ -1,13 +1,14 @@
 import { Icon } from '../shared/icon';
-import type { AnswerState } from '../store/engine-state';
+import type { SampleState } from '../store/engine-state';
+import { ahaIcon, ahaReason } from './trace-layout';
 import { useActions } from './use-actions';
 
 /** The sentences in which the model checks or corrects itself. A click goes there. */
-export function AhaList({ answer }: { answer: AnswerState | undefined }) {
+export function AhaList({ sample }: { sample: SampleState | undefined }) {
   const { pin } = useActions();
-  const sentences = answer?.trace?.sentences ?? [];
+  const sentences = sample?.trace?.sentences ?? [];
   const marked = sentences.flatMap((sentence) => (sentence.aha ? [{ ...sentence, aha: sentence.aha }] : []));
-  const live = answer?.status === 'streaming';
+  const live = sample?.status === 'streaming';
   return (
     <section className="sec">
       <div className="row list-head">
@@ -29,16 +30,17 @@ export function AhaList({ answer }: { answer: AnswerState | undefined }) {
               <button
                 type="button"
                 className="list-row aha-row"
-                title={`Marked by a rule on the text: ${aha.rule}`}
+                title={ahaReason(aha)}
                 onClick={() => pin(start)}
               >
                 <span className="aha-mark">
-                  <Icon name={aha.kind === 'checks' ? 'loop' : 'swap'} size={14} />
+                  <Icon name={ahaIcon(aha)} size={14} />
                 </span>
                 <span>{aha.kind === 'checks' ? 'checks itself' : 'corrects itself'}</span>
                 <span className="t3 ell">
                   {start + 1}, {aha.kind === 'checks' ? text.trim() : aha.label}
                 </span>
+                <span className="aha-rule t3">by the rule “{aha.rule}”</span>
               </button>
             </li>
           ))}

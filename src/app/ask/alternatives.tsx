@@ -1,10 +1,21 @@
 import { Fragment } from 'react';
-import type { SamplingSettings, TokenInfo } from '../../worker/protocol';
+import type { SamplingSettings } from '../../worker/protocol';
 import { formatProbability, visibleToken } from '../shared/format';
 import { Icon } from '../shared/icon';
+import { type Shown, useEngine, useServices, useView } from '../store/app-services';
+import { forkAlternative, forkBlocker } from './fork-facts';
+import { useActions } from './use-actions';
 
-/** The tokens that this one was drawn from, best first, with the line below which none could be drawn. */
-export function Alternatives({ token, settings }: { token: TokenInfo; settings: SamplingSettings }) {
+/**
+ * The tokens that this one was drawn from, best first, with the line below which none could be drawn. One of them can
+ * be chosen, to continue the answer from it instead.
+ */
+export function Alternatives({ shown, index }: { shown: Shown; index: number }) {
+  const { view } = useServices();
+  const { settings } = shown.answer;
+  const token = shown.sample.tokens[index]!;
+  const picked = useView((state) => state.alternative);
+  const chosen = forkAlternative(token, picked);
   const listed = token.alternatives.some((alternative) => alternative.id === token.id);
   const rows = listed
     ? token.alternatives
@@ -20,27 +31,77 @@ export function Alternatives({ token, settings }: { token: TokenInfo; settings: 
         </span>
       </div>
       <ol className="alternatives">
-        {rows.map((row, index) => {
-          const chosen = row.id === token.id;
+        {rows.map((row, place) => {
+          const drawn = row.id === token.id;
+          const cells = (
+            <>
+              <span>{drawn && <Icon name="check" size={12} weight={1.8} />}</span>
+              <span className="ell">
+                {visibleToken(row.text)}
+                {drawn && <span className="hidden"> (drawn)</span>}
+                {!row.kept && <span className="hidden"> (cut off, could not be drawn)</span>}
+              </span>
+              <i aria-hidden="true">
+                <b style={{ width: `${Math.max((row.prob / scale) * 100, 1)}%` }} />
+              </i>
+              <span>{formatProbability(row.prob)}</span>
+            </>
+          );
           return (
             <Fragment key={row.id}>
-              {index === cut && cut > 0 && <li className="cut-line">{cutName(settings, cut)}</li>}
-              <li className={`alt ${chosen ? 's' : ''} ${row.kept ? '' : 'cut'}`}>
-                <span>{chosen && <Icon name="check" size={12} weight={1.8} />}</span>
-                <span className="ell">
-                  {visibleToken(row.text)}
-                  {chosen && <span className="hidden"> (drawn)</span>}
-                </span>
-                <i aria-hidden="true">
-                  <b style={{ width: `${Math.max((row.prob / scale) * 100, 1)}%` }} />
-                </i>
-                <span>{formatProbability(row.prob)}</span>
+              {place === cut && cut > 0 && <li className="cut-line">{cutName(settings, cut)}</li>}
+              <li className={`${drawn ? 's' : ''} ${row.kept ? '' : 'cut'}`}>
+                {drawn ? (
+                  <div className="alt">{cells}</div>
+                ) : (
+                  <button
+                    type="button"
+                    className="alt"
+                    aria-pressed={row.id === chosen?.id}
+                    title="Choose it, to continue the answer from it"
+                    onClick={() => view.setState({ alternative: row.id })}
+                  >
+                    {cells}
+                  </button>
+                )}
               </li>
             </Fragment>
           );
         })}
       </ol>
+      <ForkButton shown={shown} index={index} />
     </section>
+  );
+}
+
+/** "Continue from “So” instead", or why that cannot be done now. */
+export function ForkButton({ shown, index }: { shown: Shown; index: number }) {
+  const { fork } = useActions();
+  const picked = useView((state) => state.alternative);
+  const blocker = useEngine((state) => forkBlocker(state, shown));
+  const alternative = forkAlternative(shown.sample.tokens[index]!, picked);
+  if (!alternative) return null;
+  return (
+    <div className="fork-button">
+      <button
+        type="button"
+        className="btn wide"
+        data-testid="fork"
+        disabled={blocker !== undefined}
+        aria-describedby={blocker ? 'fork-blocker' : undefined}
+        onClick={fork}
+      >
+        <Icon name="fork" size={14} />
+        <span className="ell">
+          Continue from “{visibleToken(alternative.text.trim() || alternative.text)}” instead
+        </span>
+      </button>
+      {blocker && (
+        <p id="fork-blocker" className="t3 xs">
+          {blocker}
+        </p>
+      )}
+    </div>
   );
 }
 

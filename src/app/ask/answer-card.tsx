@@ -1,35 +1,45 @@
 import { useRef } from 'react';
-import { formatProbability } from '../shared/format';
+import { formatProbability, formatSigned, signTone } from '../shared/format';
 import { Icon } from '../shared/icon';
-import { useInspectedIndex, useView } from '../store/app-services';
+import { type Shown, useInspectedIndex, useView } from '../store/app-services';
 import { LETTERS } from '../store/draft';
-import type { AnswerState } from '../store/engine-state';
-import { answerText, chosenOption, isCorrect, letterProbabilities } from './answer-facts';
+import {
+  answerText,
+  chosenOption,
+  isCorrect,
+  type LetterProbability,
+  letterProbabilities,
+} from './answer-facts';
+import { describeReward } from './reward-facts';
 import { TokenRun } from './token-run';
 import type { Range, TraceLayout } from './trace-layout';
 import { useTokenClicks } from './use-token-clicks';
 
 /** The answer: its letter as the largest glyph of the page, its option, and whether the label agrees. */
-export function AnswerCard({ answer, layout }: { answer: AnswerState; layout: TraceLayout }) {
-  const text = answerText(answer);
-  if (text) return <Given answer={answer} layout={layout} text={text} />;
-  if (answer.status === 'prefill' || answer.status === 'streaming') {
+export function AnswerCard({ shown, layout }: { shown: Shown; layout: TraceLayout }) {
+  const { sample } = shown;
+  const text = answerText(shown);
+  if (text) return <Given shown={shown} layout={layout} text={text} />;
+  if (sample.status === 'prefill' || sample.status === 'streaming') {
     return <div className="ans waiting">The answer appears here when the model closes its thought.</div>;
   }
-  const cut = answer.status === 'failed' || answer.reason === 'stopped' || answer.reason === 'length';
+  const cut = sample.status === 'failed' || sample.reason === 'stopped' || sample.reason === 'length';
   return <div className="ans waiting">{cut ? 'No answer yet.' : 'No answer found in the text.'}</div>;
 }
 
-function Given({ answer, layout, text }: { answer: AnswerState; layout: TraceLayout; text: string }) {
+function Given({ shown, layout, text }: { shown: Shown; layout: TraceLayout; text: string }) {
+  const { answer, sample, index } = shown;
   const card = useRef<HTMLDivElement>(null);
   useTokenClicks(card);
   const pinned = useView((view) => view.pinned) ?? -1;
-  const inspected = useInspectedIndex(answer);
-  const option = chosenOption(answer);
-  const correct = isCorrect(answer);
+  const inspected = useInspectedIndex(sample);
+  const option = chosenOption(shown);
+  const correct = isCorrect(shown);
   const run = (range: Range) => (
     <TokenRun
-      tokens={answer.tokens}
+      answerKey={`${answer.id} ${index}`}
+      tokens={sample.tokens}
+      fork={answer.fork?.position ?? -1}
       range={range}
       shading="none"
       pinned={pinned}
@@ -58,27 +68,35 @@ function Given({ answer, layout, text }: { answer: AnswerState; layout: TraceLay
           </div>
         )}
       </div>
-      {option && <Letters answer={answer} layout={layout} chosen={option.letter} />}
+      {option && <Letters shown={shown} layout={layout} chosen={option.letter} />}
       {correct !== undefined && (
-        <span className={`chip ${correct ? 'pos' : 'neg'}`}>
-          <Icon name={correct ? 'check' : 'x'} size={12} weight={1.8} />
-          {correct ? 'matches label' : `label is ${answer.label}`}
-        </span>
+        <div className="verdict">
+          <span className={`chip ${correct ? 'pos' : 'neg'}`}>
+            <Icon name={correct ? 'check' : 'x'} size={12} weight={1.8} />
+            {correct ? 'matches label' : `label is ${answer.label}`}
+          </span>
+          {sample.reward && (
+            <span className="sm t3" title={describeReward(sample.reward)}>
+              reward <b className={signTone(sample.reward.reward)}>{formatSigned(sample.reward.reward)}</b>
+            </span>
+          )}
+        </div>
       )}
     </div>
   );
 }
 
-function Letters({ answer, layout, chosen }: { answer: AnswerState; layout: TraceLayout; chosen: string }) {
+function Letters({ shown, layout, chosen }: { shown: Shown; layout: TraceLayout; chosen: string }) {
+  const { answer, sample } = shown;
   const { options } = answer.question;
-  const body = layout.answer?.body ?? { start: 0, end: answer.tokens.length };
-  const probabilities = letterProbabilities(answer.tokens, body, chosen, options.length);
+  const body = layout.answer?.body ?? { start: 0, end: sample.count };
+  const probabilities = letterProbabilities(sample.tokens, body, chosen, options.length);
   if (!probabilities) return <span />;
   return (
     <ul className="letters" aria-label="Probability of each letter">
       {options.map((option, index) => {
         const letter = LETTERS[index]!;
-        const prob = probabilities[index];
+        const probability = probabilities[index]!;
         return (
           <li key={letter} className={letter === chosen ? 'on' : ''}>
             <span>{letter}</span>
@@ -86,14 +104,22 @@ function Letters({ answer, layout, chosen }: { answer: AnswerState; layout: Trac
               {option}
             </span>
             <i aria-hidden="true">
-              <b style={{ width: `${(prob ?? 0) * 100}%` }} />
+              <b style={{ width: `${(probability.prob ?? 0) * 100}%` }} />
             </i>
-            <span title={prob === undefined ? 'Not among the most probable tokens' : undefined}>
-              {prob === undefined ? '–' : formatProbability(prob)}
+            <span title={probability.prob === undefined ? NOT_LISTED : undefined}>
+              {inWords(probability)}
             </span>
           </li>
         );
       })}
     </ul>
   );
+}
+
+const NOT_LISTED = 'Not among the recorded tokens, so less probable than each of them';
+
+function inWords({ prob, below }: LetterProbability): string {
+  if (prob !== undefined) return formatProbability(prob);
+  if (below === undefined) return '–';
+  return below < 0.01 ? '<0.01' : `below ${below.toFixed(2)}`;
 }

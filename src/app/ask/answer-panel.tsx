@@ -1,8 +1,7 @@
 import { useMemo } from 'react';
 import { Icon } from '../shared/icon';
 import { Segmented } from '../shared/segmented';
-import { useServices, useShownAnswer, useView } from '../store/app-services';
-import type { AnswerState } from '../store/engine-state';
+import { type Shown, useServices, useShown, useView } from '../store/app-services';
 import { AnswerCard } from './answer-card';
 import { answerHeading, traceProblems } from './answer-facts';
 import { AnswerStatsRow } from './answer-stats';
@@ -16,27 +15,32 @@ import { TraceView } from './trace-view';
 
 /** The middle column: heading, numbers, trace, answer, entropy. */
 export function AnswerPanel() {
-  const answer = useShownAnswer();
+  const shown = useShown();
   return (
     <section className="col mid" id="answer" aria-label="Answer">
-      {answer ? <Answer answer={answer} /> : <EmptyAnswer />}
+      {shown ? <Answer shown={shown} /> : <EmptyAnswer />}
     </section>
   );
 }
 
-function Answer({ answer }: { answer: AnswerState }) {
-  const layout = useMemo(() => layoutTrace(answer.tokens, answer.trace), [answer.tokens, answer.trace]);
-  const problems = traceProblems(answer);
+function Answer({ shown }: { shown: Shown }) {
+  const { answer, sample, index } = shown;
+  const layout = useMemo(() => layoutTrace(sample), [sample]);
+  const problems = traceProblems(shown);
   return (
     <>
       <div className="answer-head">
-        <Heading answer={answer} />
-        <AnswerStatsRow answer={answer} />
-        <StageBar answer={answer} />
+        <Heading shown={shown} />
+        <AnswerStatsRow {...shown} />
+        <StageBar {...shown} />
       </div>
-      <FollowingScroll count={answer.tokens.length} live={answer.status === 'streaming'} resetKey={answer.id}>
-        <TraceView answer={answer} layout={layout} />
-        <AnswerCard answer={answer} layout={layout} />
+      <FollowingScroll
+        count={sample.count}
+        live={sample.status === 'streaming'}
+        resetKey={`${answer.id} ${index}`}
+      >
+        <TraceView shown={shown} layout={layout} />
+        <AnswerCard shown={shown} layout={layout} />
         {problems.length > 0 && (
           <ul className="problems" aria-label="What is malformed">
             {problems.map((problem) => (
@@ -48,15 +52,15 @@ function Answer({ answer }: { answer: AnswerState }) {
         )}
         <EngineErrors scopes={['gpu', 'model', 'ask']} />
       </FollowingScroll>
-      <EntropyStrip answer={answer} />
+      <EntropyStrip sample={sample} />
     </>
   );
 }
 
-function Heading({ answer }: { answer: AnswerState }) {
+function Heading({ shown }: { shown: Shown }) {
   const { view } = useServices();
   const shading = useView((state) => state.shading);
-  const { title, chip } = answerHeading(answer);
+  const { title, chip } = answerHeading(shown);
   return (
     <div className="mh">
       <h2 className="title">{title}</h2>

@@ -1,11 +1,11 @@
 import type { ReactNode } from 'react';
 import { splitDuration } from '../shared/format';
-import type { AnswerState } from '../store/engine-state';
+import type { Shown } from '../store/app-services';
 
 /** Time to first token, speed, and the two token counts. A dash where a number is not known yet. */
-export function AnswerStatsRow({ answer }: { answer: AnswerState }) {
-  const { stats } = answer;
-  const first = stats && answer.tokens.length > 0 ? splitDuration(stats.timeToFirstTokenMs) : undefined;
+export function AnswerStatsRow({ answer, sample }: Shown) {
+  const { stats } = sample;
+  const first = stats && sample.count > 0 ? splitDuration(stats.timeToFirstTokenMs) : undefined;
   const speed = stats && stats.tokensPerSecond > 0 ? stats.tokensPerSecond : undefined;
   return (
     <dl className="stats" data-testid="stats">

@@ -55,7 +55,7 @@ export function AskBar() {
             data-testid="ask"
             disabled={blocker !== undefined}
             aria-describedby={blocker ? 'ask-blocker' : undefined}
-            onClick={ask}
+            onClick={() => ask()}
           >
             Ask
             <kbd className="kbd">{IS_APPLE ? '⌘ ↵' : 'Ctrl ↵'}</kbd>

@@ -48,7 +48,7 @@ function WayOut({ error }: { error: EngineError }) {
   if (error.code === 'device-recovered' || error.scope === 'ask') {
     return (
       <>
-        <button type="button" className="btn" disabled={blocked} onClick={ask}>
+        <button type="button" className="btn" disabled={blocked} onClick={() => ask()}>
           Ask again
         </button>
         {close}

@@ -18,7 +18,7 @@ export function FollowingScroll({
   count: number;
   live: boolean;
   /** A change starts at the top again. */
-  resetKey: number;
+  resetKey: string;
   children: ReactNode;
 }) {
   const panel = useRef<HTMLDivElement>(null);

@@ -68,7 +68,7 @@ export function VideoWarning({ onChoose }: { onChoose: () => void }) {
       testId="warning"
     >
       {truncation && (
-        <button type="button" className="btn" disabled={blocked} onClick={ask}>
+        <button type="button" className="btn" disabled={blocked} onClick={() => ask()}>
           Ask with {truncation.readableSeconds.toFixed(1)} s
         </button>
       )}

@@ -1,6 +1,7 @@
 import { Icon } from '../shared/icon';
 import { useEngine, useServices } from '../store/app-services';
 import type { AnswerState } from '../store/engine-state';
+import { UNFOCUSED } from '../store/view';
 import { answerText, chosenOption, isCorrect } from './answer-facts';
 
 /** The questions of this session, newest first. A click shows the answer again. */
@@ -19,10 +20,18 @@ export function SessionList({ shown }: { shown: number | undefined }) {
               className="list-row"
               aria-current={answer.id === shown ? 'true' : undefined}
               title={`${answer.question.text} (${answer.videoName})`}
-              onClick={() => view.setState({ shownAnswer: answer.id, pinned: undefined })}
+              onClick={() => view.setState({ ...UNFOCUSED, shownAnswer: answer.id })}
             >
               <Outcome answer={answer} />
-              <span className="ell t2">{answer.question.text}</span>
+              <span className="ell t2">
+                {answer.fork && (
+                  <span className="fork-glyph" title={`Forked at token ${answer.fork.position + 1}`}>
+                    <Icon name="fork" size={12} />
+                    <span className="hidden">Forked: </span>
+                  </span>
+                )}
+                {answer.question.text}
+              </span>
               <span className="mono">{shortAnswer(answer)}</span>
             </button>
           </li>
@@ -33,7 +42,8 @@ export function SessionList({ shown }: { shown: number | undefined }) {
 }
 
 function Outcome({ answer }: { answer: AnswerState }) {
-  const correct = isCorrect(answer);
+  if (answer.samples.length > 1) return <span className="t3 mono xs">×{answer.samples.length}</span>;
+  const correct = isCorrect({ answer, sample: answer.samples[0]! });
   if (correct === undefined) return <span />;
   return (
     <span className={correct ? 'pos' : 'neg'}>
@@ -45,7 +55,12 @@ function Outcome({ answer }: { answer: AnswerState }) {
 
 function shortAnswer(answer: AnswerState): string {
   if (answer.status === 'prefill' || answer.status === 'streaming') return '…';
-  const option = chosenOption(answer);
+  const pairs = answer.samples.map((sample) => ({ answer, sample }));
+  if (pairs.length > 1) {
+    if (answer.label !== undefined) return `${pairs.filter(isCorrect).length} right`;
+    return `${pairs.filter(answerText).length} answers`;
+  }
+  const option = chosenOption(pairs[0]!);
   if (option) return option.letter;
-  return answerText(answer) ? '¶' : '–';
+  return answerText(pairs[0]!) ? '¶' : '–';
 }

@@ -1,5 +1,5 @@
 import { Icon } from '../shared/icon';
-import { useServices, useShownAnswer, useView } from '../store/app-services';
+import { useServices, useShown, useView } from '../store/app-services';
 import { AhaList } from './aha-list';
 import { SessionList } from './session-list';
 import { TokenInspector } from './token-inspector';
@@ -7,7 +7,7 @@ import { TokenInspector } from './token-inspector';
 /** The right column: the token under inspection, aha moments, questions asked. A drawer on narrower screens. */
 export function SideColumn() {
   const { view } = useServices();
-  const answer = useShownAnswer();
+  const shown = useShown();
   const open = useView((state) => state.drawerOpen);
   return (
     <aside className={`col right ${open ? 'open' : ''}`} aria-label="Tokens and session">
@@ -19,9 +19,9 @@ export function SideColumn() {
       >
         <Icon name="x" />
       </button>
-      <TokenInspector answer={answer} />
-      <AhaList answer={answer} />
-      <SessionList shown={answer?.id} />
+      <TokenInspector shown={shown} />
+      <AhaList sample={shown?.sample} />
+      <SessionList shown={shown?.answer.id} />
     </aside>
   );
 }

@@ -1,10 +1,10 @@
 import { formatDuration } from '../shared/format';
 import { ProgressBar } from '../shared/progress-bar';
-import type { AnswerState } from '../store/engine-state';
+import type { Shown } from '../store/app-services';
 
 /** Where the time went: reading the file, encoding its frames, prefill, thinking. Widths are shares of time. */
-export function StageBar({ answer }: { answer: AnswerState }) {
-  const { stats } = answer;
+export function StageBar({ answer, sample }: Shown) {
+  const { stats } = sample;
   const stages = [
     { name: 'read', ms: answer.readMs },
     { name: 'frames', ms: answer.encodeMs },
@@ -14,7 +14,7 @@ export function StageBar({ answer }: { answer: AnswerState }) {
   const total = stages.reduce((sum, stage) => sum + stage.ms, 0);
   return (
     <div className="stage">
-      {answer.status === 'prefill' ? (
+      {sample.status === 'prefill' ? (
         <ProgressBar progress={answer.progress} fallback="Prefill: the model reads frames and question" />
       ) : (
         <ol className="stages" aria-label="Where the time went">

@@ -1,17 +1,17 @@
 import { formatProbability, visibleToken } from '../shared/format';
 import { Icon } from '../shared/icon';
-import { useInspectedIndex, useView } from '../store/app-services';
-import type { AnswerState } from '../store/engine-state';
+import { type Shown, useInspectedIndex, useView } from '../store/app-services';
 import { Alternatives } from './alternatives';
+import { ahaIcon, ahaReason } from './trace-layout';
 import { useActions } from './use-actions';
 
 /** One token: how probable it was, and what else it could have been. Follows the newest until one is pinned. */
-export function TokenInspector({ answer }: { answer: AnswerState | undefined }) {
-  const index = useInspectedIndex(answer);
+export function TokenInspector({ shown }: { shown: Shown | undefined }) {
+  const index = useInspectedIndex(shown?.sample);
   const pinned = useView((view) => view.pinned) !== undefined;
   const { pin } = useActions();
-  const token = answer?.tokens[index];
-  if (!answer || !token) {
+  const token = shown?.sample.tokens[index];
+  if (!shown || !token) {
     return (
       <section className="sec inspector inspector-part">
         <h2 className="h">Token</h2>
@@ -19,9 +19,11 @@ export function TokenInspector({ answer }: { answer: AnswerState | undefined }) 
       </section>
     );
   }
-  const count = answer.tokens.length;
-  const live = answer.status === 'streaming';
-  const aha = answer.trace?.sentences.find((s) => s.aha && index >= s.start && index < s.end)?.aha;
+  const { answer, sample } = shown;
+  const { count } = sample;
+  const live = sample.status === 'streaming';
+  const fork = answer.fork;
+  const aha = sample.trace?.sentences.find((s) => s.aha && index >= s.start && index < s.end)?.aha;
   return (
     <>
       <section className="sec inspector inspector-part" data-testid="inspector">
@@ -62,12 +64,17 @@ export function TokenInspector({ answer }: { answer: AnswerState | undefined }) 
         <div className="row token-name">
           <span className="token-text">{visibleToken(token.text)}</span>
           {aha && (
-            <span className="chip aha sp">
-              <Icon name={aha.kind === 'checks' ? 'loop' : 'swap'} size={12} />
+            <span className="chip aha sp" title={ahaReason(aha)}>
+              <Icon name={ahaIcon(aha)} size={12} />
               {aha.label}
             </span>
           )}
         </div>
+        {fork?.position === index && (
+          <p className="t3 sm">
+            Put here instead of “{visibleToken(fork.from)}”: the answer goes on from it.
+          </p>
+        )}
         <dl className="k3">
           <div>
             <dt>probability</dt>
@@ -83,7 +90,7 @@ export function TokenInspector({ answer }: { answer: AnswerState | undefined }) 
           </div>
         </dl>
       </section>
-      <Alternatives token={token} settings={answer.settings} />
+      <Alternatives shown={shown} index={index} />
     </>
   );
 }

@@ -1,4 +1,6 @@
-import type { TokenInfo, Trace, TraceSentence } from '../../worker/protocol';
+import type { TokenInfo, TraceSentence } from '../../worker/protocol';
+import type { IconName } from '../shared/icon';
+import type { SampleState } from '../store/engine-state';
 
 /** Tokens `[start, end)` of an answer. */
 export interface Range {
@@ -6,10 +8,12 @@ export interface Range {
   end: number;
 }
 
+export type Aha = NonNullable<TraceSentence['aha']>;
+
 /** A line of the trace: a tag in mono, a sentence, or text that no sentence holds. */
 export interface TraceLine extends Range {
   kind: 'tag' | 'sentence' | 'text';
-  aha?: NonNullable<TraceSentence['aha']>;
+  aha?: Aha;
 }
 
 /** Where an answer's tokens are shown. Every token with a visible character is in exactly one place. */
@@ -24,23 +28,27 @@ const OPEN = '<answer>';
 const CLOSE = '</answer>';
 
 /** Divides an answer's tokens into lines and the answer card, by the trace's sentences and the tags in the text. */
-export function layoutTrace(tokens: readonly TokenInfo[], trace: Trace | undefined): TraceLayout {
+export function layoutTrace({
+  tokens,
+  count,
+  trace,
+}: Pick<SampleState, 'tokens' | 'count' | 'trace'>): TraceLayout {
   const sentences = trace?.sentences ?? [];
-  const thoughtEnd = Math.min(sentences.at(-1)?.end ?? 0, tokens.length);
-  const tail = { start: thoughtEnd, end: tokens.length };
+  const thoughtEnd = Math.min(sentences.at(-1)?.end ?? 0, count);
+  const tail = { start: thoughtEnd, end: count };
   const answer = splitAnswer(tokens, tail);
   const lines: TraceLine[] = [];
   let at = 0;
   for (const sentence of sentences) {
-    const start = Math.max(at, Math.min(sentence.start, tokens.length));
-    const end = Math.max(start, Math.min(sentence.end, tokens.length));
+    const start = Math.max(at, Math.min(sentence.start, count));
+    const end = Math.max(start, Math.min(sentence.end, count));
     lines.push(...gapLines(tokens, { start: at, end: start }));
     if (end > start) {
       lines.push({ kind: 'sentence', start, end, ...(sentence.aha ? { aha: sentence.aha } : {}) });
     }
     at = end;
   }
-  lines.push(...gapLines(tokens, { start: at, end: answer?.open.start ?? tokens.length }));
+  lines.push(...gapLines(tokens, { start: at, end: answer?.open.start ?? count }));
   return answer ? { lines, answer } : { lines };
 }
 
@@ -96,4 +104,14 @@ function tokenAt(tokens: readonly TokenInfo[], range: Range, offset: number): nu
     if (end > offset) return i;
   }
   return range.end;
+}
+
+/** The icon of a marked sentence. */
+export function ahaIcon({ kind }: Aha): IconName {
+  return kind === 'checks' ? 'loop' : 'swap';
+}
+
+/** Why a sentence is marked: the rule's name, and what it looks for where that is known. */
+export function ahaReason({ rule, explanation }: Aha): string {
+  return `Marked by the text rule “${rule}”${explanation ? `: ${explanation}` : '.'}`;
 }

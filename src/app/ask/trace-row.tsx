@@ -3,10 +3,11 @@ import type { TokenInfo } from '../../worker/protocol';
 import { Icon } from '../shared/icon';
 import type { Shading } from '../store/view';
 import { TokenRun } from './token-run';
-import type { TraceLine } from './trace-layout';
+import { ahaIcon, ahaReason, type TraceLine } from './trace-layout';
 
 interface Props {
-  answerId: number;
+  /** Of which answer the tokens are. */
+  answerKey: string;
   tokens: readonly TokenInfo[];
   line: TraceLine;
   shading: Shading;
@@ -14,35 +15,29 @@ interface Props {
   pinned: number;
   /** The token that Tab reaches, where it is in this line; else -1. */
   focusable: number;
+  /** The token at which the answer left another one, where it is in this line or after it; else -1. */
+  fork: number;
   /** True while tokens are being added to this line. */
   writing: boolean;
 }
 
 /** One line of the trace. Drawn again only when it changed: an answer's tokens are only ever added to. */
-export const TraceRow = memo(function TraceRow({ tokens, line, shading, pinned, focusable, writing }: Props) {
+export const TraceRow = memo(function TraceRow({ line, writing, ...run }: Props) {
   const { aha, kind } = line;
-  const run = (
-    <TokenRun
-      tokens={tokens}
-      range={line}
-      shading={aha || kind === 'tag' ? 'none' : shading}
-      pinned={pinned}
-      focusable={focusable}
-    />
-  );
-  if (kind === 'tag') return <div className="tag-line mono">{run}</div>;
+  const tokens = <TokenRun {...run} range={line} shading={aha || kind === 'tag' ? 'none' : run.shading} />;
+  if (kind === 'tag') return <div className="tag-line mono">{tokens}</div>;
   return (
     <div className={`sent ${aha ? 'aha' : ''}`} aria-busy={writing} data-testid={aha ? 'aha' : undefined}>
       <span className="n" aria-hidden="true">
         {line.start + 1}
       </span>
       <span className="tx">
-        <span>{run}</span>
+        <span>{tokens}</span>
         {writing && <i className="caret" />}
       </span>
       {aha && (
-        <span className="tag" title={`Marked by a rule on the text: ${aha.rule}`}>
-          <Icon name={aha.kind === 'checks' ? 'loop' : 'swap'} size={13} />
+        <span className="tag" title={ahaReason(aha)}>
+          <Icon name={ahaIcon(aha)} size={13} />
           {aha.label}
         </span>
       )}
@@ -52,7 +47,7 @@ export const TraceRow = memo(function TraceRow({ tokens, line, shading, pinned, 
 
 function same(a: Props, b: Props): boolean {
   return (
-    a.answerId === b.answerId &&
+    a.answerKey === b.answerKey &&
     a.line.start === b.line.start &&
     a.line.end === b.line.end &&
     a.line.kind === b.line.kind &&
@@ -61,6 +56,7 @@ function same(a: Props, b: Props): boolean {
     a.shading === b.shading &&
     a.pinned === b.pinned &&
     a.focusable === b.focusable &&
+    a.fork === b.fork &&
     a.writing === b.writing
   );
 }

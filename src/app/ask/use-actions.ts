@@ -1,8 +1,10 @@
 import { useMemo } from 'react';
 import type { FrameSampling } from '../../worker/protocol';
-import { type AppServices, useDraft, useEngine, useServices } from '../store/app-services';
+import { type AppServices, shownOf, useDraft, useEngine, useServices } from '../store/app-services';
 import { askBlocker } from '../store/ask-blocker';
 import { draftLabel, draftQuestion } from '../store/draft';
+import { UNFOCUSED } from '../store/view';
+import { forkAlternative, forkBlocker } from './fork-facts';
 import { applySampleQuestion, markSample, type Sample } from './samples';
 import { makeToySample } from './toy-clip';
 
@@ -33,16 +35,46 @@ export function askActions({ client, draft, view, player }: AppServices) {
     open(file, sample.fileName);
   };
   return {
-    /** Asks what the editor holds. Does nothing where `askBlocker` has a reason. */
-    ask() {
+    /**
+     * Asks what the editor holds, as often as it says or `num_generations` times. Does nothing where `askBlocker` has
+     * a reason.
+     */
+    ask(num_generations?: number) {
       const current = draft.getState();
       if (askBlocker(client.store.getState(), current)) return;
-      view.setState({ pinned: undefined, shownAnswer: undefined });
-      client.ask(draftQuestion(current), current.settings, draftLabel(current));
+      view.setState({ ...UNFOCUSED, shownAnswer: undefined });
+      client.ask(draftQuestion(current), current.settings, {
+        num_generations: num_generations ?? current.num_generations,
+        label: draftLabel(current),
+      });
       // In one column the answer is written below what is in sight.
       if (matchMedia('(max-width: 759px)').matches) document.getElementById('answer')?.scrollIntoView();
     },
     stop: () => client.stop(),
+    /** Continues the shown answer from the chosen alternative of the token under inspection. */
+    fork() {
+      const engine = client.store.getState();
+      const { pinned, alternative: chosen } = view.getState();
+      const shown = shownOf(engine, view.getState());
+      if (!shown || forkBlocker(engine, shown)) return;
+      const { answer, index, sample } = shown;
+      const position = pinned !== undefined && pinned < sample.count ? pinned : sample.count - 1;
+      const alternative = forkAlternative(sample.tokens[position]!, chosen);
+      if (!alternative) return;
+      view.setState({ ...UNFOCUSED, shownAnswer: undefined });
+      client.fork(answer.id, index, position, alternative.id);
+    },
+    /** Shows an answer; with `sample`, that one of a group alone, and with `pinned` one of its tokens. */
+    show: (id: number, sample?: number, pinned?: number) =>
+      view.setState({
+        ...UNFOCUSED,
+        shownAnswer: id,
+        ...(sample === undefined ? {} : { focusedSample: sample, alone: true }),
+        pinned,
+      }),
+    /** Gives the focus to an answer of the group. */
+    focus: (sample: number) =>
+      view.setState({ focusedSample: sample, pinned: undefined, alternative: undefined }),
     /** Opens a file of the user's. */
     openFile(file: File) {
       choice += 1;
@@ -77,7 +109,7 @@ export function askActions({ client, draft, view, player }: AppServices) {
       video.currentTime = Math.min(time + 0.001, video.duration || Number.POSITIVE_INFINITY);
     },
     /** Pins a token of the shown answer, or follows the newest again. */
-    pin: (index: number | undefined) => view.setState({ pinned: index }),
+    pin: (index: number | undefined) => view.setState({ pinned: index, alternative: undefined }),
   };
 }
 

@@ -1,5 +1,5 @@
 import { useEffect } from 'react';
-import { type AppServices, useServices } from '../store/app-services';
+import { type AppServices, shownOf, useServices } from '../store/app-services';
 import { runningAnswer } from '../store/engine-state';
 import { nextTheme } from '../store/view';
 import { type AskActions, useActions } from './use-actions';
@@ -53,6 +53,10 @@ function handleKey(event: KeyboardEvent, services: AppServices, actions: AskActi
     case 'a':
     case 'A':
       return stepAha(event.shiftKey, services);
+    case 'f':
+    case 'F':
+      actions.fork();
+      return true;
     case 'd':
     case 'D':
       view.setState((state) => ({ theme: nextTheme(state.theme) }));
@@ -80,34 +84,32 @@ function stepFrame(by: number, { client, player }: AppServices, { seek }: AskAct
   return true;
 }
 
-function shownAnswer({ client, view }: AppServices) {
-  const { answers } = client.store.getState();
-  const { shownAnswer: id } = view.getState();
-  return answers.find((answer) => answer.id === id) ?? answers.at(-1);
+function shownSample({ client, view }: AppServices) {
+  return shownOf(client.store.getState(), view.getState())?.sample;
 }
 
 function stepToken(key: string, services: AppServices): boolean {
-  const count = shownAnswer(services)?.tokens.length ?? 0;
+  const count = shownSample(services)?.count ?? 0;
   if (count === 0) return false;
   const { view } = services;
   const current = view.getState().pinned ?? count - 1;
-  if (key === 'End') view.setState({ pinned: undefined });
-  else if (key === 'Home') view.setState({ pinned: 0 });
+  if (key === 'End') view.setState({ pinned: undefined, alternative: undefined });
+  else if (key === 'Home') view.setState({ pinned: 0, alternative: undefined });
   else {
     const next = current + (key === 'ArrowRight' ? 1 : -1);
-    view.setState({ pinned: Math.max(0, Math.min(count - 1, next)) });
+    view.setState({ pinned: Math.max(0, Math.min(count - 1, next)), alternative: undefined });
   }
   return true;
 }
 
 function stepAha(back: boolean, services: AppServices): boolean {
-  const starts = (shownAnswer(services)?.trace?.sentences ?? [])
+  const starts = (shownSample(services)?.trace?.sentences ?? [])
     .filter((sentence) => sentence.aha)
     .map((sentence) => sentence.start);
   if (starts.length === 0) return false;
   const { view } = services;
   const at = view.getState().pinned ?? -1;
   const next = back ? starts.findLast((start) => start < at) : starts.find((start) => start > at);
-  view.setState({ pinned: next ?? (back ? starts.at(-1) : starts[0]) });
+  view.setState({ pinned: next ?? (back ? starts.at(-1) : starts[0]), alternative: undefined });
   return true;
 }

@@ -12,7 +12,9 @@ export function useTokenClicks(box: RefObject<HTMLElement | null>): void {
       if (!token) return;
       const index = Number(token.dataset.token);
       view.setState((state) =>
-        state.pinned === index ? { pinned: undefined } : { pinned: index, drawerOpen: true },
+        state.pinned === index
+          ? { pinned: undefined, alternative: undefined }
+          : { pinned: index, alternative: undefined, drawerOpen: true },
       );
     };
     element.addEventListener('click', onClick);

@@ -40,6 +40,18 @@ export function formatProbability(prob: number): string {
   return prob > 0 && prob < 0.005 ? '<0.01' : prob.toFixed(2);
 }
 
+/** With its sign, a true minus (U+2212) for what is below zero: "+1.56", "−0.53", "0.00". */
+export function formatSigned(value: number): string {
+  const digits = Math.abs(value).toFixed(2);
+  if (Number(digits) === 0) return digits;
+  return `${value < 0 ? '−' : '+'}${digits}`;
+}
+
+/** The class of a signed number's colour: blue above zero, vermilion below, none where it reads as 0.00. */
+export function signTone(value: number): 'pos' | 'neg' | '' {
+  return Math.abs(value) < 0.005 ? '' : value < 0 ? 'neg' : 'pos';
+}
+
 /** A token with its spaces and breaks made visible. */
 export function visibleToken(text: string): string {
   if (text === '') return '∅';

@@ -63,6 +63,15 @@ const ICONS = {
     <path d="M6.8 9.2a2.4 2.4 0 0 1 0-3.4l2-2a2.4 2.4 0 0 1 3.4 3.4l-1 1M9.2 6.8a2.4 2.4 0 0 1 0 3.4l-2 2a2.4 2.4 0 0 1-3.4-3.4l1-1" />
   ),
   download: <path d="M8 2.6v7.2M5 7l3 3 3-3M3 13.2h10" />,
+  fork: (
+    <>
+      <circle cx="4" cy="3.6" r="1.6" />
+      <circle cx="4" cy="12.4" r="1.6" />
+      <circle cx="12" cy="5.6" r="1.6" />
+      <path d="M4 5.2v5.6M12 7.2c0 2.4-3 2.6-5.4 3" />
+    </>
+  ),
+  back: <path d="M13 8H3.4M7 4 3 8l4 4" />,
   panel: <path d="M2.4 3h11.2v10H2.4zM10 3v10" />,
 } satisfies Record<string, ReactNode>;
 

@@ -1,8 +1,8 @@
-import { createContext, useContext } from 'react';
+import { createContext, useContext, useMemo } from 'react';
 import { useStore } from 'zustand';
 import type { EngineClient } from '../engine-client';
 import type { Draft, DraftStore } from './draft';
-import type { AnswerState, EngineState } from './engine-state';
+import type { AnswerState, EngineState, SampleState } from './engine-state';
 import type { View, ViewStore } from './view';
 
 /** What components reach through the context: the engine's client and the three stores. */
@@ -36,15 +36,39 @@ export function useView<T>(select: (view: View) => T): T {
   return useStore(useServices().view, select);
 }
 
-/** The answer shown in the middle: the one picked in the session list, else the newest. */
-export function useShownAnswer(): AnswerState | undefined {
-  const shown = useView((view) => view.shownAnswer);
-  return useEngine((state) => state.answers.find((answer) => answer.id === shown) ?? state.answers.at(-1));
+/** An answer on the page: which one, and which of its samples. */
+export interface Shown {
+  answer: AnswerState;
+  sample: SampleState;
+  /** Index of the sample. */
+  index: number;
+}
+
+/** The answer picked in the session list, else the newest, with the sample that has the focus. */
+export function shownOf(
+  { answers }: Pick<EngineState, 'answers'>,
+  { shownAnswer, focusedSample }: Pick<View, 'shownAnswer' | 'focusedSample'>,
+): Shown | undefined {
+  const answer = answers.find(({ id }) => id === shownAnswer) ?? answers.at(-1);
+  if (!answer) return undefined;
+  const index = Math.min(focusedSample, answer.samples.length - 1);
+  return { answer, index, sample: answer.samples[index]! };
+}
+
+/** The answer shown in the middle, with the sample that has the focus. */
+export function useShown(): Shown | undefined {
+  const answers = useEngine((state) => state.answers);
+  const shownAnswer = useView((view) => view.shownAnswer);
+  const focusedSample = useView((view) => view.focusedSample);
+  return useMemo(
+    () => shownOf({ answers }, { shownAnswer, focusedSample }),
+    [answers, shownAnswer, focusedSample],
+  );
 }
 
 /** The token under inspection: the pinned one, else the newest; -1 where there is none. */
-export function useInspectedIndex(answer: AnswerState | undefined): number {
+export function useInspectedIndex(sample: SampleState | undefined): number {
   const pinned = useView((view) => view.pinned);
-  const count = answer?.tokens.length ?? 0;
+  const count = sample?.count ?? 0;
   return pinned !== undefined && pinned < count ? pinned : count - 1;
 }

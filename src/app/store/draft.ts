@@ -1,5 +1,5 @@
 import { createStore, type StoreApi } from 'zustand/vanilla';
-import type { Question, SamplingSettings } from '../../worker/protocol';
+import { MAX_GENERATIONS, type Question, type SamplingSettings } from '../../worker/protocol';
 import { readStored, writeStored } from './local-storage';
 
 /** Letters of the options, in order. */
@@ -16,6 +16,8 @@ export interface Draft {
   /** True while text and options are a sample's own: another sample may then replace them. */
   fromSample: boolean;
   reasoning: boolean;
+  /** Answers to write at once, 1 to `MAX_GENERATIONS`. */
+  num_generations: number;
   settings: SamplingSettings;
 }
 
@@ -38,6 +40,7 @@ export const DEFAULT_DRAFT: Draft = {
   options: ['', '', '', ''],
   fromSample: false,
   reasoning: true,
+  num_generations: 1,
   settings: { temperature: 1, top_k: 50, top_p: 0.95, max_new_tokens: 256, seed: 17 },
 };
 
@@ -76,6 +79,10 @@ export function reviveDraft(value: unknown): Draft {
       : {}),
     fromSample: raw.fromSample === true,
     reasoning: raw.reasoning !== false,
+    num_generations:
+      typeof raw.num_generations === 'number' && generationsProblem(raw.num_generations) === undefined
+        ? raw.num_generations
+        : DEFAULT_DRAFT.num_generations,
     settings,
   };
 }
@@ -87,6 +94,13 @@ export function settingProblem(name: keyof SamplingSettings, value: number): str
     return `${integer ? 'A whole number' : 'A number'} from ${min} to ${max}.`;
   }
   return undefined;
+}
+
+/** Why so many answers cannot be written at once, as a sentence; undefined where they can. */
+export function generationsProblem(value: number): string | undefined {
+  return Number.isInteger(value) && value >= 1 && value <= MAX_GENERATIONS
+    ? undefined
+    : `A whole number from 1 to ${MAX_GENERATIONS}.`;
 }
 
 /** The draft after the user changed its words. A sample's label does not hold for other words. */

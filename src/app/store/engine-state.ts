@@ -1,10 +1,12 @@
 import type {
   AdapterSummary,
+  AnswerReward,
   AnswerStats,
   EngineError,
   ErrorScope,
   FinishReason,
   FrameSampling,
+  GroupStats,
   ModelInfo,
   ModelSource,
   Question,
@@ -64,23 +66,56 @@ export interface VideoState {
   encodeMs?: number;
 }
 
-/** One question that was asked, and what came of it. */
+export type AnswerStatus = 'prefill' | 'streaming' | 'done' | 'failed';
+
+/** One of the answers that are written to a question. */
+export interface SampleState {
+  status: AnswerStatus;
+  /**
+   * Grows in place while the answer streams, so that adding a token copies nothing: read the first `count` alone, and
+   * compare samples, not this array, to see a change.
+   */
+  tokens: TokenInfo[];
+  count: number;
+  trace?: Trace;
+  stats?: AnswerStats;
+  reason?: FinishReason;
+  reward?: AnswerReward;
+}
+
+/** Where an answer left another one, to go on from another token. */
+export interface ForkOrigin {
+  /** Id of that answer, and which of its samples. */
+  answer: number;
+  sample: number;
+  /** Index of the token that is another one. */
+  position: number;
+  /** Text of the token that stood there. */
+  from: string;
+}
+
+/** One question that was asked, and the one or more answers that came of it. */
 export interface AnswerState {
   id: number;
   question: Question;
   settings: SamplingSettings;
   /** Letter of the right option, where it is known. */
   label?: string;
+  /** Name of the model that answers. */
+  model: string;
   videoName: string;
+  /** The video's object URL: the same as long as it is the same opened file. */
+  videoUrl: string;
   readMs?: number;
   encodeMs?: number;
-  status: 'prefill' | 'streaming' | 'done' | 'failed';
+  status: AnswerStatus;
   promptTokens?: number;
-  tokens: TokenInfo[];
-  trace?: Trace;
-  stats?: AnswerStats;
-  reason?: FinishReason;
   progress?: Progress;
+  /** `num_generations` of them. */
+  samples: SampleState[];
+  /** Known once all have ended. */
+  group?: GroupStats;
+  fork?: ForkOrigin;
 }
 
 /** Everything the page knows of the engine. Changed only by `reduceEvent` and the client's own actions. */

@@ -1,16 +1,6 @@
-import type {
-  EngineError,
-  EngineEvent,
-  ErrorScope,
-  FrameSampling,
-  ModelSource,
-  Question,
-  SamplingSettings,
-} from '../../worker/protocol';
-import { type AnswerState, type EngineState, runningAnswer, type VideoState } from './engine-state';
-
-/** Answers kept for the session list. */
-export const MAX_ANSWERS = 50;
+import type { EngineError, EngineEvent, ErrorScope, FrameSampling, ModelSource } from '../../worker/protocol';
+import { type EngineState, runningAnswer, type VideoState } from './engine-state';
+import { type AnswerAction, failRunning, onRunning, reduceAnswers } from './reduce-answers';
 
 /** What the page itself does, beside the engine's events. */
 export type PageAction =
@@ -29,13 +19,7 @@ export type PageAction =
   | { type: 'page/reopen-video'; id: number }
   /** The engine's thread is gone, and the model with it. */
   | { type: 'page/engine-gone' }
-  | {
-      type: 'page/ask';
-      id: number;
-      question: Question;
-      settings: SamplingSettings;
-      label?: string | undefined;
-    }
+  | AnswerAction
   | { type: 'page/dismiss'; scope: ErrorScope };
 
 /**
@@ -75,7 +59,19 @@ export function reduceEvent(state: EngineState, event: EngineEvent | PageAction)
       return { ...failRunning(state), model: { ...model, status: 'failed' }, recovering: false };
     }
     case 'page/ask':
-      return ask(state, event);
+    case 'page/fork': {
+      const next = reduceAnswers(state, event);
+      return next === state
+        ? state
+        : {
+            ...next,
+            errors: without(
+              state.errors,
+              'ask',
+              ...(state.model.status === 'ready' ? (['gpu'] as const) : []),
+            ),
+          };
+    }
     case 'page/dismiss':
       return { ...state, errors: without(state.errors, event.scope) };
     case 'gpu':
@@ -126,25 +122,10 @@ export function reduceEvent(state: EngineState, event: EngineEvent | PageAction)
       return recovered(rest);
     }
     case 'ask-started':
-      return onAnswer(state, event.id, (answer) => ({ ...answer, promptTokens: event.promptTokens }));
     case 'tokens':
-      return onAnswer(state, event.id, ({ progress: _, ...answer }) => ({
-        ...answer,
-        status: 'streaming',
-        tokens: event.tokens.length > 0 ? answer.tokens.concat(event.tokens) : answer.tokens,
-        trace: event.trace,
-        stats: event.stats,
-      }));
-    case 'ask-done':
-      return state;
     case 'answered':
-      return onAnswer(state, event.id, ({ progress: _, ...answer }) => ({
-        ...answer,
-        status: 'done',
-        trace: event.trace,
-        stats: event.stats,
-        reason: event.reason,
-      }));
+    case 'ask-done':
+      return reduceAnswers(state, event);
     case 'error':
       return fail(state, event.id, event.error);
     case 'device-lost':
@@ -166,25 +147,6 @@ function openVideo(state: EngineState, event: Extract<PageAction, { type: 'page/
   };
 }
 
-function ask(state: EngineState, event: Extract<PageAction, { type: 'page/ask' }>): EngineState {
-  const answer: AnswerState = {
-    id: event.id,
-    question: event.question,
-    settings: event.settings,
-    ...(event.label === undefined ? {} : { label: event.label }),
-    videoName: state.video?.name ?? '',
-    ...(state.video?.readMs === undefined ? {} : { readMs: state.video.readMs }),
-    ...(state.video?.encodeMs === undefined ? {} : { encodeMs: state.video.encodeMs }),
-    status: 'prefill',
-    tokens: [],
-  };
-  return {
-    ...state,
-    answers: [...state.answers.slice(1 - MAX_ANSWERS), answer],
-    errors: without(state.errors, 'ask', ...(state.model.status === 'ready' ? (['gpu'] as const) : [])),
-  };
-}
-
 function progress(state: EngineState, event: Extract<EngineEvent, { type: 'progress' }>): EngineState {
   const value = { label: event.label, done: event.done, total: event.total };
   switch (event.scope) {
@@ -196,7 +158,7 @@ function progress(state: EngineState, event: Extract<EngineEvent, { type: 'progr
     case 'video':
       return onVideo(state, event.id, (video) => ({ ...video, progress: value }));
     case 'ask':
-      return onAnswer(state, event.id, (answer) => ({ ...answer, progress: value }));
+      return onRunning(state, event.id, (answer) => ({ ...answer, progress: value }));
   }
 }
 
@@ -271,20 +233,8 @@ function recovered(state: EngineState): EngineState {
   return { ...state, recovering: false, errors: { ...state.errors, gpu } };
 }
 
-function failRunning(state: EngineState): EngineState {
-  const running = runningAnswer(state);
-  if (!running) return state;
-  const { progress: _, ...answer } = running;
-  return { ...state, answers: [...state.answers.slice(0, -1), { ...answer, status: 'failed' }] };
-}
-
 function onVideo(state: EngineState, id: number, change: (video: VideoState) => VideoState): EngineState {
   return state.video?.id === id ? { ...state, video: change(state.video) } : state;
-}
-
-function onAnswer(state: EngineState, id: number, change: (answer: AnswerState) => AnswerState): EngineState {
-  const running = runningAnswer(state);
-  return running?.id === id ? { ...state, answers: [...state.answers.slice(0, -1), change(running)] } : state;
 }
 
 function without(errors: EngineState['errors'], ...scopes: ErrorScope[]): EngineState['errors'] {

@@ -3,6 +3,7 @@ import type { FrameSampling } from '../../worker/protocol';
 import { readStored, writeStored } from './local-storage';
 
 export type Theme = 'light' | 'dark' | 'system';
+export type GroupLayout = 'columns' | 'rows' | 'differences';
 export type Shading = 'none' | 'entropy' | 'probability';
 
 /** What the user looks at. Nothing of it concerns the engine. */
@@ -15,6 +16,17 @@ export interface View {
   shownAnswer?: number | undefined;
   /** How the frames of a video are chosen. */
   sampling: FrameSampling;
+  /** Which of its samples has the focus: the one that is looked into. */
+  focusedSample: number;
+  /** A group of answers as columns; or, when `alone`, the focused one as any single answer. */
+  alone: boolean;
+  groupLayout: GroupLayout;
+  /** The group takes the place of all columns of the page. */
+  groupFull: boolean;
+  /** The group's answers by reward, best first, instead of in their order. */
+  groupSorted: boolean;
+  /** Id of the alternative that a fork would go on from; undefined: the most probable one. */
+  alternative?: number | undefined;
   /** The right column, where it is a drawer. */
   drawerOpen: boolean;
   helpOpen: boolean;
@@ -24,10 +36,22 @@ export type ViewStore = StoreApi<View>;
 
 const KEY = 'view';
 
+/** What of the view belongs to one answer, as it is when another one is shown. */
+export const UNFOCUSED = {
+  pinned: undefined,
+  alternative: undefined,
+  focusedSample: 0,
+  alone: false,
+} as const satisfies Partial<View>;
+
 /** The view's store. With `stored`, theme, shading and sampling come from localStorage and go back there. */
 export function createViewStore(stored = true): ViewStore {
   const store = createStore<View>(() => ({
     ...(stored ? reviveView(readStored(KEY)) : reviveView(undefined)),
+    ...UNFOCUSED,
+    groupLayout: 'columns',
+    groupFull: true,
+    groupSorted: false,
     drawerOpen: false,
     helpOpen: false,
   }));
