@@ -59,6 +59,13 @@ export class Recorder {
     this.blocks = 0;
   }
 
+  /** Forgets everything recorded since the last submit, after an error in the middle of it. */
+  discard(): void {
+    this.pass = undefined;
+    this.encoder = this.gpu.device.createCommandEncoder({ label: this.label });
+    this.blocks = 0;
+  }
+
   private endPass(): void {
     this.pass?.end();
     this.pass = undefined;
