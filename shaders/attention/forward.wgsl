@@ -32,7 +32,7 @@ struct Tile {
 @group(0) @binding(4) var<storage, read> k: array<V4>;             // [T, Hkv, D]
 @group(0) @binding(5) var<storage, read> v: array<V4>;             // [T, Hkv, D]
 @group(0) @binding(6) var<storage, read_write> o: array<V4>;       // [rows, Hq, D]
-@group(0) @binding(7) var<storage, read_write> lse: array<f32>;    // [rows, Hq], or shorter where not wanted
+@group(0) @binding(7) var<storage, read_write> stats: array<V4>;   // [rows, Hq]: max, ln sum, 0, 0; or shorter where not wanted
 
 const C: u32 = D / 4u;
 const GROUP: u32 = Q_HEADS / KV_HEADS;
@@ -120,8 +120,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
       for (var c = 0u; c < C; c++) {
         o[q_at$r + c] = acc[$ru * C + c] * scale$r;
       }
-      if (at$r < arrayLength(&lse)) {
-        lse[at$r] = max$r + log(sum$r);
+      if (at$r < arrayLength(&stats)) {
+        stats[at$r] = V4(max$r, log(sum$r), 0.0, 0.0);
       }
     }
 #end

@@ -25,8 +25,12 @@ export interface AttentionTensors {
   v: GpuTensor;
   /** Written, `[rows, q_heads, head_dim]`. Not q. */
   o: GpuTensor;
-  /** Written where given, `[rows, q_heads]`: natural logarithm of the sum of exponentials of the scaled scores. */
-  lse?: GpuTensor;
+  /**
+   * Written where given, `[rows, q_heads, 4]`: the largest scaled score; the natural logarithm of the sum of
+   * exp(score - largest); 0; 0. The log-sum-exp is the first plus the second: kept apart, because f32 would round it to
+   * 1e-3 at scores of 1e4, and the backward pass takes its exponential.
+   */
+  stats?: GpuTensor;
 }
 
 export interface AttentionOptions {
@@ -43,7 +47,7 @@ export class Attention {
   private constructor(
     readonly shape: AttentionShape,
     scale: number,
-    /** Bound where nobody asks for lse; the kernels write no further than its end. */
+    /** Bound where nobody asks for stats; the kernels write no further than its end. */
     private readonly unwanted: GPUBuffer,
     private readonly forward: Kernel | undefined,
     private readonly decode: Kernel | undefined,
@@ -62,10 +66,7 @@ export class Attention {
     options: AttentionOptions = {},
   ): Promise<Attention> {
     const { q_heads, kv_heads, head_dim } = shape;
-    if (!Number.isInteger(head_dim) || head_dim < 8 || head_dim > 128 || head_dim % 8 !== 0)
-      throw new Error(`Attention handles head sizes that are multiples of 8 up to 128, not ${head_dim}.`);
-    if (!(kv_heads >= 1) || q_heads % kv_heads !== 0)
-      throw new Error(`${q_heads} query heads cannot be shared out among ${kv_heads} KV heads.`);
+    checkAttentionShape(shape);
     const cpu = gpu.adapter.isFallback;
     const { kernels = kernelsFor(cpu), variant = variantFor(shape, cpu) } = options;
     const { R, B, U, decodeR, W } = variant;
@@ -88,7 +89,7 @@ export class Attention {
             constants: { ...common, R: decodeR, W },
           }),
     ]);
-    const unwanted = gpu.device.createBuffer({ label: 'no lse', size: 16, usage: GPUBufferUsage.STORAGE });
+    const unwanted = gpu.device.createBuffer({ label: 'no stats', size: 16, usage: GPUBufferUsage.STORAGE });
     return new Attention(shape, scale, unwanted, forward, decode);
   }
 
@@ -98,19 +99,19 @@ export class Attention {
    */
   record(recorder: Recorder, plan: AttentionPlan, tensors: AttentionTensors): void {
     const { q_heads, kv_heads, head_dim } = this.shape;
-    const { q, k, v, o, lse } = tensors;
+    const { q, k, v, o, stats } = tensors;
     need('q', q, plan.row_count * q_heads * head_dim);
     need('o', o, plan.row_count * q_heads * head_dim);
     need('k', k, plan.kv_rows * kv_heads * head_dim);
     need('v', v, plan.kv_rows * kv_heads * head_dim);
-    if (lse) need('lse', lse, plan.row_count * q_heads);
+    if (stats) need('stats', stats, 4 * plan.row_count * q_heads);
     if (plan.tile_count === 0) return;
     const kernel =
       (prefersDecode(plan.longest_run, this.shape) ? this.decode : undefined) ?? this.forward ?? this.decode;
     recorder.dispatch(
       kernel!,
       this.params,
-      [plan.tiles, plan.ranges, q, k, v, o, lse ?? this.unwanted],
+      [plan.tiles, plan.ranges, q, k, v, o, stats ?? this.unwanted],
       [plan.tile_count, kv_heads],
     );
   }
@@ -121,7 +122,16 @@ export class Attention {
   }
 }
 
-function need(name: string, tensor: GpuTensor, elements: number): void {
+/** @throws Error when head_dim is not a multiple of 8 up to 128, or q_heads is not a multiple of kv_heads. */
+export function checkAttentionShape({ q_heads, kv_heads, head_dim }: AttentionShape): void {
+  if (!Number.isInteger(head_dim) || head_dim < 8 || head_dim > 128 || head_dim % 8 !== 0)
+    throw new Error(`Attention handles head sizes that are multiples of 8 up to 128, not ${head_dim}.`);
+  if (!(kv_heads >= 1) || q_heads % kv_heads !== 0)
+    throw new Error(`${q_heads} query heads cannot be shared out among ${kv_heads} KV heads.`);
+}
+
+/** @throws Error when a tensor of an attention is not f32 or has fewer elements than its plan reaches. */
+export function need(name: string, tensor: GpuTensor, elements: number): void {
   if (tensor.dtype !== 'f32') throw new Error(`Attention takes f32 tensors; ${name} is ${tensor.dtype}.`);
   if (sizeOf(tensor.shape) < elements) {
     throw new Error(

@@ -69,3 +69,8 @@ export function attentionReference(
   }
   return { o, lse };
 }
+
+/** The log-sum-exp of every row and head, `[rows, q_heads]`, from the kernels' stats `[rows, q_heads, 4]`. */
+export function logSumExp(stats: ArrayLike<number>): Float64Array {
+  return Float64Array.from({ length: stats.length / 4 }, (_, i) => stats[4 * i]! + stats[4 * i + 1]!);
+}

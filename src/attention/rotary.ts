@@ -73,7 +73,8 @@ export class RotaryAppend {
     readonly shape: AttentionShape,
     readonly max_positions: number,
     private readonly kernel: Kernel,
-    private readonly table: GpuTensor,
+    /** `[max_positions, head_dim]`: see `rotaryTable`. */
+    readonly table: GpuTensor,
   ) {}
 
   /** Compiles the kernel and uploads the table of `max_positions` positions (4 * head_dim bytes each). */
@@ -105,27 +106,8 @@ export class RotaryAppend {
     const { q, k, v, k_cache, v_cache } = tensors;
     const rows = plan.row_count;
     if (rows === 0) return;
-    if (plan.max_position >= this.max_positions) {
-      throw new Error(
-        `Position ${plan.max_position} is beyond the model's ${this.max_positions} positions: ` +
-          'shorten the prompt or the answer.',
-      );
-    }
+    checkRotary(plan, this, { q, k, v, k_cache, v_cache });
     const kvRows = Math.floor(sizeOf(k_cache.shape) / kv_heads / head_dim);
-    for (const [name, tensor, needed] of [
-      ['q', q, rows * q_heads * head_dim],
-      ['k', k, rows * kv_heads * head_dim],
-      ['v', v, rows * kv_heads * head_dim],
-      ['k_cache', k_cache, plan.kv_rows * kv_heads * head_dim],
-      ['v_cache', v_cache, plan.kv_rows * kv_heads * head_dim],
-    ] as const) {
-      if (tensor.dtype !== 'f32' || sizeOf(tensor.shape) < needed) {
-        throw new Error(
-          `The rotary embedding's ${name} is [${tensor.shape.join(', ')}] ${tensor.dtype}; ` +
-            `the plan needs ${needed} f32 elements.`,
-        );
-      }
-    }
     this.params.set([rows, this.max_positions, kvRows, 0]);
     const threads = (rows * (q_heads + kv_heads) * head_dim) / 8;
     recorder.dispatch(
@@ -139,5 +121,34 @@ export class RotaryAppend {
   /** Frees the table. */
   destroy(): void {
     this.table.buffer.destroy();
+  }
+}
+
+/**
+ * @param tensors `q` has q_heads a row of the plan; names with `_cache` kv_heads a row of its KV storage, others
+ * kv_heads a row of the plan.
+ * @throws Error when a position is beyond the table, or a tensor too small for the plan.
+ */
+export function checkRotary(
+  plan: AttentionPlan,
+  rotary: Pick<RotaryAppend, 'shape' | 'max_positions'>,
+  tensors: Readonly<Record<string, GpuTensor>>,
+): void {
+  const { q_heads, kv_heads, head_dim } = rotary.shape;
+  if (plan.max_position >= rotary.max_positions) {
+    throw new Error(
+      `Position ${plan.max_position} is beyond the model's ${rotary.max_positions} positions: ` +
+        'shorten the prompt or the answer.',
+    );
+  }
+  for (const [name, tensor] of Object.entries(tensors)) {
+    const heads = name.endsWith('q') ? q_heads : kv_heads;
+    const needed = (name.endsWith('_cache') ? plan.kv_rows : plan.row_count) * heads * head_dim;
+    if (tensor.dtype !== 'f32' || sizeOf(tensor.shape) < needed) {
+      throw new Error(
+        `The rotary embedding's ${name} is [${tensor.shape.join(', ')}] ${tensor.dtype}; ` +
+          `the plan needs ${needed} f32 elements.`,
+      );
+    }
   }
 }

@@ -49,3 +49,19 @@ export function kernelsFor(cpu: boolean): AttentionKernels {
 export function prefersDecode(longest_run: number, shape: AttentionShape): boolean {
   return (longest_run * shape.q_heads) / shape.kv_heads <= 16;
 }
+
+/** Sizes of the backward kernels. */
+export interface BackwardVariant {
+  /** dQ: virtual rows a thread, and keys it takes at a time. */
+  queryR: number;
+  queryB: number;
+  /** dK and dV: keys a thread (a divisor of the tile of 32), and virtual rows it takes at a time. */
+  keyR: number;
+  keyB: number;
+}
+
+/** The table of the backward kernels: a thread keeps R (dQ) or 2 R (dK, dV) heads' worth of registers. */
+export function backwardVariantFor({ head_dim }: AttentionShape, cpu: boolean): BackwardVariant {
+  if (cpu) return { queryR: 2, queryB: 2, keyR: 2, keyB: 2 };
+  return { queryR: head_dim <= 32 ? 2 : 1, queryB: 2, keyR: 1, keyB: 2 };
+}

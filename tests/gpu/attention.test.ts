@@ -1,14 +1,21 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Attention } from '../../src/attention/attention';
 import { AttentionPlan } from '../../src/attention/plan';
-import { type AttentionShape, attentionReference } from '../../src/attention/reference';
+import { type AttentionShape, attentionReference, logSumExp } from '../../src/attention/reference';
 import { type QueryRun, SegmentTree } from '../../src/attention/segment-tree';
 import { type AttentionKernels, type AttentionVariant, variantFor } from '../../src/attention/variants';
 import { type Gpu, openGpu } from '../../src/gpu/device';
 import { Recorder } from '../../src/gpu/recorder';
 import { readF32, uploadTensor } from '../../src/gpu/tensor';
 import meta from '../golden/attention.json';
-import { goldenCases, goldenPrefixCases, normals, relativeError, seeded } from '../support/attention-cases';
+import {
+  goldenCases,
+  goldenPrefixCases,
+  normals,
+  randomAttention,
+  relativeError,
+  seeded,
+} from '../support/attention-cases';
 import { loadGolden } from '../support/golden';
 
 /** 2e-6 of the largest value: f32's own noise over some hundred keys is a fifth of it. */
@@ -35,7 +42,7 @@ describe('attention on the GPU', () => {
   /** Runs the kernel into poisoned outputs. */
   async function run(
     inputs: Inputs,
-    withLse = true,
+    withStats = true,
     kernels: AttentionKernels = 'forward',
     variant?: AttentionVariant,
   ) {
@@ -52,14 +59,21 @@ describe('attention on the GPU', () => {
       k: uploadTensor(gpu, k, [keys, kv_heads, head_dim], 'f32', 'k'),
       v: uploadTensor(gpu, v, [keys, kv_heads, head_dim], 'f32', 'v'),
       o: uploadTensor(gpu, new Float32Array(q.length).fill(POISON), [rows, q_heads, head_dim], 'f32', 'o'),
-      lse: uploadTensor(gpu, new Float32Array(rows * q_heads).fill(POISON), [rows, q_heads], 'f32', 'lse'),
+      stats: uploadTensor(
+        gpu,
+        new Float32Array(rows * q_heads * 4).fill(POISON),
+        [rows, q_heads, 4],
+        'f32',
+        'stats',
+      ),
     };
     const plan = AttentionPlan.create(gpu, tree, runs);
     const recorder = new Recorder(gpu, 'attention');
-    const { lse, ...rest } = tensors;
-    attention.record(recorder, plan, withLse ? tensors : rest);
+    const { stats, ...rest } = tensors;
+    attention.record(recorder, plan, withStats ? tensors : rest);
     recorder.submit();
-    const result = { o: await readF32(gpu, tensors.o), lse: await readF32(gpu, lse) };
+    const written = await readF32(gpu, stats);
+    const result = { o: await readF32(gpu, tensors.o), stats: written, lse: logSumExp(written) };
     for (const tensor of Object.values(tensors)) tensor.buffer.destroy();
     plan.destroy();
     return result;
@@ -96,29 +110,10 @@ describe('attention on the GPU', () => {
       { q_heads: 3, kv_heads: 1, head_dim: 128 },
     ];
     for (let seed = 1; seed <= 36; seed++) {
-      const random = seeded(seed);
-      const below = (n: number) => Math.floor(random() * n);
+      const { tree, runs, rows, random } = randomAttention(seed);
       const shape = shapes[seed % shapes.length]!;
-      const tree = new SegmentTree();
-      const runs: QueryRun[] = [];
-      let row = 0;
-      const count = 1 + below(7);
-      for (let id = 0; id < count; id++) {
-        const parent = below(id + 1) - 1;
-        const length = 1 + below(below(3) === 0 ? 70 : 9);
-        const causal = below(4) > 0;
-        tree.append(tree.add({ parent, capacity: length + below(5), causal }), length);
-      }
-      for (let id = 0; id < count; id++) {
-        if (below(5) === 0 && id < count - 1) continue;
-        const { length } = tree.segments[id]!;
-        const offset = below(length);
-        const n = 1 + below(length - offset);
-        runs.push({ row, count: n, segment: id, offset });
-        row += n;
-      }
       const { q_heads, kv_heads, head_dim } = shape;
-      const q = normals(random, row * q_heads * head_dim);
+      const q = normals(random, rows * q_heads * head_dim);
       const k = normals(random, tree.capacity * kv_heads * head_dim, 0.5 + 2 * random());
       const v = normals(random, tree.capacity * kv_heads * head_dim);
       const want = attentionReference(shape, tree, runs, q, k, v);
@@ -174,7 +169,7 @@ describe('attention on the GPU', () => {
       expect(relativeError(got.lse, want.lse), `${name} lse`).toBeLessThan(TOLERANCE);
       const again = await run(inputs, false);
       expect(again.o, `${name} again`).toEqual(got.o);
-      expect(again.lse.every((x) => x === Math.fround(POISON))).toBe(true);
+      expect(again.stats.every((x) => x === Math.fround(POISON))).toBe(true);
     }
   });
 

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { AttentionPlan } from '../../src/attention/plan';
 import { RotaryAppend, rotaryReference } from '../../src/attention/rotary';
+import { RotaryBackward } from '../../src/attention/rotary-backward';
 import { type QueryRun, SegmentTree } from '../../src/attention/segment-tree';
 import { type Gpu, openGpu } from '../../src/gpu/device';
 import { Recorder } from '../../src/gpu/recorder';
@@ -69,6 +70,35 @@ describe('rotary embedding and KV append', () => {
       }
       expect(relativeError(await readF32(gpu, tensors.k_cache), wantK)).toBeLessThan(2e-7);
       expect(await readF32(gpu, tensors.v_cache)).toEqual(wantV);
+      // Backward: the opposite rotation, out of the gradients of the caches.
+      const dCache = normals(random, cache.length);
+      const dq = normals(random, q.length);
+      const gradients = {
+        dq: uploadTensor(gpu, dq, [rows, q_heads, head_dim], 'f32', 'dq'),
+        dk_cache: uploadTensor(gpu, dCache, kvShape, 'f32', 'dk cache'),
+        dv_cache: uploadTensor(gpu, dCache, kvShape, 'f32', 'dv cache'),
+        dk: uploadTensor(gpu, new Float32Array(k.length).fill(7), [rows, kv_heads, head_dim], 'f32', 'dk'),
+        dv: uploadTensor(gpu, new Float32Array(v.length).fill(7), [rows, kv_heads, head_dim], 'f32', 'dv'),
+      };
+      const backward = await RotaryBackward.create(gpu, rotary);
+      backward.record(recorder, AttentionPlan.create(gpu, tree, runs), gradients);
+      recorder.submit();
+      const back = positions.map((position) => -position);
+      const wantDq = rotaryReference(dq, q_heads, head_dim, back, theta);
+      wantDq.set(dq.subarray(9 * q_heads * head_dim, 10 * q_heads * head_dim), 9 * q_heads * head_dim);
+      expect(relativeError(await readF32(gpu, gradients.dq), wantDq)).toBeLessThan(2e-7);
+      const wantDv = new Float32Array(v.length).fill(7);
+      const taken = new Float32Array(k.length);
+      for (const [row, slot] of slots.entries()) {
+        if (Number.isNaN(slot)) continue;
+        const values = dCache.subarray(slot * width, (slot + 1) * width);
+        taken.set(values, row * width);
+        wantDv.set(values, row * width);
+      }
+      const wantDk = rotaryReference(taken, kv_heads, head_dim, back, theta);
+      wantDk.fill(7, 9 * width, 10 * width);
+      expect(relativeError(await readF32(gpu, gradients.dk), wantDk)).toBeLessThan(2e-7);
+      expect(await readF32(gpu, gradients.dv)).toEqual(wantDv);
       rotary.destroy();
     });
   }

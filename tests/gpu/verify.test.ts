@@ -52,6 +52,9 @@ const OTHER_STAGES = [
   'attention.full_cross_d64_q2.o',
   'attention.prefix1.o',
   'attention.prefix2.lse',
+  'attention.prefix1.dk',
+  'attention.prefix2.dv',
+  'attention.gqa8_d128_q7_prefix.dq',
 ];
 const BF16_STAGES = [
   'connector.output',

@@ -14,6 +14,11 @@ export interface AttentionCase {
   v: Float32Array<ArrayBuffer>;
   o: Float32Array<ArrayBuffer>;
   lse: Float32Array<ArrayBuffer>;
+  /** Gradient of o, and the gradients that follow from it. */
+  d_o: Float32Array<ArrayBuffer>;
+  dq: Float32Array<ArrayBuffer>;
+  dk: Float32Array<ArrayBuffer>;
+  dv: Float32Array<ArrayBuffer>;
 }
 
 export type GoldenMap = ReadonlyMap<string, { shape: readonly number[]; data: ArrayLike<number> }>;
@@ -59,6 +64,10 @@ export function goldenCases(golden: GoldenMap): AttentionCase[] {
       v: rowsFirst(get('v'), kv_heads, c.kv_len),
       o: rowsFirst(get('o'), q_heads, c.q_len),
       lse: rowsFirst(get('lse'), q_heads, c.q_len),
+      d_o: rowsFirst(get('do'), q_heads, c.q_len),
+      dq: rowsFirst(get('dq'), q_heads, c.q_len),
+      dk: rowsFirst(get('dk'), kv_heads, c.kv_len),
+      dv: rowsFirst(get('dv'), kv_heads, c.kv_len),
     };
   });
 }
@@ -109,6 +118,10 @@ export function goldenPrefixCases(golden: GoldenMap): AttentionCase[] {
       v: keys('v'),
       o: query('o'),
       lse: query('lse'),
+      d_o: query('do'),
+      dq: query('dq'),
+      dk: keys('dk'),
+      dv: keys('dv'),
     };
   });
 }
@@ -133,11 +146,14 @@ export function normals(random: () => number, n: number, deviation = 1): Float32
   return out;
 }
 
-/** Largest difference over largest value; Infinity where a value is not a number. */
-export function relativeError(got: ArrayLike<number>, want: ArrayLike<number>): number {
+/**
+ * Largest difference over largest value; Infinity where a value is not a number. `floor` stands in for a largest value
+ * below it: a gradient that is zero by cancellation is wrong by the rounding of the terms, not of itself.
+ */
+export function relativeError(got: ArrayLike<number>, want: ArrayLike<number>, floor = 0): number {
   if (got.length !== want.length) throw new Error(`${got.length} values against ${want.length}.`);
   let worst = 0;
-  let largest = 0;
+  let largest = floor;
   for (let i = 0; i < want.length; i++) {
     const difference = Math.abs(got[i]! - want[i]!);
     if (Number.isNaN(difference)) return Number.POSITIVE_INFINITY;
@@ -145,4 +161,34 @@ export function relativeError(got: ArrayLike<number>, want: ArrayLike<number>): 
     largest = Math.max(largest, Math.abs(want[i]!));
   }
   return worst === 0 ? 0 : worst / largest;
+}
+
+/** A random attention over a random tree: segments of 1 to 70 rows, some causal, and query runs over most of them. */
+export function randomAttention(seed: number): {
+  tree: SegmentTree;
+  runs: QueryRun[];
+  rows: number;
+  random: () => number;
+} {
+  const random = seeded(seed);
+  const below = (n: number) => Math.floor(random() * n);
+  const tree = new SegmentTree();
+  const runs: QueryRun[] = [];
+  let rows = 0;
+  const count = 1 + below(7);
+  for (let id = 0; id < count; id++) {
+    const parent = below(id + 1) - 1;
+    const length = 1 + below(below(3) === 0 ? 70 : 9);
+    const causal = below(4) > 0;
+    tree.append(tree.add({ parent, capacity: length + below(5), causal }), length);
+  }
+  for (let id = 0; id < count; id++) {
+    if (below(5) === 0 && id < count - 1) continue;
+    const { length } = tree.segments[id]!;
+    const offset = below(length);
+    const n = 1 + below(length - offset);
+    runs.push({ row: rows, count: n, segment: id, offset });
+    rows += n;
+  }
+  return { tree, runs, rows, random };
 }

@@ -1,12 +1,17 @@
 import { Attention } from '../../attention/attention';
+import { AttentionBackward } from '../../attention/backward';
+import { KeyPlan } from '../../attention/key-plan';
 import { AttentionPlan } from '../../attention/plan';
-import type { AttentionShape } from '../../attention/reference';
+import { type AttentionShape, logSumExp } from '../../attention/reference';
 import { type QueryRun, SegmentTree } from '../../attention/segment-tree';
 import type { Gpu } from '../../gpu/device';
 import { Recorder } from '../../gpu/recorder';
 import { createTensor, readF32, uploadTensor } from '../../gpu/tensor';
 import type { AttentionCases, ReferenceTensors } from './reference';
-import type { StageList } from './report';
+import { F32_TOLERANCE, type StageList } from './report';
+
+/** Inputs are of order 1; where a row sees a single key, its gradients cancel to 0. */
+const UNIT = 0.5;
 
 interface Case {
   name: string;
@@ -19,14 +24,23 @@ interface Case {
   keys: string[];
 }
 
-/** `attention.<case>.o` and `.lse`: our attention against values computed in float64. */
+/** `attention.<case>.o`, `.lse`, `.dq`, `.dk` and `.dv`: our attention against values computed in float64. */
 export async function verifyAttention(
   list: StageList,
   gpu: Gpu,
   cases: AttentionCases,
   tensors: ReferenceTensors,
 ): Promise<void> {
-  for (const item of [...cases.cases.map(single), ...(cases.shared_prefix ?? []).map(shared)]) {
+  const items = [...cases.cases.map(single), ...(cases.shared_prefix ?? []).map(shared)];
+  // All at once: compiling is most of the time on a CPU adapter.
+  const kernels = await Promise.all(
+    items.map(async ({ shape, scale }) => ({
+      attention: await Attention.create(gpu, shape, scale),
+      backward: await AttentionBackward.create(gpu, shape, scale),
+    })),
+  );
+  for (const [i, item] of items.entries()) {
+    const { attention, backward } = kernels[i]!;
     const { q_heads, kv_heads, head_dim } = item.shape;
     const joined = (names: string[], key: string, heads: number) =>
       concat(names.map((name) => rowsFirst(tensors.f32(`${name}.${key}`), heads, tensors, `${name}.${key}`)));
@@ -40,21 +54,28 @@ export async function verifyAttention(
       k: uploadTensor(gpu, k, [T, kv_heads, head_dim], 'f32', 'k'),
       v: uploadTensor(gpu, v, [T, kv_heads, head_dim], 'f32', 'v'),
       o: createTensor(gpu, [rows, q_heads, head_dim], 'f32', 'o'),
-      lse: createTensor(gpu, [rows, q_heads], 'f32', 'lse'),
+      stats: createTensor(gpu, [rows, q_heads, 4], 'f32', 'stats'),
+      d_o: uploadTensor(gpu, joined(item.queries, 'do', q_heads), [rows, q_heads, head_dim], 'f32', 'do'),
+      dq: createTensor(gpu, [rows, q_heads, head_dim], 'f32', 'dq'),
+      dk: createTensor(gpu, [T, kv_heads, head_dim], 'f32', 'dk'),
+      dv: createTensor(gpu, [T, kv_heads, head_dim], 'f32', 'dv'),
     };
-    const attention = await Attention.create(gpu, item.shape, item.scale);
     const plan = AttentionPlan.create(gpu, item.tree, item.runs);
     const recorder = new Recorder(gpu, item.name);
     attention.record(recorder, plan, gpuTensors);
+    const keys = KeyPlan.create(gpu, item.tree, item.runs);
+    backward.record(recorder, plan, keys, gpuTensors);
     recorder.submit();
-    for (const key of ['o', 'lse'] as const) {
-      list.compare(
-        `attention.${item.name}.${key}`,
-        await readF32(gpu, gpuTensors[key]),
-        joined(item.queries, key, q_heads),
-      );
-    }
+    const compare = (key: string, got: ArrayLike<number>, names: string[], heads: number) =>
+      list.compare(`attention.${item.name}.${key}`, got, joined(names, key, heads), F32_TOLERANCE, UNIT);
+    compare('o', await readF32(gpu, gpuTensors.o), item.queries, q_heads);
+    compare('lse', logSumExp(await readF32(gpu, gpuTensors.stats)), item.queries, q_heads);
+    compare('dq', await readF32(gpu, gpuTensors.dq), item.queries, q_heads);
+    compare('dk', await readF32(gpu, gpuTensors.dk), item.keys, kv_heads);
+    compare('dv', await readF32(gpu, gpuTensors.dv), item.keys, kv_heads);
     plan.destroy();
+    keys.destroy();
+    attention.destroy();
     for (const tensor of Object.values(gpuTensors)) tensor.buffer.destroy();
   }
 }

@@ -3,7 +3,7 @@ export interface StageResult {
   name: string;
   /** Largest absolute difference; of stages that compare texts or ids, how many differ. */
   max_abs: number;
-  /** `max_abs` by the largest absolute reference value; of texts or ids, the share that differs. */
+  /** `max_abs` by the largest absolute reference value (or the stage's unit, where that is larger); of texts or ids, the share that differs. */
   max_rel: number;
   /** What `max_rel` may be. 0: must be equal. */
   tolerance: number;
@@ -25,8 +25,13 @@ const INCOMPARABLE = Number.MAX_VALUE;
 /** Compares arrays that come in parts. */
 export class ErrorMeter {
   private worst = 0;
-  private largest = 0;
+  private largest: number;
   private count = 0;
+
+  /** `unit` stands in for a largest reference value below it: what cancels to zero is wrong by its terms' rounding. */
+  constructor(unit = 0) {
+    this.largest = unit;
+  }
 
   /** Adds values and their references, in order. */
   add(actual: ArrayLike<number>, expected: ArrayLike<number>): void {
@@ -66,14 +71,15 @@ export class StageList {
     this.onStage(stage);
   }
 
-  /** A stage of numbers; `tolerance` 0 asks for equality. */
+  /** A stage of numbers; `tolerance` 0 asks for equality. `unit`: see `ErrorMeter`. */
   compare(
     name: string,
     actual: ArrayLike<number>,
     expected: ArrayLike<number>,
     tolerance = F32_TOLERANCE,
+    unit = 0,
   ): void {
-    const meter = new ErrorMeter();
+    const meter = new ErrorMeter(unit);
     meter.add(actual, expected);
     this.add(meter.result(name, tolerance));
   }

@@ -1,0 +1,118 @@
+// Attention over segment trees, backward with respect to keys and values: no workgroup memory, no barriers, no atomics.
+//
+// Formulas as backward-q.wgsl; dk = sum over the rows that see the key of ds q, dv the same of p do.
+// Grid: (key tiles, KV heads). A tile is up to 32 keys of one segment. A thread owns R keys and takes them through
+// every query row that sees them, in the plan's order: the rows of the own segment and of all its descendants. So the
+// gradient of a shared prefix is summed over all its children by one thread, always in the same order (same bits).
+// Memory: k, v, dk, dv once; q and do once per thread (neighbouring threads read the same addresses at the same
+// time), twice for R > 1 from the cache. Registers: 2 * R * D.
+// Limits: D a multiple of 8. Constants: D, R, B (virtual rows at a time), Q_HEADS, KV_HEADS, WG.
+
+alias V4 = vec4<f32>;
+alias U4 = vec4<u32>;
+
+struct Params {
+  scale: f32,
+  tiles: u32, // key tiles, two U4 each; the runs follow them
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+// Tile: first KV row, keys, place of the first key in its segment, 0 | first run, runs, 0, 0.
+// Run: first query row, rows, place of the first row in its segment, 1 where it is the keys' own causal segment.
+@group(0) @binding(1) var<storage, read> work: array<U4>;
+@group(0) @binding(2) var<storage, read> q: array<V4>;        // [rows, Hq, D]
+@group(0) @binding(3) var<storage, read> k: array<V4>;        // [T, Hkv, D]
+@group(0) @binding(4) var<storage, read> v: array<V4>;        // [T, Hkv, D]
+@group(0) @binding(5) var<storage, read> d_o: array<V4>;      // [rows, Hq, D]
+@group(0) @binding(6) var<storage, read> stats: array<V4>;    // [rows, Hq]: max, ln sum, delta, 0
+@group(0) @binding(7) var<storage, read_write> dk: array<V4>; // [T, Hkv, D]
+@group(0) @binding(8) var<storage, read_write> dv: array<V4>; // [T, Hkv, D]
+
+const C: u32 = D / 4u;
+const GROUP: u32 = Q_HEADS / KV_HEADS;
+
+@compute @workgroup_size(WG)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+  let keys = work[2u * group.x];
+  let runs = work[2u * group.x + 1u];
+  let kv_head = group.y;
+  for (var first = thread * R; first < keys.y; first += WG * R) {
+#for r in R
+    // Keys past the end repeat the last one and are not written.
+    let key$r = min(first + $ru, keys.y - 1u);
+    let kv$r = ((keys.x + key$r) * KV_HEADS + kv_head) * C;
+#end
+    var acc_k: array<V4, R * C>;
+    var acc_v: array<V4, R * C>;
+    // Set by hand: one compiler zeroes a loop's variables only before its first turn.
+    for (var c = 0u; c < R * C; c++) {
+      acc_k[c] = V4(0.0);
+      acc_v[c] = V4(0.0);
+    }
+    for (var part = runs.x; part < runs.x + runs.y; part++) {
+      let run = work[2u * params.tiles + part];
+      // Rows before the first key of this thread do not see it.
+      let before = select(0u, max(keys.z + first, run.z) - run.z, run.w == 1u);
+      let end = run.y * GROUP;
+      for (var vr = before * GROUP; vr < end; vr += B) {
+#for b in B
+        let vr$b = min(vr + $bu, end - 1u);
+        let row$b = vr$b / GROUP;
+        let at$b = (run.x + row$b) * Q_HEADS + kv_head * GROUP + vr$b % GROUP;
+        let stat$b = stats[at$b];
+#for r in R
+        var s$r_$b = 0.0;
+        var dp$r_$b = 0.0;
+#end
+#end
+        for (var c = 0u; c < C; c++) {
+#for r in R
+          let k$r = k[kv$r + c];
+          let v$r = v[kv$r + c];
+#end
+#for b in B
+          let q$b = q[at$b * C + c];
+          let do$b = d_o[at$b * C + c];
+#for r in R
+          s$r_$b += dot(q$b, k$r);
+          dp$r_$b += dot(do$b, v$r);
+#end
+#end
+        }
+#for b in B
+#for r in R
+        let see$r_$b = vr + $bu < end && (run.w == 0u || run.z + row$b >= keys.z + key$r);
+        let p$r_$b = select(0.0, exp(s$r_$b * params.scale - stat$b.x - stat$b.y), see$r_$b);
+        let ds$r_$b = select(0.0, params.scale * p$r_$b * (dp$r_$b - stat$b.z), see$r_$b);
+#end
+#end
+        for (var c = 0u; c < C; c++) {
+#for b in B
+          let again_q$b = q[at$b * C + c];
+          let again_do$b = d_o[at$b * C + c];
+#end
+#for r in R
+          acc_k[$ru * C + c] = acc_k[$ru * C + c]
+#for b in B
+            + ds$r_$b * again_q$b
+#end
+            ;
+          acc_v[$ru * C + c] = acc_v[$ru * C + c]
+#for b in B
+            + p$r_$b * again_do$b
+#end
+            ;
+#end
+        }
+      }
+    }
+#for r in R
+    if (first + $ru < keys.y) {
+      for (var c = 0u; c < C; c++) {
+        dk[kv$r + c] = acc_k[$ru * C + c];
+        dv[kv$r + c] = acc_v[$ru * C + c];
+      }
+    }
+#end
+  }
+}
