@@ -1,4 +1,4 @@
-import { readBytes } from './read-bytes';
+import type { WindowReader } from './read-bytes';
 
 /** A top-level box of an MP4 or MOV file. Offsets are bytes in the file. */
 export interface TopLevelBox {
@@ -14,20 +14,20 @@ export interface TopLevelBox {
 }
 
 /**
- * Lists the top-level boxes of a file. Reads 16 bytes of each and nothing else, however large the file is.
+ * Walks the top-level boxes of a file. Reads their headers and nothing else, however large the file is.
  * Stops at the first box that cannot be one: of an impossible size or with a type that is not text.
+ * @throws VideoError `unreadable`.
  */
-export async function listBoxes(file: Blob): Promise<TopLevelBox[]> {
-  const boxes: TopLevelBox[] = [];
+export async function* walkBoxes(reader: WindowReader): AsyncGenerator<TopLevelBox> {
+  const { size } = reader.file;
   let start = 0;
-  while (start + 8 <= file.size) {
-    const header = new DataView((await readBytes(file, start, start + 16)).buffer);
-    const box = readBoxHeader(header, start, file.size);
-    if (!box) break;
-    boxes.push(box);
+  while (start + 8 <= size) {
+    const header = new DataView((await reader.read(start, start + 16)).buffer);
+    const box = readBoxHeader(header, start, size);
+    if (!box) return;
+    yield box;
     start += box.size;
   }
-  return boxes;
 }
 
 function readBoxHeader(header: DataView, start: number, fileSize: number): TopLevelBox | undefined {

@@ -21,22 +21,22 @@ export function planRuns(
 ): DecodeRun[] {
   const runs = new Map<number, DecodeRun>();
   for (const [position, index] of indices.entries()) {
-    const shown = frames[index];
-    if (!shown) throw new RangeError(`There is no frame ${index}: the video has ${frames.length}.`);
-    const first = keyFrameBefore(samples, shown.sample);
+    const sample = frames.samples[index];
+    if (sample === undefined)
+      throw new RangeError(`There is no frame ${index}: the video has ${frames.length}.`);
+    const first = keyFrameBefore(samples, sample);
     const run = runs.get(first) ?? { first, end: first, wanted: new Map() };
-    run.end = Math.max(run.end, shown.sample + 1);
-    run.wanted.set(shown.sample, [...(run.wanted.get(shown.sample) ?? []), position]);
+    run.end = Math.max(run.end, sample + 1);
+    run.wanted.set(sample, [...(run.wanted.get(sample) ?? []), position]);
     runs.set(first, run);
   }
   return [...runs.values()].sort((a, b) => a.first - b.first);
 }
 
 /** Frames shown before the key frame that precedes them in the file may lean on the group before it. */
-function keyFrameBefore(samples: VideoFile['samples'], sample: number): number {
-  let key = sample;
-  while (key > 0 && !samples[key]!.isKey) key--;
-  if (key > 0 && samples[sample]!.timestamp < samples[key]!.timestamp)
-    return keyFrameBefore(samples, key - 1);
-  return key;
+function keyFrameBefore({ keys, timestamps }: VideoFile['samples'], sample: number): number {
+  for (let key = sample; ; key--) {
+    while (key > 0 && !keys[key]) key--;
+    if (key === 0 || timestamps[sample]! >= timestamps[key]!) return key;
+  }
 }

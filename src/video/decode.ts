@@ -1,8 +1,8 @@
 import { resolveColour, toVideoColorSpace } from './colour';
 import { type DecodeRun, planRuns } from './decode-plan';
 import { VideoError } from './errors';
-import { SampleReader } from './sample-reader';
-import { unsupportedCodec } from './track';
+import { unsupportedCodec } from './mp4-track';
+import type { SampleReader } from './sample-reader';
 import type { VideoFile } from './video-file';
 
 /** Chunks that may wait in the decoder, and wanted frames that may wait for their reader. */
@@ -106,7 +106,7 @@ class DecodeSession {
     private readonly onFrame: DecodeOptions['onFrame'],
     private readonly signal: AbortSignal | undefined,
   ) {
-    this.reader = new SampleReader(video.file);
+    this.reader = video.openReader();
     this.decoder = new VideoDecoder({
       output: (frame) => this.receive(frame),
       error: (cause) => this.fail(this.decodeError(cause)),
@@ -119,20 +119,18 @@ class DecodeSession {
   async decode(run: DecodeRun): Promise<void> {
     this.run = run;
     const { samples } = this.video;
-    let limit = 0;
-    for (let i = run.first; i < run.end; i++) limit = Math.max(limit, samples[i]!.offset + samples[i]!.size);
-    for (const [sample, positions] of run.wanted) this.awaited.set(samples[sample]!.timestamp, positions);
+    for (const [sample, positions] of run.wanted) this.awaited.set(samples.timestamps[sample]!, positions);
     for (let i = run.first; i < run.end; i++) {
-      const sample = samples[i]!;
-      const data = await this.reader.read(sample, limit);
+      const data = await this.reader.read(i, run.end);
       while (!this.failure && this.isFull())
         await new Promise<void>((resolve) => {
           this.wake = resolve;
         });
       this.throwFailure();
-      const { timestamp, duration } = sample;
+      const timestamp = samples.timestamps[i]!;
+      const duration = samples.durations[i]!;
       // The first sample of a run is decoded as a key frame even where a broken file does not mark it as one.
-      const type = sample.isKey || i === run.first ? 'key' : 'delta';
+      const type = samples.keys[i] || i === run.first ? 'key' : 'delta';
       try {
         this.decoder.decode(new EncodedVideoChunk({ type, timestamp, duration, data }));
       } catch (cause) {
@@ -197,11 +195,11 @@ class DecodeSession {
 
   private decodeError(cause: unknown): VideoError {
     const { name, samples, frames } = this.video;
-    const first = this.awaited.keys().next().value ?? samples[this.run?.first ?? 0]?.timestamp;
-    const shown = frames.find((frame) => samples[frame.sample]!.timestamp === first);
+    const first = this.awaited.keys().next().value ?? samples.timestamps[this.run?.first ?? 0];
+    const shown = frames.samples.findIndex((sample) => samples.timestamps[sample] === first);
     return new VideoError(
       'decode-failed',
-      `${name} cannot be decoded${shown ? ` at ${shown.time.toFixed(1)} s` : ''}: the video data there is damaged.`,
+      `${name} cannot be decoded${shown >= 0 ? ` at ${frames.times[shown]!.toFixed(1)} s` : ''}: the video data there is damaged.`,
       'Play it elsewhere to check it, or convert it to H.264 again and drop it.',
       { cause },
     );

@@ -1,3 +1,5 @@
+import { MAX_SAMPLES } from './raw-samples';
+
 /** A box inside another one's bytes: `start` at its header, `body` after it. */
 interface InnerBox {
   type: string;
@@ -5,9 +7,6 @@ interface InnerBox {
   body: number;
   end: number;
 }
-
-/** Ten million samples: four days at 30 frames a second. A larger count is damage, and would exhaust memory. */
-const MAX_SAMPLES = 10_000_000;
 
 /** The boxes that are read, by the box they stand in. */
 const READ: Readonly<Record<string, readonly string[]>> = {

@@ -1,13 +1,5 @@
-import type { Sample, ShownFrame } from './video-file';
-
-/** A sample as the container's tables have it; times in units of the track's timescale. */
-export interface RawSample {
-  offset: number;
-  size: number;
-  cts: number;
-  duration: number;
-  is_sync: boolean;
-}
+import { grow, MAX_SAMPLES, type RawSamples } from './raw-samples';
+import type { Samples, ShownFrames } from './video-file';
 
 /** An entry of an edit list; `segment_duration` in the movie's timescale, `media_time` in the track's, -1: nothing. */
 export interface Edit {
@@ -17,65 +9,82 @@ export interface Edit {
 
 /** Samples in decoding order, and which of them are shown when. */
 export interface SampleTable {
-  samples: Sample[];
-  frames: ShownFrame[];
+  samples: Samples;
+  frames: ShownFrames;
   /** Seconds that the shown frames last. */
   seconds: number;
+}
+
+/** What `buildSampleTable` needs to know besides the samples. */
+export interface TableOptions {
+  edits?: readonly Edit[] | undefined;
+  /** Units a second of the samples' times. */
+  timescale: number;
+  /** Units a second of the edit list's durations. */
+  movieTimescale: number;
+  /** Only the first `count` samples. Default: all. */
+  count?: number;
+  /** Samples that are decoded and never shown. */
+  isHidden?(sample: number): boolean;
 }
 
 /**
  * Orders a track's samples by presentation time and applies its edit list as FFmpeg does: a frame is shown where its
  * own time lies in `[media_time, media_time + segment_duration)` of an edit; empty edits only shift times.
- * @param timescale units a second of the track; `movieTimescale` of the edit list's durations.
- * @throws RangeError where a number that must be there is none (tables of different lengths, timescales of 0).
+ * @throws RangeError where a timescale is 0, or the edits show more frames than a file can have.
  */
-export function buildSampleTable(
-  raw: readonly RawSample[],
-  edits: readonly Edit[] | undefined,
-  timescale: number,
-  movieTimescale: number,
-): SampleTable {
-  checkNumbers(raw, timescale, edits?.length ? movieTimescale : timescale);
-  const order = raw.map((_, i) => i).sort((a, b) => raw[a]!.cts - raw[b]!.cts || a - b);
-  const samples: Sample[] = raw.map(({ offset, size, is_sync, duration }) => ({
-    offset,
-    size,
-    isKey: is_sync,
-    timestamp: 0,
-    duration: Math.round((duration * 1e6) / timescale),
-  }));
+export function buildSampleTable(raw: RawSamples, options: TableOptions): SampleTable {
+  const { edits, timescale, movieTimescale, count = raw.length, isHidden = () => false } = options;
+  if (!(timescale > 0 && (movieTimescale > 0 || !edits?.length))) throw new RangeError('A timescale is 0.');
+  const order = presentationOrder(raw.cts.subarray(0, count));
+  const timestamps = new Float64Array(count);
   // Broken files repeat times; the decoder's output can be told apart only by unique ones.
   let previous = Number.NEGATIVE_INFINITY;
   for (const i of order) {
-    previous = Math.max(previous + 1, Math.round((raw[i]!.cts * 1e6) / timescale));
-    samples[i]!.timestamp = previous;
+    previous = Math.max(previous + 1, Math.round((raw.cts[i]! * 1e6) / timescale));
+    timestamps[i] = previous;
   }
-  const frames: ShownFrame[] = [];
+  let shownSamples = new Uint32Array(0);
+  let times = new Float64Array(0);
+  let length = 0;
   let start = 0;
-  let seconds = 0;
-  for (const edit of shownEdits(edits, order.length ? raw[order[0]!]!.cts : 0)) {
-    const length = edit.segment_duration / movieTimescale;
+  let ticks = 0; // Whole numbers for the most part, so that their sum is exact.
+  for (const edit of shownEdits(edits, order.length ? raw.cts[order[0]!]! : 0)) {
+    const seconds = edit.segment_duration / movieTimescale;
     if (edit.media_time >= 0) {
-      const end = edit.segment_duration > 0 ? edit.media_time + Math.round(length * timescale) : Infinity;
+      const end = edit.segment_duration > 0 ? edit.media_time + Math.round(seconds * timescale) : Infinity;
       for (const sample of order) {
-        const { cts, duration } = raw[sample]!;
-        if (cts < edit.media_time || cts >= end) continue;
-        const time = start + (cts - edit.media_time) / timescale;
-        frames.push({ sample, time });
-        seconds += Math.min(duration, end - cts) / timescale;
+        const cts = raw.cts[sample]!;
+        if (!(cts >= edit.media_time && cts < end) || isHidden(sample)) continue;
+        if (length >= MAX_SAMPLES) throw new RangeError(`The edit list shows more than ${length} frames.`);
+        shownSamples = grow(shownSamples, length + 1);
+        times = grow(times, length + 1);
+        shownSamples[length] = sample;
+        times[length++] = start + (cts - edit.media_time) / timescale;
+        ticks += Math.min(raw.durations[sample]!, end - cts);
       }
     }
-    start += length;
+    start += seconds;
   }
-  return { samples, frames, seconds };
+  return {
+    samples: {
+      length: count,
+      positions: raw.positions.slice(0, count),
+      sizes: raw.sizes.slice(0, count),
+      keys: raw.keys.slice(0, count),
+      timestamps,
+      durations: raw.durations.slice(0, count).map((duration) => Math.round((duration * 1e6) / timescale)),
+    },
+    frames: { length, samples: shownSamples.slice(0, length), times: times.slice(0, length) },
+    seconds: ticks / timescale,
+  };
 }
 
-function checkNumbers(raw: readonly RawSample[], ...timescales: number[]): void {
-  if (!timescales.every((scale) => scale > 0)) throw new RangeError('A timescale is 0.');
-  for (const { offset, size, cts, duration } of raw) {
-    if (!(offset >= 0 && size >= 0 && duration >= 0 && Number.isFinite(offset + size + cts + duration)))
-      throw new RangeError('The tables of samples do not fit together.');
-  }
+/** Sample numbers by time; samples of the same time stay in decoding order. */
+function presentationOrder(cts: Float64Array): Uint32Array {
+  const order = new Uint32Array(cts.length).map((_, i) => i);
+  if (cts.every((time, i) => i === 0 || time >= cts[i - 1]!)) return order;
+  return order.sort((a, b) => cts[a]! - cts[b]! || a - b);
 }
 
 /** Without an edit list, or with one that shows nothing, all frames are shown from the first one's time on. */

@@ -36,7 +36,7 @@ const OTHERS: { name: string; video: boolean; at: number; magic: string }[] = [
  * Looks at the first bytes of a file and returns where they can begin an MP4 or MOV.
  * @throws VideoError `empty`, `unsupported-container` or `not-a-video`, naming what the file seems to be.
  */
-export async function assertMp4(file: Blob, name: string): Promise<void> {
+export async function sniffContainer(file: Blob, name: string): Promise<void> {
   if (file.size === 0)
     throw new VideoError('empty', `${name} is empty (0 bytes).`, 'Choose the file again, or another video.');
   const head = String.fromCharCode(...(await readBytes(file, 0, 16)));

@@ -1,23 +1,31 @@
 import type { ColourTags } from './colour';
+import type { SampleReader } from './sample-reader';
 
-/** One coded frame: where its bytes are, and when it is shown. Kept in decoding order. */
-export interface Sample {
-  /** Byte offset in the file. */
-  offset: number;
-  size: number;
-  isKey: boolean;
+/**
+ * Coded frames in decoding order, a column for each of their properties: two hours of video are 400,000 of them, for
+ * which objects would take hundreds of megabytes.
+ */
+export interface Samples {
+  readonly length: number;
+  /** Where the file's reader finds each: its byte offset in an MP4, a number of the demuxer's in a Matroska file. */
+  readonly positions: Float64Array;
+  /** Bytes. */
+  readonly sizes: Uint32Array;
+  /** 1: a key frame. */
+  readonly keys: Uint8Array;
   /** Composition time in microseconds, unique in the track: what the decoder is given as timestamp. */
-  timestamp: number;
+  readonly timestamps: Float64Array;
   /** Microseconds. */
-  duration: number;
+  readonly durations: Float64Array;
 }
 
-/** One shown frame, in presentation order. */
-export interface ShownFrame {
-  /** Index into `samples`. */
-  sample: number;
+/** Shown frames in presentation order. */
+export interface ShownFrames {
+  readonly length: number;
+  /** Index into `Samples` of each. */
+  readonly samples: Uint32Array;
   /** Seconds from the start of the presentation. */
-  time: number;
+  readonly times: Float64Array;
 }
 
 /** A file that stops before its own tables say it should. */
@@ -42,10 +50,9 @@ export interface VideoFile {
   readonly durationSeconds: number;
   /** Frames shown: `frames.length`. */
   readonly frameCount: number;
-  /** Shown frames in presentation order, edit list applied. */
-  readonly frames: readonly ShownFrame[];
-  /** Coded frames in decoding order. */
-  readonly samples: readonly Sample[];
+  /** Shown frames, edit list applied. */
+  readonly frames: ShownFrames;
+  readonly samples: Samples;
   /** WebCodecs codec string, e.g. 'avc1.64001f'. */
   readonly codec: string;
   /** The decoder's configuration record as it is in the file (avcC or hvcC without header), where the codec has one. */
@@ -55,4 +62,13 @@ export interface VideoFile {
   /** True where `colour` is all that the stream says; false where only the decoder reads the stream's own tags. */
   readonly colourIsFinal: boolean;
   readonly truncation: Truncation | undefined;
+  /** A reader of the samples' bytes, for one pass of decoding. */
+  openReader(): SampleReader;
+}
+
+/** What opening a video tells and is told; for files that must be scanned. */
+export interface OpenOptions {
+  /** How many of the file's bytes are scanned. */
+  onProgress?(bytesDone: number, total: number): void;
+  signal?: AbortSignal;
 }

@@ -43,7 +43,7 @@ export async function readVideo(
   const frames = model.config.num_frames;
   const size = model.config.vision_config.image_size;
   const indices = sampleFrameIndices(video.frameCount, frames);
-  const times = indices.map((i) => video.frames[i]!.time);
+  const times = indices.map((i) => video.frames.times[i]!);
   events.onInfo(videoInfo(video, times));
   const pixel_values = createTensor(gpu, [frames, 3, size, size], 'f32', 'pixel values');
   try {

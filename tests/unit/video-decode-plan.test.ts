@@ -1,21 +1,22 @@
 import { describe, expect, it } from 'vitest';
 import { planRuns } from '../../src/video/decode-plan';
-import { SampleReader } from '../../src/video/sample-reader';
-import type { Sample } from '../../src/video/video-file';
+import { ByteRangeReader } from '../../src/video/sample-reader';
 
 /** Samples in decoding order from their presentation ranks; 'K' marks a key frame. */
 function track(text: string) {
-  const samples: Sample[] = text.split(' ').map((part, i) => ({
-    offset: i * 100,
-    size: 100,
-    isKey: part.startsWith('K'),
-    timestamp: Number(part.replace('K', '')) * 1000,
-    duration: 1000,
-  }));
-  const frames = samples
-    .map((s, sample) => ({ sample, time: s.timestamp / 1e6 }))
-    .sort((a, b) => a.time - b.time);
-  return { samples, frames };
+  const parts = text.split(' ');
+  const timestamps = Float64Array.from(parts, (part) => Number(part.replace('K', '')) * 1000);
+  const samples = {
+    length: parts.length,
+    positions: Float64Array.from(parts, (_, i) => i * 100),
+    sizes: new Uint32Array(parts.length).fill(100),
+    keys: Uint8Array.from(parts, (part) => Number(part.startsWith('K'))),
+    timestamps,
+    durations: new Float64Array(parts.length).fill(1000),
+  };
+  const order = Uint32Array.from(parts.keys()).sort((a, b) => timestamps[a]! - timestamps[b]!);
+  const times = Float64Array.from(order, (sample) => timestamps[sample]! / 1e6);
+  return { samples, frames: { length: order.length, samples: order, times } };
 }
 
 describe('planRuns', () => {
@@ -51,7 +52,7 @@ describe('planRuns', () => {
   });
 });
 
-describe('SampleReader', () => {
+describe('ByteRangeReader', () => {
   it('reads neighbours at once and never beyond the limit', async () => {
     const bytes = Uint8Array.from({ length: 1000 }, (_, i) => i % 251);
     const reads: [number, number][] = [];
@@ -62,11 +63,9 @@ describe('SampleReader', () => {
       }
     }
     const { samples } = track('K0 1 2 K3 4');
-    const reader = new SampleReader(new Recorded([bytes]));
+    const reader = new ByteRangeReader(new Recorded([bytes]), samples);
     for (const i of [1, 2, 4])
-      expect(await reader.read(samples[i]!, i < 3 ? 300 : 500)).toEqual(
-        bytes.subarray(i * 100, i * 100 + 100),
-      );
+      expect(await reader.read(i, i < 3 ? 3 : 5)).toEqual(bytes.subarray(i * 100, i * 100 + 100));
     expect(reads).toEqual([
       [100, 300],
       [400, 500],

@@ -2,7 +2,10 @@ import type { Box, ISOFile, VisualSampleEntry } from 'mp4box';
 import { type ColourTags, mergeTags } from './colour';
 import { VideoError } from './errors';
 import { readH264Colour } from './h264-vui';
-import { buildSampleTable, type Edit, type RawSample, type SampleTable } from './sample-table';
+import type { Trak } from './mp4-samples';
+import type { RawSamples } from './raw-samples';
+import { ByteRangeReader } from './sample-reader';
+import { buildSampleTable, type Edit, type SampleTable } from './sample-table';
 import type { Truncation, VideoFile } from './video-file';
 
 const AGAIN = 'Get the file again from where it came, or choose another video.';
@@ -10,19 +13,20 @@ const AGAIN = 'Get the file again from where it came, or choose another video.';
 /** Pixels that are this many times longer than wide, or the other way round, are damage. */
 const MAX_STRETCH = 16;
 
-type Trak = ISOFile['moov']['traks'][number];
-
-/** The file's own bytes of a box inside `moov`. What mp4box writes back may differ from them. */
-export type BytesAt = (start: number, end: number) => Uint8Array<ArrayBuffer>;
-
 /** What `describeTrack` needs of an opened file. */
 export interface Tables {
   file: Blob;
   name: string;
-  iso: ISOFile;
-  bytesAt: BytesAt;
-  /** Handlers of all tracks, e.g. ['vide', 'soun']; `iso` has the video tracks alone. */
+  /** The parsed `moov`, whose boxes know where they start in `bytes`; with the video tracks alone. */
+  moov: ISOFile['moov'];
+  /** The file's own bytes of `moov`. What mp4box writes back may differ from them. */
+  bytes: Uint8Array<ArrayBuffer>;
+  /** Handlers of all tracks, e.g. ['vide', 'soun']. */
   handlers: readonly string[];
+  /** Samples of the video tracks, by track id. */
+  samples: ReadonlyMap<number, RawSamples>;
+  /** True where samples came in fragments. */
+  fragmented: boolean;
   /** True where the last top-level box reaches beyond the end of the file. */
   cutShort: boolean;
 }
@@ -32,11 +36,10 @@ export interface Tables {
  * @throws VideoError `no-video-track`, `unsupported-codec`, `truncated` or `corrupt`.
  */
 export function describeTrack(tables: Tables): VideoFile {
-  const { file, name, iso, bytesAt, handlers } = tables;
-  const videos = (iso.moov.traks ?? []).filter((trak) => trak.mdia?.hdlr?.handler === 'vide');
-  const trak = videos.find((candidate) => candidate.samples?.length);
+  const { file, name, moov, bytes, handlers, samples } = tables;
+  const trak = moov.traks.find((candidate) => samples.get(candidate.tkhd.track_id)?.length);
   if (!trak) {
-    if (videos.length) throw withoutFrames(name);
+    if (samples.size) throw withoutFrames(name);
     const sound = handlers.includes('soun');
     throw new VideoError(
       'no-video-track',
@@ -52,7 +55,7 @@ export function describeTrack(tables: Tables): VideoFile {
       AGAIN,
     );
   }
-  const stream = readStream(entry, name, bytesAt);
+  const stream = readStream(entry, name, bytes);
   const { table, truncation } = readSamples(tables, trak);
   const rotation = readRotation(trak.tkhd.matrix);
   const pasp = child(entry, 'pasp') as { hSpacing: number; vSpacing: number } | undefined;
@@ -74,6 +77,7 @@ export function describeTrack(tables: Tables): VideoFile {
     samples: table.samples,
     ...stream,
     truncation,
+    openReader: () => new ByteRangeReader(file, table.samples),
   };
 }
 
@@ -119,10 +123,10 @@ export function unsupportedCodec(name: string, codec: string): VideoError {
 
 type Stream = Pick<VideoFile, 'codec' | 'description' | 'colour' | 'colourIsFinal'>;
 
-function readStream(entry: VisualSampleEntry, name: string, bytesAt: BytesAt): Stream {
+function readStream(entry: VisualSampleEntry, name: string, bytes: Uint8Array<ArrayBuffer>): Stream {
   const payload = (type: string) => {
     const box = child(entry, type);
-    return box && bytesAt(box.start! + box.hdr_size!, box.start! + box.size);
+    return box && bytes.slice(box.start! + box.hdr_size!, box.start! + box.size);
   };
   const container = readColr(payload('colr'));
   switch (entry.type) {
@@ -178,23 +182,22 @@ function readRotation(matrix: ArrayLike<number>): 0 | 90 | 180 | 270 {
 }
 
 function readSamples(
-  { file, name, iso, cutShort }: Tables,
+  { file, name, moov, samples, fragmented, cutShort }: Tables,
   trak: Trak,
 ): { table: SampleTable; truncation: Truncation | undefined } {
-  const raw: RawSample[] = trak.samples!.map((sample) => ({ ...sample }));
-  // The last duration comes from the track's total, which some writers leave at 0.
-  const last = raw.at(-1)!;
-  if (last.duration === 0) last.duration = raw.at(-2)?.duration ?? 0;
-  const edits = trak.edts?.elst?.entries as Edit[] | undefined;
-  const { timescale } = trak.mdia.mdhd;
-  const movieTimescale = iso.moov.mvhd.timescale;
-  const build = (samples: RawSample[]) => buildSampleTable(samples, edits, timescale, movieTimescale);
-  const whole = build(raw);
-  const missing = raw.findIndex(({ offset, size }) => !(offset >= 0 && offset + size <= file.size));
+  const raw = samples.get(trak.tkhd.track_id)!;
+  const options = {
+    edits: trak.edts?.elst?.entries as Edit[] | undefined,
+    timescale: trak.mdia.mdhd.timescale,
+    movieTimescale: moov.mvhd.timescale,
+  };
+  const whole = buildSampleTable(raw, options);
   if (!whole.frames.length) throw withoutFrames(name);
-  if (missing < 0 && !(cutShort && iso.moofs.length)) return { table: whole, truncation: undefined };
-  const table = missing < 0 ? whole : build(raw.slice(0, missing));
-  const declaredSeconds = Math.max(whole.seconds, fragmentSeconds(iso));
+  const inside = (offset: number, i: number) => offset >= 0 && offset + raw.sizes[i]! <= file.size;
+  const missing = whole.samples.positions.findIndex((offset, i) => !inside(offset, i));
+  if (missing < 0 && !(cutShort && fragmented)) return { table: whole, truncation: undefined };
+  const table = missing < 0 ? whole : buildSampleTable(raw, { ...options, count: missing });
+  const declaredSeconds = Math.max(whole.seconds, fragmentSeconds(moov));
   if (!table.frames.length) {
     throw new VideoError(
       'truncated',
@@ -205,7 +208,7 @@ function readSamples(
   return { table, truncation: { declaredSeconds, readableSeconds: table.seconds } };
 }
 
-function fragmentSeconds(iso: ISOFile): number {
-  const mehd = iso.moov.mvex?.mehd;
-  return mehd ? mehd.fragment_duration / iso.moov.mvhd.timescale : 0;
+function fragmentSeconds(moov: ISOFile['moov']): number {
+  const mehd = moov.mvex?.mehd;
+  return mehd ? mehd.fragment_duration / moov.mvhd.timescale : 0;
 }
