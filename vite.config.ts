@@ -1,11 +1,39 @@
 import react from '@vitejs/plugin-react';
-import { defineConfig } from 'vite';
+import { defineConfig, type Plugin } from 'vite';
+import { CONTENT_SECURITY_POLICY } from './scripts/content-security-policy.mjs';
+
+/** The built page names its policy itself, as a static host may be unable to. The development server needs inline scripts. */
+const contentSecurityPolicy: Plugin = {
+  name: 'content-security-policy',
+  apply: 'build',
+  transformIndexHtml: () => [
+    {
+      tag: 'meta',
+      attrs: { 'http-equiv': 'Content-Security-Policy', content: CONTENT_SECURITY_POLICY },
+      injectTo: 'head-prepend',
+    },
+  ],
+};
+
+/**
+ * Transformers.js, of which the page uses the tokenizer, imports a whole build of ONNX Runtime with it. The page gets
+ * the runtime's interface instead, and loads one of the two builds when it needs one (src/blocks/ort/load-ort.ts).
+ */
+const tokenizerWithoutRuntime: Plugin = {
+  name: 'tokenizer-without-runtime',
+  apply: 'build',
+  enforce: 'pre',
+  resolveId(source, importer) {
+    if (source !== 'onnxruntime-web/webgpu' || !importer?.includes('@huggingface/transformers')) return null;
+    return this.resolve('onnxruntime-common', importer);
+  },
+};
 
 export default defineConfig({
   // Relative, so that the built page runs under any path of any static host.
   base: './',
-  plugins: [react()],
-  worker: { format: 'es' },
+  plugins: [react(), contentSecurityPolicy],
+  worker: { format: 'es', plugins: () => [tokenizerWithoutRuntime] },
   build: { target: 'es2023', assetsInlineLimit: 0, chunkSizeWarningLimit: 2000 },
   // ONNX Runtime resolves its wasm file relative to its own module: pre-bundling would break that.
   optimizeDeps: { exclude: ['onnxruntime-web'] },

@@ -1,8 +1,8 @@
+import { Qwen2Tokenizer } from '@huggingface/transformers';
 import { CheckpointError } from '../weights/errors';
 import type { FileStore } from '../weights/file-store';
 import { END_OF_TEXT, IMAGE_PLACEHOLDER, renderPrompt } from './prompt';
 import { readTokenizerFiles, type TokenizerFiles } from './tokenizer-files';
-import { Qwen2Tokenizer } from './transformers';
 
 /** Placeholder id of the video in a prompt's ids. */
 export const IMAGE_TOKEN_INDEX = -200;

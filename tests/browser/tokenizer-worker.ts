@@ -1,4 +1,4 @@
-import { env } from 'onnxruntime-web/webgpu';
+import { loadOrt } from '../../src/blocks/ort/load-ort';
 import { Tokenizer } from '../../src/model/tokenizer';
 import { memoryStore } from '../../src/weights/file-store';
 import { compareWithGolden, type GoldenText } from '../support/tokenizer-golden';
@@ -13,6 +13,7 @@ export interface TokenizerJob {
 export interface TokenizerReport {
   problems: string[];
   source: string;
+  /** Where ONNX Runtime, loaded afterwards, would look for its wasm file. */
   wasmPaths: string;
   /** A request that the worker makes on purpose, to show that `resources` would have it. */
   probe: string;
@@ -25,12 +26,8 @@ addEventListener('message', async ({ data }: MessageEvent<TokenizerJob>) => {
   const problems = compareWithGolden(tokenizer, data.golden);
   const probe = new URL('/tests/golden/text.json', location.href).href;
   await (await fetch(probe)).arrayBuffer();
-  const report: TokenizerReport = {
-    problems,
-    probe,
-    source: tokenizer.source,
-    wasmPaths: JSON.stringify(env.wasm.wasmPaths ?? null),
-    resources: performance.getEntriesByType('resource').map((entry) => entry.name),
-  };
+  const resources = performance.getEntriesByType('resource').map((entry) => entry.name);
+  const wasmPaths = JSON.stringify((await loadOrt()).env.wasm.wasmPaths ?? null);
+  const report: TokenizerReport = { problems, probe, source: tokenizer.source, wasmPaths, resources };
   postMessage(report);
 });

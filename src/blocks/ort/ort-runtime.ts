@@ -1,17 +1,12 @@
 import type { InferenceSession, Tensor } from 'onnxruntime-web/webgpu';
-import * as ort from 'onnxruntime-web/webgpu';
 import type { Gpu } from '../../gpu/device';
 import type { GpuTensor } from '../../gpu/tensor';
 import type { BlockGraph, BlockRuntime, NamedTensors } from '../block-graph';
 import type { GraphModel } from '../graph';
+import { loadOrt, type Ort } from './load-ort';
 import { encodeModel } from './onnx-proto';
 
 export interface OrtOptions {
-  /**
-   * URL of `ort-wasm-simd-threaded.asyncify.wasm` (in Vite: a `?url` import). Without it the runtime looks beside its
-   * own module, which is right in Node and with Vite's development server.
-   */
-  wasmUrl?: string;
   /** Checks of the runtime's WebGPU calls: on in tests, off elsewhere, as they double the cost of a run. */
   validation?: boolean;
 }
@@ -25,15 +20,6 @@ function enqueue<T>(job: () => Promise<T>): Promise<T> {
   return result;
 }
 
-// Read when the wasm instance starts. Set here, at the last moment: another library on the page that carries the same
-// runtime may have pointed it at a server of its own.
-function configure(wasmUrl: string | undefined): void {
-  ort.env.wasm.numThreads = 1;
-  ort.env.logLevel = 'error';
-  if (wasmUrl) ort.env.wasm.wasmPaths = { wasm: wasmUrl };
-  else delete ort.env.wasm.wasmPaths;
-}
-
 /** ONNX Runtime Web on our GPU device: compiles graphs written by `GraphBuilder`. */
 export class OrtRuntime implements BlockRuntime {
   private constructor(
@@ -41,19 +27,19 @@ export class OrtRuntime implements BlockRuntime {
     private readonly options: OrtOptions,
   ) {}
 
-  /** A runtime on this device. The wasm file is loaded with the first `compile`. */
+  /** A runtime on this device. The runtime itself is loaded with the first `compile`. */
   static create(gpu: Gpu, options: OrtOptions = {}): OrtRuntime {
     return new OrtRuntime(gpu, options);
   }
 
   /**
    * Makes a session of a graph. Its pipelines compile with its first run.
-   * @throws Error where the graph is not valid, or has an operator that could not run on the GPU: nothing falls back
-   * to the CPU.
+   * @throws Error where the runtime cannot be fetched or started, and where the graph is not valid or has an operator
+   * that could not run on the GPU: nothing falls back to the CPU.
    */
   async compile(graph: GraphModel): Promise<BlockGraph> {
+    const ort = await loadOrt();
     const session = await enqueue(async () => {
-      configure(this.options.wasmUrl);
       try {
         return await ort.InferenceSession.create(encodeModel(graph), {
           executionProviders: [
@@ -70,7 +56,7 @@ export class OrtRuntime implements BlockRuntime {
         throw new Error(`ONNX Runtime refused the graph ${graph.name}: ${message(cause)}`);
       }
     });
-    return new OrtGraph(graph, session);
+    return new OrtGraph(ort, graph, session);
   }
 }
 
@@ -80,6 +66,7 @@ class OrtGraph implements BlockGraph {
   readonly outputs: readonly string[];
 
   constructor(
+    private readonly ort: Ort,
     graph: GraphModel,
     private readonly session: InferenceSession,
   ) {
@@ -92,8 +79,8 @@ class OrtGraph implements BlockGraph {
     return enqueue(async () => {
       try {
         await this.session.run(
-          ortTensors(this.name, this.inputs, inputs),
-          ortTensors(this.name, this.outputs, outputs),
+          ortTensors(this.ort, this.name, this.inputs, inputs),
+          ortTensors(this.ort, this.name, this.outputs, outputs),
         );
       } catch (cause) {
         throw new Error(`ONNX Runtime could not run the graph ${this.name}: ${message(cause)}`);
@@ -111,19 +98,24 @@ const wrappers = new WeakMap<GpuTensor, Tensor>();
 
 const ORT_TYPE = { f32: 'float32', f16: 'float16', i32: 'int32', u32: 'uint32', u8: 'uint8' } as const;
 
-function ortTensors(graph: string, names: readonly string[], given: NamedTensors): Record<string, Tensor> {
+function ortTensors(
+  ort: Ort,
+  graph: string,
+  names: readonly string[],
+  given: NamedTensors,
+): Record<string, Tensor> {
   const out: Record<string, Tensor> = {};
   for (const name of names) {
     const tensor = given[name];
     if (!tensor) throw new Error(`no tensor was given for ${name}`);
-    out[name] = ortTensor(tensor);
+    out[name] = ortTensor(ort, tensor);
   }
   const extra = Object.keys(given).find((name) => !(name in out));
   if (extra) throw new Error(`${extra} is not an input or output of ${graph}`);
   return out;
 }
 
-function ortTensor(tensor: GpuTensor): Tensor {
+function ortTensor(ort: Ort, tensor: GpuTensor): Tensor {
   let wrapper = wrappers.get(tensor);
   if (!wrapper) {
     wrapper = ort.Tensor.fromGpuBuffer(tensor.buffer, {
