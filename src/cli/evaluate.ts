@@ -3,10 +3,7 @@
  * world, in headless Chromium, through the page's own path (H.264 file, WebCodecs, worker, WebGPU).
  */
 import { parseArgs } from 'node:util';
-import { chromium } from 'playwright';
-import { createServer } from 'vite';
-import { ensureChromium } from '../../scripts/ensure-chromium.mjs';
-import { CHROMIUM_ARGS } from '../../scripts/find-chromium.mjs';
+import { withEnginePage } from './engine-page';
 import type { EvaluationRequest } from './evaluate/page';
 import { type EvaluationReport, type Outcome, summarise } from './evaluate/score';
 
@@ -26,29 +23,13 @@ export async function main(args: string[]): Promise<number> {
     console.error(`--questions takes a whole number from 1 on, not "${values.questions}".`);
     return 2;
   }
-  const server = await createServer({
-    server: { port: 0, hmr: false, watch: null },
-    // What is found late is optimised late, and that reloads the page.
-    optimizeDeps: { include: ['@huggingface/transformers', 'mp4box', 'mediabunny'] },
-    logLevel: 'error',
-  });
-  await server.listen();
-  const browser = await chromium.launch({ executablePath: ensureChromium(), args: CHROMIUM_ARGS });
-  try {
-    const origin = server.resolvedUrls!.local[0]!;
-    const page = await browser.newPage();
-    page.on('console', (message) => {
-      // The browser itself reports every probe for a file that a checkpoint need not have.
-      const probe = message.text().startsWith('Failed to load resource');
-      if (message.type() === 'error' && !probe) console.error(message.text());
-    });
+  return withEnginePage('src/cli/evaluate/page.html', async (page, origin) => {
     await page.exposeFunction('reportProgress', (done: number, total: number, outcome: Outcome) => {
       if (!values.json)
         console.log(
           `${done} of ${total} (${outcome.family}): greedy ${mark(outcome.greedy)}, sampled ${mark(outcome.sampled)}`,
         );
     });
-    await page.goto(`${origin}src/cli/evaluate/page.html`);
     const isUrl = /^https?:/.test(values.model);
     const request: EvaluationRequest = {
       modelUrl: isUrl ? values.model : `${origin}models/${values.model}/`,
@@ -62,10 +43,7 @@ export async function main(args: string[]): Promise<number> {
     if (!values.json) print(report);
     console.log(JSON.stringify(report));
     return 0;
-  } finally {
-    await browser.close();
-    await server.close();
-  }
+  });
 }
 
 function mark(correct: boolean): string {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { slotCount, tokenAtX } from '../../src/app/ask/entropy-chart';
-import { applySampleQuestion, parseSamples } from '../../src/app/ask/samples';
+import { parseSamples } from '../../src/app/ask/sample-list';
+import { applySampleQuestion } from '../../src/app/ask/samples';
 import { nearestFrame } from '../../src/app/ask/use-playback';
 import {
   formatBytes,

@@ -1,6 +1,7 @@
 import { useState } from 'react';
 import { useEngine } from '../store/app-services';
-import { type Sample, useOpenSample, useSamples } from './samples';
+import type { Sample } from './sample-list';
+import { useOpenSample, useSamples } from './samples';
 import { useActions } from './use-actions';
 
 /** The sample clips, each with its still; a click opens it with its first question. */

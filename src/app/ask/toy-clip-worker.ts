@@ -1,7 +1,7 @@
 /** Renders and encodes a toy clip off the page's thread: a message `{seed}` is answered with a `ToyClipResult`. */
 import { HELD_OUT_SEED_START, makeToyClip, makeToyQuestions, renderToyFrames } from '../../data/toy';
 import { encodeMp4 } from '../../video/encode-mp4';
-import type { SampleQuestion } from './samples';
+import type { SampleQuestion } from './sample-list';
 
 /** What comes back: the clip with its questions, or why there is none. */
 export type ToyClipResult =

@@ -1,4 +1,4 @@
-import type { Sample } from './samples';
+import type { Sample } from './sample-list';
 import type { ToyClipResult } from './toy-clip-worker';
 
 /**

@@ -5,7 +5,8 @@ import { askBlocker } from '../store/ask-blocker';
 import { draftLabel, draftQuestion } from '../store/draft';
 import { UNFOCUSED } from '../store/view';
 import { forkAlternative, forkBlocker } from './fork-facts';
-import { applySampleQuestion, markSample, type Sample } from './samples';
+import type { Sample } from './sample-list';
+import { applySampleQuestion, markSample } from './samples';
 import { makeToySample } from './toy-clip';
 
 /** Why Ask is off, as a sentence; undefined where it is on. */

@@ -24,9 +24,11 @@ export class EngineSession {
     return (await this.request({ type: 'ask', question, settings, num_generations: 1 }, 'answered')).trace;
   }
 
-  private request<T extends EngineEvent['type']>(
+  /** Sends a request; resolves with its event of type `until`, after `onEvent` has seen all of its events. */
+  request<T extends EngineEvent['type']>(
     body: Body<EngineRequest>,
     until: T,
+    onEvent: (event: EngineEvent) => void = () => {},
   ): Promise<Extract<EngineEvent, { type: T }>> {
     const id = ++this.id;
     return new Promise((resolve, reject) => {
@@ -40,7 +42,10 @@ export class EngineSession {
       };
       const onMessage = ({ data }: MessageEvent<EngineEvent>) => {
         if (data.type === 'frame') data.thumbnail.close();
+        // Facts of the GPU carry no id.
+        if (data.type === 'gpu') onEvent(data);
         if (!('id' in data) || data.id !== id) return;
+        onEvent(data);
         if (data.type === 'error') {
           finish();
           reject(new Error(`${data.error.title} ${data.error.message}`));
