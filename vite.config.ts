@@ -33,7 +33,17 @@ export default defineConfig({
   // Relative, so that the built page runs under any path of any static host.
   base: './',
   plugins: [react(), contentSecurityPolicy],
-  worker: { format: 'es', plugins: () => [tokenizerWithoutRuntime] },
+  worker: {
+    format: 'es',
+    plugins: () => [tokenizerWithoutRuntime],
+    rolldownOptions: {
+      output: {
+        codeSplitting: {
+          groups: [{ name: 'transformers', test: /node_modules\/(@huggingface|onnxruntime-common)\// }],
+        },
+      },
+    },
+  },
   build: { target: 'es2023', assetsInlineLimit: 0, chunkSizeWarningLimit: 2000 },
   // ONNX Runtime resolves its wasm file relative to its own module: pre-bundling would break that.
   optimizeDeps: { exclude: ['onnxruntime-web'] },

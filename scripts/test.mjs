@@ -20,7 +20,10 @@ await step('types', 'npx', ['tsc', '--noEmit']);
 await tests('unit', ['--project', 'unit']);
 await tests('gpu (Chromium)', ['--project', 'gpu']);
 if (driver) await tests('gpu (Node)', ['--project', 'gpu-node']);
-if (await step('build', 'npx', ['vite', 'build', '--logLevel', 'warn'])) await endToEnd();
+if (await step('build', 'npx', ['vite', 'build', '--logLevel', 'warn'])) {
+  await step('size and kinds of files', 'node', ['scripts/check-dist.mjs']);
+  await endToEnd();
+}
 await rm(results, { recursive: true });
 
 for (const line of summary) console.log(line);
