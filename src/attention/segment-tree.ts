@@ -38,7 +38,7 @@ interface MutableSegment {
 
 /**
  * Which rows of a KV storage `[T, Hkv, D]` see each other. Segments lie one behind the other in the order in which
- * they were added. A row sees all rows of its ancestors, and of its own segment the rows up to itself (causal) or
+ * they were added; a segment may be cut in two later (`split`). A row sees all rows of its ancestors, and of its own segment the rows up to itself (causal) or
  * all (full). A chat is a chain, a group of sampled answers is one prefix with G children, a batch of images is a
  * row of full segments.
  */
@@ -105,13 +105,36 @@ export class SegmentTree {
   }
 
   /**
+   * Cuts a causal segment in two in front of its row `at`, so that other children than the rest of it can follow.
+   * Rows stay where they are in the KV storage. The rest keeps the id, the room and the children; the part above,
+   * its new parent, is full. What any row sees stays the same.
+   * @returns the id of the part above.
+   * @throws Error when one of the parts would be empty, or the segment is full attention.
+   */
+  split(segment: number, at: number): number {
+    const node = this.node(segment);
+    if (!node.causal) throw new Error(`Segment ${segment} is not causal: its rows see all of it.`);
+    if (!Number.isInteger(at) || at < 1 || at >= node.length)
+      throw new Error(`Segment ${segment} has ${node.length} rows and cannot be cut in front of row ${at}.`);
+    const { parent, start, causal, position } = node;
+    this.nodes.push({ parent, start, length: at, capacity: at, causal, position, children: 1 });
+    node.parent = this.nodes.length - 1;
+    node.start += at;
+    node.length -= at;
+    node.capacity -= at;
+    node.position += at;
+    return node.parent;
+  }
+
+  /**
    * Removes the last segment, so that its rows can be reserved again.
-   * @throws Error when it is not the last one (rows lie in the order of adding).
+   * @throws Error when it is not the last one, or was cut off by `split` (its rows are not the storage's last).
    */
   removeLast(segment: number): void {
     const node = this.node(segment);
     if (segment !== this.nodes.length - 1)
       throw new Error(`Segment ${segment} is not the last one: remove those behind it first.`);
+    if (node.children > 0) throw new Error(`Segment ${segment} has children: they see its rows.`);
     if (node.parent !== -1) this.node(node.parent).children -= 1;
     this.end = node.start;
     this.nodes.pop();

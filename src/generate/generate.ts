@@ -1,11 +1,16 @@
 import type { Gpu } from '../gpu/device';
 import { ReadBackRing } from '../gpu/read-back';
 import { Recorder } from '../gpu/recorder';
-import { createTensor, type GpuTensor } from '../gpu/tensor';
+import { createTensor, type GpuTensor, uploadTensor } from '../gpu/tensor';
 import type { TinyLlava } from '../model/tiny-llava';
-import { decodeRecord, RECORD_WORDS, type SampleRecord, Sampler, type SamplingSettings } from './sampler';
+import { AnswerTree, type Branch } from './answer-tree';
+import { checkRequest } from './check-request';
+import { computePrompt } from './compute-prompt';
+import { checkSettings, decodeRecord, RECORD_WORDS, type SampleRecord, Sampler } from './sampler';
+import type { DrawSettings } from './settings';
 
-const RECORD_BYTES = RECORD_WORDS * 4;
+/** A tree of more bytes is not kept for forks. */
+const MAX_KEPT_BYTES = 512 * 2 ** 20;
 
 const BROKEN_LOGITS =
   'The model gave values that are no numbers (NaN or infinity), so no token could be chosen. ' +
@@ -17,20 +22,62 @@ export interface GenerateRequest {
   prompt_ids: Int32Array;
   /** Visual tokens `[num_queries, H]` f32. */
   visual?: GpuTensor;
-  settings: SamplingSettings;
+  settings: DrawSettings;
+  /** Most tokens of an answer, those of `forced` not counted. */
   max_new_tokens: number;
+  /** How many answers are written side by side. Default 1. */
+  num_generations?: number;
+  /** Tokens that every answer begins with. They are not drawn and not yielded. Default none. */
+  forced?: readonly number[];
   /** Which question of a run this is: answers to different ones draw different random numbers. Default 0. */
   question?: number;
+  /** Number of the first answer in its group, for the random numbers. Default 0. */
+  first_sample?: number;
+  /** Ends all answers, also between the parts of a long prompt. */
+  signal?: AbortSignal;
+  /** Told when the GPU has finished this many rows of the `total` that come before the first draw. */
+  onPrefill?: (rows: number, total: number) => void;
+}
+
+/** A token of one answer of the group. */
+export interface GroupToken {
+  /** 0 to num_generations - 1. */
+  sample: number;
+  record: SampleRecord;
+}
+
+/** Draws under way: answers by the row of the batch. */
+interface Draws {
+  rows: readonly Branch[];
+  records: Promise<SampleRecord[]>;
+}
+
+/** What the last request holds on the GPU. */
+export interface GenerationUse {
+  /** Rows of the prompt, stored once. */
+  promptRows: number;
+  /** Bytes of the keys and values in use: the prompt's once, and those of each answer. */
+  kvBytes: number;
 }
 
 /**
- * Continues prompts token by token. The sampled token stays on the GPU, where the next step reads it; the CPU reads
- * every token one step behind, so one step more than needed is computed after the last token.
+ * Continues a prompt token by token, a group of answers side by side: the prompt is computed once, and each step
+ * takes one row of every answer that has not ended. The sampled tokens stay on the GPU, where the next step reads
+ * them; the CPU reads them one step behind, so one row more than needed is computed behind an answer's last token.
+ *
+ * A draw depends on the logits and on (seed, question, sample, position) alone. The same request on the same adapter
+ * gives the same answers, whenever each of them ends. Answers are not promised to be the same in groups of different
+ * sizes: logits may differ in their last bits with the number of rows of a step.
+ *
+ * The keys and values of the last request are kept: a request that begins with tokens of one of its answers (a fork)
+ * goes on from there. Where they are gone, the tokens are computed again, with logits that agree up to rounding.
  */
 export class Generator {
   private readonly recorder: Recorder;
-  private readonly tokens: GpuTensor;
-  private readonly records: GpuTensor;
+  private tokens: [GpuTensor, GpuTensor] | undefined;
+  private records: GpuTensor | undefined;
+  private tree: AnswerTree | undefined;
+  private last: GenerationUse = { promptRows: 0, kvBytes: 0 };
 
   private constructor(
     private readonly gpu: Gpu,
@@ -38,8 +85,6 @@ export class Generator {
     private readonly sampler: Sampler,
   ) {
     this.recorder = new Recorder(gpu, 'generate');
-    this.tokens = createTensor(gpu, [1], 'i32', 'sampled token');
-    this.records = createTensor(gpu, [RECORD_WORDS], 'u32', 'sample record');
   }
 
   /** Compiles the sampling kernels for a model. */
@@ -48,65 +93,193 @@ export class Generator {
     return new Generator(gpu, model, await Sampler.create(gpu, { vocab_size }));
   }
 
+  /** What the last request used, once it has ended. */
+  get use(): GenerationUse {
+    return this.last;
+  }
+
+  /** Frees what is kept for forks. */
+  forget(): void {
+    this.tree?.destroy();
+    this.tree = undefined;
+  }
+
   /**
-   * Yields the tokens of one answer as they are read back, the end-of-text token included. Ends after it, after
-   * `max_new_tokens`, or when the caller stops iterating.
-   * @throws Error when prompt and answer together are longer than the model's longest sequence.
+   * Yields the tokens of each step as they are read back, the end-of-text tokens included: one of every answer that
+   * has not ended. Ends when all have, after `max_new_tokens`, or when `signal` says so or the caller stops iterating.
+   * @throws GenerationError where the request cannot be served; Error for settings that make no sense.
    */
-  async *generate(request: GenerateRequest): AsyncGenerator<SampleRecord, void> {
+  async *generate(request: GenerateRequest): AsyncGenerator<GroupToken[], void> {
+    const { max_new_tokens, num_generations = 1, first_sample = 0, forced = [], signal } = request;
     const { language, tokenizer } = this.model;
-    const { max_new_tokens } = request;
-    const embeds = language.embedPrompt(request.prompt_ids, request.visual);
-    const rows = embeds.shape[0]!;
-    const cache = language.createCache(rows + max_new_tokens);
-    const ring = new ReadBackRing(this.gpu, RECORD_BYTES);
-    let pending: Promise<SampleRecord> | undefined;
+    checkSettings(request.settings);
+    this.reserve(num_generations);
+    const ring = new ReadBackRing(this.gpu, num_generations * RECORD_WORDS * 4);
+    let branches: Branch[] = [];
+    let pending: Draws | undefined;
     try {
-      const prompt = cache.addSegment(rows);
-      const hidden = await language.forward({ cache, append: [{ segment: prompt, count: rows }], embeds });
-      pending = this.sample(request, await language.logits(hidden, [rows - 1]), 0, ring);
-      const answer = cache.addSegment(max_new_tokens, prompt);
-      for (let position = 1; position <= max_new_tokens; position++) {
-        let next: Promise<SampleRecord> | undefined;
-        if (position < max_new_tokens) {
-          const step = await language.forward({
-            cache,
-            append: [{ segment: answer, count: 1 }],
-            tokens: this.tokens,
+      const begun = await this.begin(request);
+      if (!begun) return;
+      const { tree, segment, hidden } = begun;
+      branches = Array.from({ length: num_generations }, (_, i) =>
+        tree.branch(first_sample + i, forced, segment),
+      );
+      let alive = branches;
+      const row = hidden.shape[0]! - 1;
+      const logits = await language.logits(
+        hidden,
+        branches.map(() => row),
+      );
+      pending = this.draw(request, logits, branches, 0, ring);
+      for (let step = 1; alive.length > 0; step++) {
+        let next: Draws | undefined;
+        if (step < max_new_tokens) {
+          this.keepRows(pending.rows, alive);
+          tree.makeRoom(alive, max_new_tokens - step);
+          const states = await language.forward({
+            cache: tree.cache,
+            append: alive.map(({ leaf }) => ({ segment: leaf, count: 1 })),
+            tokens: this.tokens![0],
           });
-          next = this.sample(request, await language.logits(step), position, ring);
+          next = this.draw(request, await language.logits(states), alive, step, ring);
         }
-        const current: Promise<SampleRecord> = pending;
+        const current: Draws = pending;
         if (next) pending = next;
-        const record = await current;
-        if (record.status !== 0) throw new Error(BROKEN_LOGITS);
-        yield record;
-        if (record.id === tokenizer.eos_token_id) return;
+        const tokens: GroupToken[] = [];
+        for (const [i, record] of (await current.records).entries()) {
+          const branch = current.rows[i]!;
+          // This step was under way when the end of the answer was read.
+          if (!alive.includes(branch)) continue;
+          if (record.status !== 0) throw new Error(BROKEN_LOGITS);
+          branch.tokens.push(record.id);
+          tokens.push({ sample: branch.sample - first_sample, record });
+        }
+        alive = next ? alive.filter((branch) => branch.tokens.at(-1) !== tokenizer.eos_token_id) : [];
+        yield tokens;
+        if (signal?.aborted) break;
       }
+    } catch (cause) {
+      this.recorder.discard();
+      this.forget();
+      throw cause;
     } finally {
       // The read under way must end before its buffer is destroyed.
-      await pending?.catch(() => undefined);
+      await pending?.records.catch(() => undefined);
       ring.destroy();
-      cache.destroy();
-      embeds.buffer.destroy();
+      this.settle(branches);
     }
   }
 
   /** Frees the buffers; the model stays with its owner. */
   destroy(): void {
-    this.tokens.buffer.destroy();
-    this.records.buffer.destroy();
+    this.forget();
+    this.freeDraws();
   }
 
-  private sample(
-    { settings, question = 0 }: GenerateRequest,
+  /**
+   * Computes all that comes before the first draw, or finds it in the tree that is kept.
+   * @returns the segment that the answers follow and the hidden states whose last row draws their first tokens;
+   * undefined where the request was stopped.
+   */
+  private async begin(
+    request: GenerateRequest,
+  ): Promise<{ tree: AnswerTree; segment: number; hidden: GpuTensor } | undefined> {
+    const { prompt_ids, visual, forced = [], signal, onPrefill = () => {} } = request;
+    const { gpu, recorder } = this;
+    const { language } = this.model;
+    const kept = forced.length > 0 && this.tree?.isFor(prompt_ids, visual) ? this.tree : undefined;
+    if (!kept) this.forget();
+    const embeds = kept ? undefined : language.embedPrompt(prompt_ids, visual);
+    try {
+      const promptRows = kept?.promptRows ?? embeds!.shape[0]!;
+      checkRequest(request, promptRows, this.model, gpu.device.limits);
+      const tree = kept ?? new AnswerTree(language, prompt_ids, visual, promptRows);
+      this.tree = tree;
+      const from = tree.shared(forced);
+      const total = (embeds ? promptRows : 0) + forced.length - from.rows;
+      let { segment } = from;
+      let hidden: GpuTensor | undefined;
+      if (embeds) {
+        const { cache } = tree;
+        const tell = (rows: number) => onPrefill(rows, total);
+        hidden = await computePrompt({ gpu, recorder, language, cache, segment, embeds, tell, signal });
+        if (!hidden) {
+          this.forget();
+          return undefined;
+        }
+      }
+      const rest = forced.slice(from.rows);
+      if (rest.length > 0) {
+        segment = tree.extend(segment, rest.length);
+        const tokens = uploadTensor(gpu, Int32Array.from(rest), [rest.length], 'i32', 'forced tokens');
+        const append = [{ segment, count: rest.length }];
+        hidden = await language.forward({ cache: tree.cache, append, tokens });
+        tokens.buffer.destroy();
+      }
+      void gpu.device.queue.onSubmittedWorkDone().then(
+        () => onPrefill(total, total),
+        () => undefined,
+      );
+      return { tree, segment, hidden: hidden! };
+    } finally {
+      embeds?.buffer.destroy();
+    }
+  }
+
+  /** Puts the tokens of the answers that go on in the order of the next step's rows. */
+  private keepRows(before: readonly Branch[], after: readonly Branch[]): void {
+    if (before.length === after.length) return;
+    const [from, to] = this.tokens!;
+    for (const [row, branch] of after.entries())
+      this.recorder.copy(from.buffer, 4 * before.indexOf(branch), to.buffer, 4 * row, 4);
+    this.recorder.submit();
+    this.tokens = [to, from];
+  }
+
+  private draw(
+    { settings, question = 0, forced = [] }: GenerateRequest,
     logits: GpuTensor,
-    position: number,
+    rows: readonly Branch[],
+    step: number,
     ring: ReadBackRing,
-  ): Promise<SampleRecord> {
-    const { tokens, records } = this;
-    const rows = [{ question, sample: 0, position, active: true }];
-    this.sampler.record(this.recorder, { logits, tokens, records, settings, rows });
-    return ring.read(this.recorder, records.buffer).then((bytes) => decodeRecord(new Uint32Array(bytes), 0));
+  ): Draws {
+    const tokens = this.tokens![0];
+    const records = this.records!;
+    const position = forced.length + step;
+    this.sampler.record(this.recorder, {
+      logits,
+      tokens,
+      records,
+      settings,
+      rows: rows.map(({ sample }) => ({ question, sample, position, active: true })),
+    });
+    const read = ring.read(this.recorder, records.buffer).then((bytes) => {
+      const words = new Uint32Array(bytes);
+      return rows.map((_, row) => decodeRecord(words, row));
+    });
+    return { rows, records: read };
+  }
+
+  /** Makes the buffers of the draws large enough for a group. */
+  private reserve(num_generations: number): void {
+    if (this.records && this.records.shape[0]! >= num_generations) return;
+    this.freeDraws();
+    const tokens = () => createTensor(this.gpu, [num_generations], 'i32', 'sampled tokens');
+    this.tokens = [tokens(), tokens()];
+    this.records = createTensor(this.gpu, [num_generations, RECORD_WORDS], 'u32', 'sample records');
+  }
+
+  /** Notes what the answers hold, and keeps the tree for forks where it is not too large. */
+  private settle(branches: readonly Branch[]): void {
+    const { tree } = this;
+    this.last = { promptRows: tree?.promptRows ?? 0, kvBytes: tree?.bytesInUse(branches) ?? 0 };
+    if (tree && tree.bytes > MAX_KEPT_BYTES) this.forget();
+  }
+
+  private freeDraws(): void {
+    for (const tensor of this.tokens ?? []) tensor.buffer.destroy();
+    this.records?.buffer.destroy();
+    this.tokens = undefined;
+    this.records = undefined;
   }
 }

@@ -1,5 +1,6 @@
 import { type SampleCounter, sampleUniform } from './random';
-import type { SampleRecord, SamplingSettings } from './sampler';
+import type { SampleRecord } from './sampler';
+import type { DrawSettings } from './settings';
 
 /** A record, and the distribution that was sampled from. */
 export interface ReferenceSample extends SampleRecord {
@@ -15,7 +16,7 @@ export interface ReferenceSample extends SampleRecord {
  */
 export function sampleReference(
   logits: ArrayLike<number>,
-  settings: SamplingSettings,
+  settings: DrawSettings,
   counter: SampleCounter,
 ): ReferenceSample {
   const values = Array.from(logits);

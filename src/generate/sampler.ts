@@ -4,24 +4,13 @@ import { compileKernel, type Kernel } from '../gpu/kernel';
 import type { Recorder } from '../gpu/recorder';
 import { type GpuTensor, sizeOf } from '../gpu/tensor';
 import { seedWords } from './random';
+import type { DrawSettings } from './settings';
 
 /** Words of a row's record on the GPU: see `decodeRecord`. */
 export const RECORD_WORDS = 24;
 /** Rows of one dispatch: what the 256 bytes of a uniform block hold. */
 const ROWS_A_DISPATCH = 14;
 const TOP = 8;
-
-/** How tokens are chosen. The names are those of Hugging Face's generate. */
-export interface SamplingSettings {
-  /** 0: greedy. */
-  temperature: number;
-  /** 0: off. */
-  top_k: number;
-  /** 1: off. */
-  top_p: number;
-  /** Whole, from 0 to 2^53 - 1. */
-  seed: number;
-}
 
 /** Which random number a row takes (see random.ts). */
 export interface SampleRow {
@@ -83,7 +72,7 @@ export function decodeRecord(words: Uint32Array, row: number): SampleRecord {
 }
 
 /** Throws where settings make no sense, in a sentence for the user. */
-export function checkSettings(settings: SamplingSettings): void {
+export function checkSettings(settings: DrawSettings): void {
   const { temperature, top_k, top_p, seed } = settings;
   if (!(temperature === 0 || (temperature >= 1e-3 && temperature <= 1e3)))
     throw new Error(`temperature must be 0 (greedy) or from 0.001 to 1000, not ${temperature}.`);
@@ -129,7 +118,7 @@ export class Sampler {
       logits: GpuTensor;
       tokens: GpuTensor;
       records: GpuTensor;
-      settings: SamplingSettings;
+      settings: DrawSettings;
       rows: readonly SampleRow[];
     },
   ): void {

@@ -1,52 +1,12 @@
 import { matchAhaRule } from './aha-rules';
 import { concludedOption } from './conclusions';
 import { splitSentences } from './sentences';
-import { splitTrace, type TextSpan, type TracePhase } from './trace-parts';
-
-/** Why a sentence is marked. */
-export interface AhaMark {
-  /** The model checks itself, or its conclusion becomes another one. */
-  kind: 'checks' | 'corrects';
-  /** Name of the rule (see `AHA_RULES`); `conclusion-changes` for 'corrects'. */
-  rule: string;
-  /** A few words: "checks itself", "left → down". */
-  label: string;
-  /** One line on why the sentence is marked. */
-  explanation: string;
-}
-
-/** A sentence of the thinking part. */
-export interface TraceSentence extends TextSpan {
-  text: string;
-  /** Tokens `[start, end)` of the answer that the sentence touches. */
-  start: number;
-  end: number;
-  /** False while the sentence may still grow; only complete ones are marked. */
-  complete: boolean;
-  aha?: AhaMark;
-}
-
-/** A model's text taken apart. */
-export interface ParsedTrace {
-  phase: TracePhase;
-  /** The whole text, as it came. */
-  text: string;
-  /** Text inside `<think>`, stripped; '' where there is none. */
-  think: string;
-  /** Text inside `<answer>`, stripped; undefined until the tag has come. */
-  answer?: string;
-  /** Text outside of the tags, stripped: of a malformed trace nothing is lost. */
-  before: string;
-  between: string;
-  after: string;
-  sentences: TraceSentence[];
-  /** Sentences on what is malformed. */
-  problems: string[];
-}
+import type { ParsedSentence, ParsedTrace } from './trace';
+import { splitTrace, type TextSpan } from './trace-parts';
 
 /**
- * Takes a trace apart while it grows: push the text of every token as it comes, `end()` once it is complete.
- * Every call looks at the whole text again: a trace is a few thousand characters at most.
+ * Takes a trace apart while it grows: add the text of every token as it comes, `end()` once it is complete.
+ * Every trace looks at the whole text again, a few thousand characters at most: take one where it is shown.
  */
 export class ThinkParser {
   private text = '';
@@ -61,9 +21,14 @@ export class ThinkParser {
   }
 
   /** Adds the text of one token ('' where it only continues a character). */
-  push(text: string): ParsedTrace {
+  add(text: string): void {
     this.text += text;
     this.tokenEnds.push(this.text.length);
+  }
+
+  /** `add`, and the trace as it then stands. */
+  push(text: string): ParsedTrace {
+    this.add(text);
     return this.trace();
   }
 
@@ -100,7 +65,7 @@ export function parseTrace(text: string, { ended = true, options = [] }: ParseOp
   const parts = splitTrace(text, ended);
   const slice = (span: TextSpan) => text.slice(span.from, span.to).trim();
   const closed = ended || (parts.phase !== 'before' && parts.phase !== 'think');
-  const sentences: TraceSentence[] = parts.think
+  const sentences: ParsedSentence[] = parts.think
     ? splitSentences(text, parts.think, closed).map((sentence) => ({
         ...sentence,
         text: text.slice(sentence.from, sentence.to),
@@ -122,7 +87,7 @@ export function parseTrace(text: string, { ended = true, options = [] }: ParseOp
   };
 }
 
-function markAha(sentences: TraceSentence[], options: readonly string[]): void {
+function markAha(sentences: ParsedSentence[], options: readonly string[]): void {
   let concluded: number | undefined;
   for (const sentence of sentences) {
     if (!sentence.complete) continue;

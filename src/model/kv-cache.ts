@@ -9,6 +9,11 @@ export interface KvShape {
   head_dim: number;
 }
 
+/** Bytes that one row of a cache takes: keys and values of all layers in f32. */
+export function kvRowBytes({ num_hidden_layers, num_key_value_heads, head_dim }: KvShape): number {
+  return 2 * num_hidden_layers * num_key_value_heads * head_dim * 4;
+}
+
 /** Keys (rotated) and values of one layer, `[capacity, kv_heads, head_dim]` f32. */
 export interface KvLayer {
   readonly k: GpuTensor;
@@ -20,22 +25,31 @@ export interface KvLayer {
  * one prefix with a child an answer: the prefix is stored once and read by all.
  */
 export class KvCache {
-  readonly layers: readonly KvLayer[];
+  /** Bytes of one row over all layers. */
+  readonly rowBytes: number;
+  private storage: KvLayer[];
+  private rows: number;
   private segments = new SegmentTree();
 
   /** Allocates `2 * layers * capacity * kv_heads * head_dim` floats. */
   constructor(
-    gpu: Gpu,
-    shape: KvShape,
-    /** Rows that all segments together may reserve. */
-    readonly capacity: number,
+    private readonly gpu: Gpu,
+    private readonly shape: KvShape,
+    capacity: number,
   ) {
-    const { num_hidden_layers, num_key_value_heads, head_dim } = shape;
-    const dims = [capacity, num_key_value_heads, head_dim];
-    this.layers = Array.from({ length: num_hidden_layers }, (_, i) => ({
-      k: createTensor(gpu, dims, 'f32', `k cache ${i}`),
-      v: createTensor(gpu, dims, 'f32', `v cache ${i}`),
-    }));
+    this.rowBytes = kvRowBytes(shape);
+    this.rows = capacity;
+    this.storage = Array.from({ length: shape.num_hidden_layers }, (_, i) => this.allocate(i, capacity));
+  }
+
+  /** Rows that all segments together may reserve. */
+  get capacity(): number {
+    return this.rows;
+  }
+
+  /** Storage of the layers; other buffers after `grow`. */
+  get layers(): readonly KvLayer[] {
+    return this.storage;
   }
 
   /** The tree as it is. Rows are appended by `LanguageModel.forward`. */
@@ -59,6 +73,29 @@ export class KvCache {
     return this.segments.add({ parent, capacity, causal: true });
   }
 
+  /**
+   * Makes room for `rows` rows more than the segments reserve. Rows that are there are copied on the GPU, one layer
+   * after the other; nothing is waited for.
+   */
+  grow(rows: number): void {
+    const used = this.segments.capacity;
+    const capacity = used + rows;
+    if (capacity <= this.rows) return;
+    const { device } = this.gpu;
+    const bytes = (used * this.rowBytes) / (2 * this.shape.num_hidden_layers);
+    this.storage = this.storage.map((old, i) => {
+      const next = this.allocate(i, capacity);
+      const encoder = device.createCommandEncoder({ label: 'grow the kv cache' });
+      encoder.copyBufferToBuffer(old.k.buffer, 0, next.k.buffer, 0, bytes);
+      encoder.copyBufferToBuffer(old.v.buffer, 0, next.v.buffer, 0, bytes);
+      device.queue.submit([encoder.finish()]);
+      old.k.buffer.destroy();
+      old.v.buffer.destroy();
+      return next;
+    });
+    this.rows = capacity;
+  }
+
   /** Forgets all segments. */
   clear(): void {
     this.segments = new SegmentTree();
@@ -66,9 +103,17 @@ export class KvCache {
 
   /** Frees the buffers. */
   destroy(): void {
-    for (const { k, v } of this.layers) {
+    for (const { k, v } of this.storage) {
       k.buffer.destroy();
       v.buffer.destroy();
     }
+  }
+
+  private allocate(layer: number, capacity: number): KvLayer {
+    const dims = [capacity, this.shape.num_key_value_heads, this.shape.head_dim];
+    return {
+      k: createTensor(this.gpu, dims, 'f32', `k cache ${layer}`),
+      v: createTensor(this.gpu, dims, 'f32', `v cache ${layer}`),
+    };
   }
 }

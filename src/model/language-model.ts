@@ -123,6 +123,11 @@ export class LanguageModel {
     );
   }
 
+  /** Longest sequence of prompt and answer, in rows. */
+  get max_positions(): number {
+    return this.kernels.rotary.max_positions;
+  }
+
   /** A KV cache for `capacity` rows of this model. Its owner destroys it. */
   createCache(capacity: number): KvCache {
     return new KvCache(this.gpu, this.config.text_config, capacity);
@@ -177,6 +182,7 @@ export class LanguageModel {
         if (tree.segments[segment] && tree.segments[segment].length > lengths[i]!)
           tree.truncate(segment, lengths[i]!);
       }
+      this.recorder.discard();
       throw cause;
     } finally {
       this.busy = false;
@@ -192,13 +198,13 @@ export class LanguageModel {
     const B = rows?.length ?? hidden.shape[0]!;
     let chosen = hidden;
     if (rows) {
+      const bad = rows.find((row) => row < 0 || row >= hidden.shape[0]!);
+      if (bad !== undefined)
+        throw new Error(`Logits of row ${bad} were asked for; the pass had ${hidden.shape[0]} rows.`);
       chosen = createTensor(this.gpu, [B, hidden_size], 'f32', 'chosen rows');
       const bytes = hidden_size * 4;
-      for (const [i, row] of rows.entries()) {
-        if (row < 0 || row >= hidden.shape[0]!)
-          throw new Error(`Logits of row ${row} were asked for; the pass had ${hidden.shape[0]} rows.`);
+      for (const [i, row] of rows.entries())
         this.recorder.copy(hidden.buffer, row * bytes, chosen.buffer, i * bytes, bytes);
-      }
       this.recorder.submit();
     }
     if (this.logitsOut?.shape[0] !== B) {

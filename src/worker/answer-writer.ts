@@ -1,12 +1,20 @@
+import { GenerationError } from '../generate/errors';
 import { Generator } from '../generate/generate';
-import type { SampleRecord } from '../generate/sampler';
-import { ThinkParser } from '../generate/think-parser';
 import type { Gpu } from '../gpu/device';
 import type { GpuTensor } from '../gpu/tensor';
+import { group_advantages } from '../grpo/group-advantages';
+import { scoreAnswer } from '../grpo/rewards/signed-reward';
 import { buildPrompt, withOptions } from '../model/prompt';
 import type { TinyLlava } from '../model/tiny-llava';
-import { TokenStream } from '../model/token-stream';
-import type { AnswerStats, EngineEvent, EngineRequest, FinishReason, TokenInfo } from './protocol';
+import { AnswerText, rate } from './answer-text';
+import {
+  type AnswerReward,
+  type AnswerStats,
+  type EngineEvent,
+  type EngineRequest,
+  type FinishReason,
+  MAX_GENERATIONS,
+} from './protocol';
 
 /** Tokens are posted at most this often: more would only make the page draw between two frames. */
 const POST_INTERVAL_MS = 30;
@@ -26,8 +34,12 @@ export class AnswerWriter {
   }
 
   /**
-   * Answers a question about a video: posts `ask-started`, `tokens`, and at the end `answered`, also when stopped.
+   * Writes the answers to a question about a video: posts `ask-started`, then for each answer `tokens` as it grows
+   * and `answered` as it ends, also when stopped, and `ask-done` at last. Answers that were stopped get no reward.
+   * A fork's answer is sample 0 of its request. Its random numbers are those of the sample and the positions that it
+   * leaves: with the token that was drawn there, it is the same answer again.
    * @param visual visual tokens of the video, `[num_queries, H]` f32.
+   * @throws GenerationError where the request cannot be served.
    */
   async write(
     request: AskRequest,
@@ -35,87 +47,127 @@ export class AnswerWriter {
     signal: AbortSignal,
     post: (event: EngineEvent) => void,
   ): Promise<void> {
-    const { id, question, settings } = request;
+    const { id, question, settings, num_generations, fork, label } = request;
     const { tokenizer } = this.model;
     const start = performance.now();
+    checkGroup(request);
     const prompt_ids = tokenizer.encodePrompt(
       buildPrompt(withOptions(question.text, question.options), { reasoning: question.reasoning }),
     );
     const visualTokens = visual.shape[0]!;
     const promptTokens = prompt_ids.length - 1 + visualTokens;
     post({ type: 'ask-started', id, promptTokens });
-    const stream = new TokenStream(tokenizer);
-    const parser = new ThinkParser(question.options);
-    let trace = parser.trace();
-    let fresh: TokenInfo[] = [];
-    let newTokens = 0;
+    const forced = fork?.tokens ?? [];
+    const answers = Array.from(
+      { length: num_generations },
+      () => new AnswerText(tokenizer, question.options, forced),
+    );
+    const rewards: (AnswerReward | undefined)[] = answers.map(() => undefined);
+    let prefillMs = 0;
     let firstToken = 0;
+    let latestToken = 0;
     let posted = 0;
-    let reason: FinishReason = signal.aborted ? 'stopped' : 'length';
-    const stats = (): AnswerStats => {
-      const decodeMs = firstToken ? performance.now() - firstToken : 0;
-      return {
-        promptTokens,
-        visualTokens,
-        newTokens,
-        timeToFirstTokenMs: firstToken ? firstToken - start : 0,
-        prefillMs: firstToken ? firstToken - start : performance.now() - start,
-        decodeMs,
-        tokensPerSecond: newTokens > 1 && decodeMs > 0 ? ((newTokens - 1) * 1000) / decodeMs : 0,
-      };
+    const stats = (answer: AnswerText): AnswerStats => ({
+      promptTokens,
+      visualTokens,
+      timeToFirstTokenMs: answer.firstToken ? answer.firstToken - start : 0,
+      prefillMs,
+      ...answer.times(),
+    });
+    const postTokens = (sample: number, answer: AnswerText) => {
+      if (!answer.hasFresh) return;
+      const tokens = answer.takeTokens();
+      post({ type: 'tokens', id, sample, tokens, trace: answer.trace(), stats: stats(answer) });
     };
-    if (!signal.aborted) {
-      const { max_new_tokens, temperature, top_k, top_p, seed } = settings;
-      const tokens = this.generator.generate({
+    const finish = (sample: number, answer: AnswerText, ending: FinishReason) => {
+      const trace = answer.end(ending);
+      postTokens(sample, answer);
+      const reason = answer.reason ?? ending;
+      const reward =
+        label && reason !== 'stopped' ? scoreAnswer(trace.text, `<answer>${label}</answer>`) : undefined;
+      rewards[sample] = reward;
+      post({
+        type: 'answered',
+        id,
+        sample,
+        trace,
+        stats: stats(answer),
+        reason,
+        ...(reward ? { reward } : {}),
+      });
+    };
+
+    const ended = new Set<AnswerText>();
+    // The end itself may be what is chosen at a fork.
+    const nothingLeft = forced.at(-1) === tokenizer.eos_token_id;
+    if (!signal.aborted && !nothingLeft) {
+      const steps = this.generator.generate({
         prompt_ids,
         visual,
-        max_new_tokens,
-        settings: { temperature, top_k, top_p, seed },
+        settings,
+        max_new_tokens: settings.max_new_tokens,
+        num_generations,
+        forced,
+        first_sample: fork?.sample ?? 0,
+        signal,
+        onPrefill: (rows, total) => {
+          if (rows === total) prefillMs = performance.now() - start;
+          else post({ type: 'progress', scope: 'ask', id, label: 'Reading the prompt', done: rows, total });
+        },
       });
-      for await (const record of tokens) {
-        firstToken ||= performance.now();
-        newTokens += 1;
-        if (record.id === tokenizer.eos_token_id) reason = 'eos';
-        const text = stream.push(record.id);
-        trace = parser.push(text);
-        fresh.push(this.describe(record, text));
-        if (signal.aborted && reason !== 'eos') {
-          reason = 'stopped';
-          break;
-        }
-        if (performance.now() - posted >= POST_INTERVAL_MS) {
-          post({ type: 'tokens', id, sample: 0, tokens: fresh, trace, stats: stats() });
-          fresh = [];
-          posted = performance.now();
+      for await (const step of steps) {
+        for (const { sample, record } of step) answers[sample]!.push(record);
+        latestToken = performance.now();
+        firstToken ||= latestToken;
+        prefillMs ||= latestToken - start;
+        const due = latestToken - posted >= POST_INTERVAL_MS;
+        if (due) posted = latestToken;
+        for (const { sample } of step) {
+          const answer = answers[sample]!;
+          if (answer.reason) {
+            finish(sample, answer, answer.reason);
+            ended.add(answer);
+          } else if (due) postTokens(sample, answer);
         }
       }
     }
-    trace = parser.end(stream.end());
-    if (fresh.length > 0) post({ type: 'tokens', id, sample: 0, tokens: fresh, trace, stats: stats() });
-    post({ type: 'answered', id, sample: 0, trace, stats: stats(), reason });
+    const rest = nothingLeft ? 'eos' : signal.aborted ? 'stopped' : 'length';
+    for (const [sample, answer] of answers.entries()) if (!ended.has(answer)) finish(sample, answer, rest);
+    const newTokens = answers.reduce((sum, answer) => sum + answer.newTokens, 0);
+    const decodeMs = latestToken - firstToken;
+    const { promptRows, kvBytes } = this.generator.use;
+    const scores = rewards.flatMap((reward) => (reward ? [reward.reward] : []));
+    const comparable = scores.length === answers.length && scores.length > 1;
+    post({
+      type: 'ask-done',
+      id,
+      group: {
+        prefixTokens: promptRows || promptTokens,
+        prefillMs,
+        decodeMs,
+        newTokens,
+        tokensPerSecond: rate(newTokens - answers.length, decodeMs),
+        kvBytes,
+        ...(comparable ? { advantages: group_advantages(scores) } : {}),
+      },
+    });
+  }
+
+  /** Frees what is kept for forks: the video is another one, or its memory is needed. */
+  forget(): void {
+    this.generator.forget();
   }
 
   /** Frees the generator; the model stays with its owner. */
   destroy(): void {
     this.generator.destroy();
   }
+}
 
-  private describe(record: SampleRecord, text: string): TokenInfo {
-    const { tokenizer } = this.model;
-    const { id, prob, logp, rank, entropy, survivors, top } = record;
-    return {
-      id,
-      text,
-      prob,
-      logp,
-      rank: rank + 1,
-      entropy,
-      alternatives: top.map((token, i) => ({
-        id: token.id,
-        text: tokenizer.decode([token.id], { skip_special_tokens: false }),
-        prob: token.probability,
-        kept: i < survivors,
-      })),
-    };
-  }
+function checkGroup({ num_generations, fork }: AskRequest): void {
+  const bad = (message: string) => new GenerationError('bad-request', 'This cannot be asked.', message);
+  if (!Number.isInteger(num_generations) || num_generations < 1 || num_generations > MAX_GENERATIONS)
+    throw bad(`From 1 to ${MAX_GENERATIONS} answers can be written at once, not ${num_generations}.`);
+  if (fork && num_generations !== 1) throw bad('One answer can be continued at a time.');
+  if (fork && fork.tokens.length === 0) throw bad('There is no token to continue from.');
 }

@@ -1,3 +1,4 @@
+import { GenerationError } from '../generate/errors';
 import { GpuError } from '../gpu/errors';
 import { VideoError } from '../video/errors';
 import { CheckpointError } from '../weights/errors';
@@ -33,6 +34,10 @@ export function engineError(scope: ErrorScope, cause: unknown): EngineError {
   if (cause instanceof GpuError) {
     const title = cause.code === 'no-webgpu' ? 'This browser has no WebGPU.' : 'The GPU cannot be used.';
     return { scope: 'gpu', code: cause.code, title, message: cause.message };
+  }
+  if (cause instanceof GenerationError) {
+    const { code, title, message, suggestions } = cause;
+    return { scope: 'ask', code, title, message, suggestions };
   }
   const message = cause instanceof Error ? cause.message : String(cause);
   const titles: Record<ErrorScope, string> = {

@@ -129,8 +129,10 @@ export class Engine {
   }
 
   private async openVideo(request: Request<'open-video'>, signal: AbortSignal): Promise<void> {
-    const { gpu, model, preprocessor } = this.needSession();
+    const { gpu, model, writer, preprocessor } = this.needSession();
     signal.throwIfAborted();
+    // Encoding needs the memory more than forks of the old video's answers do.
+    writer.forget();
     const { id } = request;
     const file = Object.assign(request.file.slice(0, request.file.size, request.file.type), {
       name: request.name,

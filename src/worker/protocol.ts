@@ -3,20 +3,12 @@
  * Requests carry an `id` that the engine's events repeat, so that late events of an older request can be dropped.
  */
 import type { BlockBackend } from '../blocks/block-runtimes';
+import type { SamplingSettings } from '../generate/settings';
+import type { Trace, TraceSentence } from '../generate/trace';
 import type { AdapterSummary } from '../gpu/device';
+import type { AnswerReward } from '../grpo/rewards/signed-reward';
 
-export type { AdapterSummary, BlockBackend };
-
-/** How tokens are drawn. Names and meaning as in Hugging Face's GenerationConfig; `temperature` 0 is greedy. */
-export interface SamplingSettings {
-  temperature: number;
-  /** 0 keeps the whole vocabulary. */
-  top_k: number;
-  /** 1 keeps the whole distribution. */
-  top_p: number;
-  max_new_tokens: number;
-  seed: number;
-}
+export type { AdapterSummary, AnswerReward, BlockBackend, SamplingSettings, Trace, TraceSentence };
 
 /** A question as the user wrote it. With `options`, they follow as "Options:\nA. …". */
 export interface Question {
@@ -140,33 +132,6 @@ export interface TokenInfo {
   alternatives: Alternative[];
 }
 
-/** A sentence of the think trace. Tokens `[start, end)` of the answer make it up. */
-export interface TraceSentence {
-  text: string;
-  start: number;
-  end: number;
-  /** Set where the model checks or corrects itself, by a text rule that `rule` names. */
-  aha?: {
-    kind: 'checks' | 'corrects';
-    rule: string;
-    label: string;
-    /** One line for the user: what the rule looks for. */
-    explanation?: string;
-  };
-}
-
-/** An answer's text, taken apart. */
-export interface Trace {
-  phase: 'before' | 'think' | 'between' | 'answer' | 'done';
-  /** Whole decoded text so far. */
-  text: string;
-  sentences: TraceSentence[];
-  /** Text inside <answer>, once there is some. */
-  answer?: string;
-  /** Sentences on what is malformed. */
-  problems: string[];
-}
-
 /** Times in milliseconds, counted from the press of Ask unless said otherwise. */
 export interface AnswerStats {
   promptTokens: number;
@@ -177,17 +142,6 @@ export interface AnswerStats {
   prefillMs: number;
   decodeMs: number;
   tokensPerSecond: number;
-}
-
-/**
- * The reward of TinyLLaVA-Video-R1 and what it is made of. `accuracy`, `format` and `length` are signed as they enter
- * it, so they add up to `reward`; without a readable format and a right answer `reward` is -2 and they are undefined.
- */
-export interface AnswerReward {
-  reward: number;
-  accuracy?: number;
-  format?: number;
-  length?: number;
 }
 
 /** What is known of a group once all of its answers have ended. Times as in `AnswerStats`. */

@@ -6,15 +6,15 @@ import {
   type SampleRecord,
   type SampleRow,
   Sampler,
-  type SamplingSettings,
 } from '../../src/generate/sampler';
 import { sampleReference } from '../../src/generate/sampler-reference';
+import type { DrawSettings } from '../../src/generate/settings';
 import { type Gpu, openGpu } from '../../src/gpu/device';
 import { Recorder } from '../../src/gpu/recorder';
 import { readTensor, uploadTensor } from '../../src/gpu/tensor';
 import { normals, seeded } from '../support/attention-cases';
 
-const PLAIN: SamplingSettings = { temperature: 1, top_k: 0, top_p: 1, seed: 11 };
+const PLAIN: DrawSettings = { temperature: 1, top_k: 0, top_p: 1, seed: 11 };
 const INFINITY = Number.POSITIVE_INFINITY;
 
 describe('the sampler on the GPU', () => {
@@ -28,7 +28,7 @@ describe('the sampler on the GPU', () => {
   async function sample(
     logits: Float32Array<ArrayBuffer>,
     rows: SampleRow[],
-    settings: SamplingSettings,
+    settings: DrawSettings,
     on: Gpu = gpu,
   ) {
     const B = rows.length;
@@ -54,7 +54,7 @@ describe('the sampler on the GPU', () => {
   function expectSame(
     got: SampleRecord,
     logits: ArrayLike<number>,
-    settings: SamplingSettings,
+    settings: DrawSettings,
     row: SampleRow,
     label: string,
   ) {
@@ -82,7 +82,7 @@ describe('the sampler on the GPU', () => {
   }
 
   it('agrees with the reference over settings, rows and vocabularies', async () => {
-    const settings: Partial<SamplingSettings>[] = [
+    const settings: Partial<DrawSettings>[] = [
       {},
       { temperature: 0 },
       { temperature: 0.3 },

@@ -21,7 +21,12 @@ export class EngineSession {
 
   /** Answers a question about the open video. */
   async ask(question: Question, settings: SamplingSettings): Promise<Trace> {
-    return (await this.request({ type: 'ask', question, settings, num_generations: 1 }, 'answered')).trace;
+    let trace: Trace | undefined;
+    await this.request({ type: 'ask', question, settings, num_generations: 1 }, 'ask-done', (event) => {
+      if (event.type === 'answered') trace = event.trace;
+    });
+    if (!trace) throw new Error('The engine ended a question without an answer.');
+    return trace;
   }
 
   /** Sends a request; resolves with its event of type `until`, after `onEvent` has seen all of its events. */
