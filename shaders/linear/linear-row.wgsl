@@ -1,4 +1,4 @@
-// y = x W^T (+ bias or residual), few rows: x [rows, K], W [N, K], y [rows, N], K a multiple of 4.
+// y = alpha x W^T (+ bias or residual), few rows: x [rows, K], W [N, K], y [rows, N], K a multiple of 4.
 //
 // Grid: (N / COLUMNS, rows), rounded up. LANES threads share a column: each takes every LANES-th vec4 of the two rows,
 // so that neighbouring threads read neighbouring addresses of W, and the first adds up what they found. W is read once
@@ -10,6 +10,7 @@ struct Params {
   n: u32,
   k4: u32,
   mode: u32, // 0: c is not used, 1: c is a bias [N], 2: c is a residual [rows, N]
+  alpha: f32,
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -42,6 +43,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   if (lane > 0u || column >= p.n) {
     return;
   }
+  sum *= p.alpha;
   if (p.mode == 1u) {
     sum += c[column];
   } else if (p.mode == 2u) {

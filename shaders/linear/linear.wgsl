@@ -1,4 +1,4 @@
-// y = x W^T (+ bias or residual), many rows: x [rows, K], W [N, K], y [rows, N], K a multiple of 4.
+// y = alpha x W^T (+ bias or residual), many rows: x [rows, K], W [N, K], y [rows, N], K a multiple of 4.
 //
 // Grid: (N / 4 / WG, rows / 4), rounded up. A thread makes 4 rows x 4 columns in registers, without workgroup memory:
 // per step of 4 channels it loads 4 + 4 vec4 for 64 multiply-adds. x and W are read once per tile of the other side;
@@ -10,6 +10,7 @@ struct Params {
   n: u32,
   k4: u32,
   mode: u32, // 0: c is not used, 1: c is a bias [N], 2: c is a residual [rows, N]
+  alpha: f32,
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -22,7 +23,7 @@ fn put(row: u32, column: u32, value: f32) {
   if (row >= p.rows || column >= p.n) {
     return;
   }
-  var sum = value;
+  var sum = value * p.alpha;
   if (p.mode == 1u) {
     sum += c[column];
   } else if (p.mode == 2u) {

@@ -1,5 +1,6 @@
 // y = f(x) element by element. f by OP: 0 sigmoid, 1 GELU with tanh, 2 GELU with erf.
 // Grid: elements / 4 / 64, folded into two dimensions. Reads x once, writes y once. Constant: OP.
+// erf comes from erf.wgsl, put before this text.
 
 struct Params {
   n4: u32,
@@ -8,14 +9,6 @@ struct Params {
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read_write> y: array<vec4<f32>>;
-
-// Abramowitz and Stegun 7.1.26: within 1.5e-7.
-fn erf(v: vec4<f32>) -> vec4<f32> {
-  let a = abs(v);
-  let t = 1.0 / (1.0 + 0.3275911 * a);
-  let poly = ((((1.061405429 * t - 1.453152027) * t + 1.421413741) * t - 0.284496736) * t + 0.254829592) * t;
-  return sign(v) * (1.0 - poly * exp(-min(a * a, vec4<f32>(80.0))));
-}
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {

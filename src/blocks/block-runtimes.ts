@@ -36,7 +36,7 @@ export class BlockRuntimes implements BlockRuntime {
   static async create(gpu: Gpu, options: BlockRuntimesOptions = {}): Promise<BlockRuntimes> {
     const backend = options.backend ?? 'auto';
     const fewRows = backend === 'wgsl' || gpu.adapter.isFallback ? Number.POSITIVE_INFINITY : FEW_ROWS;
-    const wgsl = backend === 'ort' ? undefined : await WgslRuntime.create(gpu);
+    const wgsl = backend === 'ort' ? undefined : WgslRuntime.create(gpu);
     return new BlockRuntimes(backend, fewRows, OrtRuntime.create(gpu, options), wgsl);
   }
 

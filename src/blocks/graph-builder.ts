@@ -72,9 +72,23 @@ export class GraphBuilder {
     return { id };
   }
 
-  /** x W^T + c. x: `[rows, in]`, weight: `[out, in]`, c: `[out]` (a bias) or `[rows, out]` (a residual). */
-  gemm(x: Value, weight: Value, c?: Value): Value {
-    return this.node('Gemm', c ? [x, weight, c] : [x, weight], { transB: int(1) });
+  /** alpha x W^T + c. x: `[rows, in]`, weight: `[out, in]`, c: `[out]` (a bias) or `[rows, out]` (a residual). */
+  gemm(x: Value, weight: Value, c?: Value, alpha = 1): Value {
+    return this.matmul(x, weight, { transB: true, alpha }, c);
+  }
+
+  /** alpha a' b' + c, where ' transposes as the options say. c as in `gemm`. */
+  matmul(
+    a: Value,
+    b: Value,
+    { transA = false, transB = false, alpha = 1 }: { transA?: boolean; transB?: boolean; alpha?: number },
+    c?: Value,
+  ): Value {
+    return this.node('Gemm', c ? [a, b, c] : [a, b], {
+      ...(transA ? { transA: int(1) } : {}),
+      ...(transB ? { transB: int(1) } : {}),
+      ...(alpha !== 1 ? { alpha: float(alpha) } : {}),
+    });
   }
 
   add(a: Value, b: Value): Value {

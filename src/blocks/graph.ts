@@ -42,3 +42,24 @@ export interface GraphModel {
   readonly outputs: readonly ValueSpec[];
   readonly constants: readonly ConstantSpec[];
 }
+
+/** An integer attribute of a node; 0 where it has none, as ONNX defaults the ones used here. */
+export function intAttribute(node: NodeSpec, name: string): number {
+  const attribute = node.attributes[name];
+  return attribute?.kind === 'int' ? attribute.value : 0;
+}
+
+/** A float attribute of a node. @throws Error where it has none and there is no default. */
+export function floatAttribute(node: NodeSpec, name: string, otherwise?: number): number {
+  const attribute = node.attributes[name];
+  if (attribute?.kind === 'float') return attribute.value;
+  if (otherwise === undefined) throw new Error(`${node.name} has no ${name}.`);
+  return otherwise;
+}
+
+/** A text attribute of a node. @throws Error where it has none. */
+export function textAttribute(node: NodeSpec, name: string): string {
+  const attribute = node.attributes[name];
+  if (attribute?.kind !== 'string') throw new Error(`${node.name} has no ${name}.`);
+  return attribute.value;
+}

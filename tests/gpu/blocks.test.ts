@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { BlockGraph, BlockRuntime } from '../../src/blocks/block-graph';
 import { BlockRuntimes } from '../../src/blocks/block-runtimes';
+import { differentiate } from '../../src/blocks/differentiate';
 import type { GraphModel } from '../../src/blocks/graph';
 import { GraphBuilder } from '../../src/blocks/graph-builder';
 import { OrtRuntime } from '../../src/blocks/ort/ort-runtime';
@@ -23,8 +24,8 @@ beforeAll(async () => {
   likeGpu = { ...gpu, adapter: { ...gpu.adapter, isFallback: false } };
   runtimes = {
     ort: OrtRuntime.create(gpu, { validation: true }),
-    wgsl: await WgslRuntime.create(gpu),
-    'wgsl with lanes': await WgslRuntime.create(likeGpu),
+    wgsl: WgslRuntime.create(gpu),
+    'wgsl with lanes': WgslRuntime.create(likeGpu),
   };
 });
 afterAll(() => gpu.close());
@@ -87,34 +88,59 @@ const cases: Case[] = [1, 3, 33].flatMap((rows) =>
     ),
 );
 
+const loraLayer = (() => {
+  const g = new GraphBuilder('lora layer');
+  const x = g.input('x', ['rows', 48]);
+  const base = g.gemm(x, g.input('weight', [100, 48]), g.input('bias', [100]));
+  g.output('y', g.gemm(g.gemm(x, g.input('lora_A', [8, 48])), g.input('lora_B', [100, 8]), base, 2));
+  return g.build();
+})();
+const erfLayer = (() => {
+  const g = new GraphBuilder('gelu');
+  g.output('y', g.gelu(g.input('x', ['rows', 48]), 'none'));
+  return g.build();
+})();
+/** Backward graphs have operators that are ours alone. */
+const backwardCases: Case[] = [1, 33].flatMap((rows) =>
+  [
+    differentiate(qwen2Block(qwen), ['attention', 'residual']),
+    differentiate(siglipBlock(siglip, false), ['attention', 'residual']),
+    differentiate(loraLayer, ['x', 'lora_A', 'lora_B']),
+    differentiate(erfLayer, ['x']),
+  ].map((model) => ({ model, dims: { rows } })),
+);
+
 describe.each(['wgsl', 'wgsl with lanes', 'ort'] as const)('%s blocks', (kind) => {
   const compiled = new Map<string, Promise<BlockGraph>>();
 
-  it.each(cases)('$model.name, $dims.rows rows: as the float64 reference', async ({ model, dims }) => {
-    if (!compiled.has(model.name)) compiled.set(model.name, runtimes[kind].compile(model));
-    const graph = await compiled.get(model.name)!;
-    const values: Record<string, { data: Float32Array<ArrayBuffer>; shape: number[] }> = {};
-    const inputs: Record<string, GpuTensor> = {};
-    for (const [i, input] of model.inputs.entries()) {
-      const shape = input.dims!.map((dim) => (typeof dim === 'number' ? dim : dims[dim]!));
-      const data = random(
-        shape.reduce((a, b) => a * b, 1),
-        i + 1,
-      );
-      values[input.name] = { data, shape };
-      inputs[input.name] = uploadTensor(gpu, data, shape, 'f32', input.name);
-    }
-    const expected = blockReference(model, values);
-    const outputs: Record<string, GpuTensor> = {};
-    for (const { name } of model.outputs) {
-      outputs[name] = createTensor(gpu, expected[name]!.shape, 'f32', name);
-    }
-    await graph.run(inputs, outputs);
-    for (const [name, tensor] of Object.entries(outputs)) {
-      expect(relativeError(await readF32(gpu, tensor), expected[name]!.data), name).toBeLessThan(5e-6);
-    }
-    for (const tensor of [...Object.values(inputs), ...Object.values(outputs)]) tensor.buffer.destroy();
-  });
+  it.each(kind === 'ort' ? cases : [...cases, ...backwardCases])(
+    '$model.name, $dims.rows rows: as the float64 reference',
+    async ({ model, dims }) => {
+      if (!compiled.has(model.name)) compiled.set(model.name, runtimes[kind].compile(model));
+      const graph = await compiled.get(model.name)!;
+      const values: Record<string, { data: Float32Array<ArrayBuffer>; shape: number[] }> = {};
+      const inputs: Record<string, GpuTensor> = {};
+      for (const [i, input] of model.inputs.entries()) {
+        const shape = input.dims!.map((dim) => (typeof dim === 'number' ? dim : dims[dim]!));
+        const data = random(
+          shape.reduce((a, b) => a * b, 1),
+          i + 1,
+        );
+        values[input.name] = { data, shape };
+        inputs[input.name] = uploadTensor(gpu, data, shape, 'f32', input.name);
+      }
+      const expected = blockReference(model, values);
+      const outputs: Record<string, GpuTensor> = {};
+      for (const { name } of model.outputs) {
+        outputs[name] = createTensor(gpu, expected[name]!.shape, 'f32', name);
+      }
+      await graph.run(inputs, outputs);
+      for (const [name, tensor] of Object.entries(outputs)) {
+        expect(relativeError(await readF32(gpu, tensor), expected[name]!.data), name).toBeLessThan(5e-6);
+      }
+      for (const tensor of [...Object.values(inputs), ...Object.values(outputs)]) tensor.buffer.destroy();
+    },
+  );
 });
 
 describe('BlockRuntimes', () => {
@@ -184,7 +210,7 @@ describe('WgslRuntime', () => {
   });
 
   it('keeps no more scratch than one run needs, for rows that come and go', async () => {
-    const runtime = await WgslRuntime.create(gpu);
+    const runtime = WgslRuntime.create(gpu);
     const graph = await runtime.compile(siglipBlock(siglip, true));
     const run = async (rows: number) => {
       const inputs: Record<string, GpuTensor> = {};

@@ -1,4 +1,10 @@
-import type { GraphModel, NodeSpec } from '../../src/blocks/graph';
+import {
+  floatAttribute,
+  type GraphModel,
+  intAttribute,
+  type NodeSpec,
+  textAttribute,
+} from '../../src/blocks/graph';
 
 /** A dense array in float64. */
 export interface Dense {
@@ -27,16 +33,24 @@ function evaluate(node: NodeSpec, operands: Dense[]): Dense {
   });
   switch (node.op) {
     case 'Gemm':
-      return gemm(a, b, c);
+      return gemm(node, a, b, c);
     case 'RMSNormalization':
     case 'LayerNormalization':
-      return norm(a, b, c, epsilon(node));
+      return norm(a, b, c, floatAttribute(node, 'epsilon'));
+    case 'RMSNormalizationGrad':
+    case 'LayerNormalizationGrad':
+      return normGrad(a, b, c!, floatAttribute(node, 'epsilon'), node.op.startsWith('Layer'));
+    case 'SigmoidGrad':
+      return map((s, i) => b.data[i]! * s * (1 - s));
     case 'Sigmoid':
       return map((v) => 1 / (1 + Math.exp(-v)));
     case 'Gelu': {
-      const attribute = node.attributes.approximate;
-      const tanh = attribute?.kind === 'string' && attribute.value === 'tanh';
+      const tanh = textAttribute(node, 'approximate') === 'tanh';
       return map(tanh ? geluTanh : (v) => 0.5 * v * (1 + erf(v / Math.SQRT2)));
+    }
+    case 'GeluGrad': {
+      const tanh = textAttribute(node, 'approximate') === 'tanh';
+      return map((v, i) => b.data[i]! * (tanh ? geluTanhSlope(v) : geluErfSlope(v)));
     }
     case 'Add':
       return map((v, i) => v + b.data[i]!);
@@ -52,15 +66,19 @@ function evaluate(node: NodeSpec, operands: Dense[]): Dense {
   }
 }
 
-function gemm(x: Dense, w: Dense, c: Dense | undefined): Dense {
-  const [rows, k] = x.shape as [number, number];
-  const n = w.shape[0]!;
+function gemm(node: NodeSpec, a: Dense, b: Dense, c: Dense | undefined): Dense {
+  const transA = intAttribute(node, 'transA') === 1;
+  const transB = intAttribute(node, 'transB') === 1;
+  const alpha = floatAttribute(node, 'alpha', 1);
+  const [rows, k] = (transA ? [a.shape[1]!, a.shape[0]!] : a.shape) as [number, number];
+  const n = transB ? b.shape[0]! : b.shape[1]!;
   const data = new Float64Array(rows * n);
   for (let r = 0; r < rows; r++)
     for (let j = 0; j < n; j++) {
-      let sum = !c ? 0 : c.shape.length === 1 ? c.data[j]! : c.data[r * n + j]!;
-      for (let i = 0; i < k; i++) sum += x.data[r * k + i]! * w.data[j * k + i]!;
-      data[r * n + j] = sum;
+      let sum = 0;
+      for (let i = 0; i < k; i++)
+        sum += a.data[transA ? i * rows + r : r * k + i]! * b.data[transB ? j * k + i : i * n + j]!;
+      data[r * n + j] = alpha * sum + (!c ? 0 : c.shape.length === 1 ? c.data[j]! : c.data[r * n + j]!);
     }
   return { data, shape: [rows, n] };
 }
@@ -81,14 +99,33 @@ function norm(x: Dense, weight: Dense, bias: Dense | undefined, eps: number): De
   return { data, shape: x.shape };
 }
 
-function epsilon(node: NodeSpec): number {
-  const attribute = node.attributes.epsilon;
-  if (attribute?.kind !== 'float') throw new Error(`${node.name} has no epsilon.`);
-  return attribute.value;
+function normGrad(x: Dense, weight: Dense, dy: Dense, eps: number, layer: boolean): Dense {
+  const n = weight.shape[0]!;
+  const data = new Float64Array(x.data.length);
+  for (let at = 0; at < data.length; at += n) {
+    const row = Array.from({ length: n }, (_, i) => x.data[at + i]!);
+    const mean = layer ? row.reduce((sum, v) => sum + v / n, 0) : 0;
+    const scale = 1 / Math.sqrt(row.reduce((sum, v) => sum + (v - mean) ** 2 / n, 0) + eps);
+    const hat = row.map((v) => (v - mean) * scale);
+    const g = row.map((_, i) => dy.data[at + i]! * weight.data[i]!);
+    const along = g.reduce((sum, v, i) => sum + (v * hat[i]!) / n, 0);
+    const level = layer ? g.reduce((sum, v) => sum + v / n, 0) : 0;
+    for (let i = 0; i < n; i++) data[at + i] = scale * (g[i]! - level - hat[i]! * along);
+  }
+  return { data, shape: x.shape };
 }
 
 function geluTanh(v: number): number {
   return 0.5 * v * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (v + 0.044715 * v ** 3)));
+}
+
+function geluTanhSlope(v: number): number {
+  const t = Math.tanh(Math.sqrt(2 / Math.PI) * (v + 0.044715 * v ** 3));
+  return 0.5 * (1 + t) + 0.5 * v * (1 - t * t) * Math.sqrt(2 / Math.PI) * (1 + 3 * 0.044715 * v * v);
+}
+
+function geluErfSlope(v: number): number {
+  return 0.5 * (1 + erf(v / Math.SQRT2)) + (v * Math.exp((-v * v) / 2)) / Math.sqrt(2 * Math.PI);
 }
 
 /** erf: its Maclaurin series near 0, the continued fraction of erfc far from it. */

@@ -2,20 +2,46 @@ import type { Gpu } from '../../gpu/device';
 import { Recorder } from '../../gpu/recorder';
 import { type GpuTensor, sizeOf } from '../../gpu/tensor';
 import type { BlockGraph, BlockRuntime, NamedTensors } from '../block-graph';
-import type { GraphModel, NodeSpec } from '../graph';
-import { DenseKernels } from './dense-kernels';
+import { floatAttribute, type GraphModel, intAttribute, type NodeSpec, textAttribute } from '../graph';
+import { type DenseKernel, DenseKernels } from './dense-kernels';
 import { ScratchPool } from './scratch-pool';
 
-const OPERATORS = [
-  'Gemm',
-  'RMSNormalization',
-  'LayerNormalization',
-  'Gelu',
-  'Sigmoid',
-  'Add',
-  'Mul',
-  'Concat',
-];
+/** The kernels that a node needs; undefined where there are none for it. */
+function kernelsOf(node: NodeSpec): readonly DenseKernel[] | undefined {
+  switch (node.op) {
+    case 'Gemm': {
+      const [a, b] = [intAttribute(node, 'transA'), intAttribute(node, 'transB')];
+      if (a) return b ? undefined : ['weight-grad'];
+      return b ? ['linear', 'linear-row'] : ['linear-untransposed'];
+    }
+    case 'RMSNormalization':
+    case 'LayerNormalization':
+      return ['norm'];
+    case 'RMSNormalizationGrad':
+    case 'LayerNormalizationGrad':
+      return ['norm-grad'];
+    case 'Gelu':
+      return [gelu(node)];
+    case 'GeluGrad':
+      return [`${gelu(node)}-grad`];
+    case 'Sigmoid':
+      return ['sigmoid'];
+    case 'SigmoidGrad':
+      return ['sigmoid-grad'];
+    case 'Add':
+      return ['add'];
+    case 'Mul':
+      return ['mul'];
+    case 'Concat':
+      return [];
+    default:
+      return undefined;
+  }
+}
+
+function gelu(node: NodeSpec): 'gelu-tanh' | 'gelu-erf' {
+  return textAttribute(node, 'approximate') === 'tanh' ? 'gelu-tanh' : 'gelu-erf';
+}
 
 /** Our own kernels as a dense backend: the same graphs, run operator by operator in one submit. */
 export class WgslRuntime implements BlockRuntime {
@@ -30,9 +56,9 @@ export class WgslRuntime implements BlockRuntime {
     this.scratch = new ScratchPool(gpu);
   }
 
-  /** Compiles the kernels. */
-  static async create(gpu: Gpu): Promise<WgslRuntime> {
-    return new WgslRuntime(gpu, await DenseKernels.create(gpu));
+  /** A runtime without kernels yet: a graph's are compiled with it. */
+  static create(gpu: Gpu): WgslRuntime {
+    return new WgslRuntime(gpu, new DenseKernels(gpu));
   }
 
   /** Whether every operator of a graph has a kernel here. */
@@ -43,6 +69,7 @@ export class WgslRuntime implements BlockRuntime {
   async compile(graph: GraphModel): Promise<BlockGraph> {
     const operator = unsupported(graph);
     if (operator) throw new Error(`The graph ${graph.name} has a ${operator}, for which there is no kernel.`);
+    await this.kernels.prepare(graph.nodes.flatMap((node) => kernelsOf(node)!));
     return new WgslGraph(graph, this.kernels, this.recorder, this.scratch);
   }
 
@@ -53,7 +80,7 @@ export class WgslRuntime implements BlockRuntime {
 }
 
 function unsupported(graph: GraphModel): string | undefined {
-  return graph.nodes.find((node) => !OPERATORS.includes(node.op))?.op;
+  return graph.nodes.find((node) => !kernelsOf(node))?.op;
 }
 
 class WgslGraph implements BlockGraph {
@@ -119,20 +146,34 @@ class WgslGraph implements BlockGraph {
     const { kernels, recorder } = this;
     const [a, b, c] = operands as [GpuTensor, GpuTensor, GpuTensor | undefined];
     switch (node.op) {
-      case 'Gemm':
-        kernels.linear(recorder, a, b, c, out);
-        break;
-      case 'RMSNormalization':
-        kernels.norm(recorder, a, b, undefined, number(node, 'epsilon'), out);
-        break;
-      case 'LayerNormalization':
-        kernels.norm(recorder, a, b, c, number(node, 'epsilon'), out);
-        break;
-      case 'Gelu': {
-        const tanh = text(node, 'approximate') === 'tanh';
-        kernels.unary(recorder, tanh ? 'gelu-tanh' : 'gelu-erf', a, out);
+      case 'Gemm': {
+        const alpha = floatAttribute(node, 'alpha', 1);
+        if (intAttribute(node, 'transA')) kernels.weightGrad(recorder, a, b, c, out, alpha);
+        else if (intAttribute(node, 'transB')) kernels.linear(recorder, a, b, c, out, alpha);
+        else kernels.linearUntransposed(recorder, a, b, c, out, alpha);
         break;
       }
+      case 'RMSNormalization':
+        kernels.norm(recorder, a, b, undefined, floatAttribute(node, 'epsilon'), out);
+        break;
+      case 'LayerNormalization':
+        kernels.norm(recorder, a, b, c, floatAttribute(node, 'epsilon'), out);
+        break;
+      case 'RMSNormalizationGrad':
+        kernels.normGrad(recorder, a, b, c!, false, floatAttribute(node, 'epsilon'), out);
+        break;
+      case 'LayerNormalizationGrad':
+        kernels.normGrad(recorder, a, b, c!, true, floatAttribute(node, 'epsilon'), out);
+        break;
+      case 'Gelu':
+        kernels.unary(recorder, gelu(node), a, out);
+        break;
+      case 'GeluGrad':
+        kernels.binary(recorder, `${gelu(node)}-grad`, a, b, out);
+        break;
+      case 'SigmoidGrad':
+        kernels.binary(recorder, 'sigmoid-grad', a, b, out);
+        break;
       case 'Sigmoid':
         kernels.unary(recorder, 'sigmoid', a, out);
         break;
@@ -162,11 +203,15 @@ function outputShape(node: NodeSpec, operands: readonly (GpuTensor | undefined)[
   const [a, b] = operands as [GpuTensor, GpuTensor];
   switch (node.op) {
     case 'Gemm': {
-      if (a.shape[1] !== b.shape[1])
+      const [rows, inner] = intAttribute(node, 'transA')
+        ? [a.shape[1]!, a.shape[0]!]
+        : [a.shape[0]!, a.shape[1]!];
+      const [n, k] = intAttribute(node, 'transB') ? [b.shape[0]!, b.shape[1]!] : [b.shape[1]!, b.shape[0]!];
+      if (inner !== k)
         throw new Error(
-          `${node.name}: rows of ${a.shape[1]} and a weight [${b.shape.join(', ')}] do not go together.`,
+          `${node.name}: [${a.shape.join(', ')}] and a weight [${b.shape.join(', ')}] do not go together.`,
         );
-      return [a.shape[0]!, b.shape[0]!];
+      return [rows, n];
     }
     case 'Concat':
       return [operands.reduce((rows, part) => rows + part!.shape[0]!, 0), a.shape[1]!];
@@ -178,16 +223,4 @@ function outputShape(node: NodeSpec, operands: readonly (GpuTensor | undefined)[
     default:
       return a.shape;
   }
-}
-
-function number(node: NodeSpec, name: string): number {
-  const attribute = node.attributes[name];
-  if (attribute?.kind !== 'float') throw new Error(`${node.name} has no ${name}.`);
-  return attribute.value;
-}
-
-function text(node: NodeSpec, name: string): string {
-  const attribute = node.attributes[name];
-  if (attribute?.kind !== 'string') throw new Error(`${node.name} has no ${name}.`);
-  return attribute.value;
 }
