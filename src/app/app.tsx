@@ -1,4 +1,6 @@
 import { AskPage } from './ask/ask-page';
+import { ModelDialog } from './models/model-dialog';
+import { SupportDialog } from './recorded/support-dialog';
 import { HelpDialog } from './shared/help-dialog';
 import { StatusBar } from './shared/status-bar';
 import { TopBar } from './shared/top-bar';
@@ -14,6 +16,8 @@ export function App({ services }: { services: AppServices }) {
         <StatusBar />
       </div>
       <HelpDialog />
+      <ModelDialog />
+      <SupportDialog />
     </AppServicesContext>
   );
 }

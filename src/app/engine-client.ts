@@ -9,6 +9,7 @@ import type {
   Question,
   SamplingSettings,
 } from '../worker/protocol';
+import { missingCapability } from './recorded/capabilities';
 import { type EngineState, INITIAL_ENGINE_STATE, runningAnswer } from './store/engine-state';
 import { type PageAction, reduceEvent } from './store/reduce-event';
 
@@ -45,7 +46,7 @@ export class EngineClient {
 
   /**
    * Loads a model, starting the engine where it does not run, and then reads the video that is open. A browser
-   * without WebGPU gets the error `no-webgpu` in the store instead.
+   * that lacks what it takes gets an error in the store instead (`missingCapability`).
    */
   loadModel(choice: ModelChoice): void {
     const recorded = choice.recorded ?? false;
@@ -56,8 +57,9 @@ export class EngineClient {
     const id = this.nextId++;
     const { name, source, backend } = choice;
     this.dispatch({ type: 'page/load-model', id, name, source, recorded });
-    if (!recorded && !navigator.gpu) {
-      this.dispatch({ type: 'error', id, error: NO_WEBGPU });
+    const missing = recorded ? undefined : missingCapability();
+    if (missing) {
+      this.dispatch({ type: 'error', id, error: missing });
       return;
     }
     this.send({ type: 'load-model', id, source, name, ...(backend ? { backend } : {}) });
@@ -261,11 +263,3 @@ function keeps(state: EngineState, thumbnail: ImageBitmap): boolean {
     video?.frames.some((frame) => frame.thumbnail === thumbnail),
   );
 }
-
-const NO_WEBGPU = {
-  scope: 'gpu',
-  code: 'no-webgpu',
-  title: 'This browser has no WebGPU.',
-  message:
-    'The playground runs the model on your GPU through WebGPU, and this browser does not offer it. Recent desktop Chrome, Edge and Safari do.',
-} as const;

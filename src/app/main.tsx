@@ -2,28 +2,31 @@ import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 import { App } from './app';
 import { EngineClient } from './engine-client';
+import { startModel } from './models/choose-model';
+import { createModelStore } from './models/model-store';
+import { RecordedEngine } from './recorded/recorded-engine';
 import type { AppServices } from './store/app-services';
 import { createDraftStore } from './store/draft';
 import { applyTheme, createViewStore } from './store/view';
 import './styles/index.css';
 
-const client = new EngineClient(
-  () => new Worker(new URL('../worker/worker.ts', import.meta.url), { type: 'module', name: 'engine' }),
+const client = new EngineClient((recorded) =>
+  recorded
+    ? new RecordedEngine(new URL('samples/', document.baseURI).href)
+    : new Worker(new URL('../worker/worker.ts', import.meta.url), { type: 'module', name: 'engine' }),
 );
+// `?backend=ort` or `?backend=wgsl` forces a dense backend, for comparisons and tests.
+const backend = new URLSearchParams(location.search).get('backend');
 const services: AppServices = {
   client,
   draft: createDraftStore(),
   view: createViewStore(),
+  models: createModelStore(document.baseURI),
+  backend: backend === 'ort' || backend === 'wgsl' ? backend : undefined,
   player: { current: null },
 };
 applyTheme(services.view);
-// `?backend=ort` or `?backend=wgsl` forces a dense backend, for comparisons and tests.
-const backend = new URLSearchParams(location.search).get('backend');
-client.loadModel({
-  name: 'Toy model',
-  source: { kind: 'url', url: new URL('models/toy/', document.baseURI).href },
-  ...(backend === 'ort' || backend === 'wgsl' ? { backend } : {}),
-});
+startModel(services);
 
 createRoot(document.getElementById('root')!).render(
   <StrictMode>

@@ -1,3 +1,4 @@
+import { RecordedList } from '../recorded/recorded-list';
 import { ProgressBar } from '../shared/progress-bar';
 import { useEngine } from '../store/app-services';
 import { EngineErrors } from './engine-errors';
@@ -8,7 +9,9 @@ export function EmptyAnswer() {
   const frames = model.info?.frames;
   return (
     <div className="empty">
-      <h2 className="title">Ask to see the model think</h2>
+      <h2 className="title">
+        {model.recorded ? 'Ask to see a recorded answer' : 'Ask to see the model think'}
+      </h2>
       <ol className="steps t2">
         <li>
           Drop a video, or take a sample clip. {frames ? `${frames} frames of it` : 'A few frames of it'} are
@@ -23,6 +26,7 @@ export function EmptyAnswer() {
       {model.status === 'loading' && (
         <ProgressBar progress={model.progress} fallback={`Loading ${model.name}`} />
       )}
+      {model.recorded && <RecordedList />}
       <EngineErrors scopes={['gpu', 'model', 'ask']} />
     </div>
   );

@@ -1,8 +1,12 @@
 import type { EngineError, ErrorScope } from '../../worker/protocol';
+import { chooseModel } from '../models/choose-model';
 import { ErrorMessage } from '../shared/message';
 import { ProgressBar } from '../shared/progress-bar';
-import { useEngine, useServices } from '../store/app-services';
+import { useEngine, useModels, useServices } from '../store/app-services';
 import { useActions, useAskBlocker } from './use-actions';
+
+/** Codes of what a browser lacks: no model can run in it, and loading it again would not help. */
+const NOT_HERE = ['insecure-context', 'no-webgpu', 'no-webcodecs', 'no-adapter', 'limit'];
 
 /** The engine's errors of the given scopes, each with its way out. */
 export function EngineErrors({ scopes }: { scopes: readonly ErrorScope[] }) {
@@ -23,28 +27,19 @@ function OneError({ error }: { error: EngineError }) {
 }
 
 function WayOut({ error }: { error: EngineError }) {
-  const { client } = useServices();
+  const services = useServices();
+  const { client } = services;
   const { ask } = useActions();
   const blocked = useAskBlocker() !== undefined;
   const model = useEngine((state) => state.model);
-  if (error.code === 'no-webgpu') {
-    return (
-      <details>
-        <summary>Why</summary>
-        <p>
-          The model is arithmetic on a few million to a few billion numbers, and only the GPU does that fast
-          enough. Use Chrome or Edge 113 or newer on a desktop, or Safari 26. In Chrome, chrome://gpu says
-          whether WebGPU is switched off for your graphics driver.
-        </p>
-      </details>
-    );
-  }
+  const chosen = useModels((models) => models.chosen);
   if (error.code === 'device-lost') return <ProgressBar progress={model.progress} fallback="Loading again" />;
   const close = (
     <button type="button" className="btn q" onClick={() => client.dismiss(error.scope)}>
       Close
     </button>
   );
+  if (error.suggestions) return <Suggestions error={error} />;
   if (error.code === 'device-recovered' || error.scope === 'ask') {
     return (
       <>
@@ -55,12 +50,64 @@ function WayOut({ error }: { error: EngineError }) {
       </>
     );
   }
+  const notHere = NOT_HERE.includes(error.code);
   return (
     <>
-      <button type="button" className="btn" onClick={() => client.restart()}>
-        Load the model again
-      </button>
+      {notHere ? (
+        <button type="button" className="btn" onClick={() => chooseModel(services, { kind: 'recorded' })}>
+          See recorded answers
+        </button>
+      ) : (
+        <button type="button" className="btn" onClick={() => client.restart()}>
+          Load the model again
+        </button>
+      )}
+      {!notHere && chosen.kind !== 'toy' && (
+        <button type="button" className="btn q" onClick={() => chooseModel(services, { kind: 'toy' })}>
+          Use the toy model
+        </button>
+      )}
+      {error.scope === 'gpu' && (
+        <button type="button" className="btn q" onClick={() => services.view.setState({ dialog: 'support' })}>
+          Why
+        </button>
+      )}
       {model.status === 'ready' && close}
+    </>
+  );
+}
+
+/** Settings that would work, each a button that takes it and asks again. */
+function Suggestions({ error }: { error: EngineError }) {
+  const { client, draft } = useServices();
+  const { ask } = useActions();
+  const { num_generations, max_new_tokens } = error.suggestions ?? {};
+  const again = (change: () => void) => () => {
+    change();
+    client.dismiss(error.scope);
+    ask();
+  };
+  return (
+    <>
+      {num_generations !== undefined && (
+        <button
+          type="button"
+          className="btn"
+          onClick={again(() => draft.setState({ num_generations }))}
+        >{`Use ${num_generations} ${num_generations === 1 ? 'answer' : 'answers'}`}</button>
+      )}
+      {max_new_tokens !== undefined && (
+        <button
+          type="button"
+          className={num_generations === undefined ? 'btn' : 'btn q'}
+          onClick={again(() =>
+            draft.setState(({ settings }) => ({ settings: { ...settings, max_new_tokens } })),
+          )}
+        >{`Use ${max_new_tokens} tokens`}</button>
+      )}
+      <button type="button" className="btn q" onClick={() => client.dismiss(error.scope)}>
+        Close
+      </button>
     </>
   );
 }

@@ -1,4 +1,5 @@
 import { useCallback, useRef, useState } from 'react';
+import { chooseFolder } from '../models/choose-model';
 import { formatTime } from '../shared/format';
 import { Icon } from '../shared/icon';
 import { ProgressBar } from '../shared/progress-bar';
@@ -18,13 +19,13 @@ const ACCEPT = 'video/*,.mp4,.m4v,.mov,.webm,.mkv';
 
 /** File name, player, film strip and sample clips. */
 export function MediaPanel() {
-  const { player } = useServices();
   const { openFile, seek } = useActions();
   const video = useEngine((state) => state.video);
   const expectedFrames = useEngine((state) => state.model.info?.frames ?? 0);
   const input = useRef<HTMLInputElement>(null);
-  const dragging = useFileDrop(openFile);
-  const playback = usePlayback(player, video?.url);
+  const services = useServices();
+  const dragging = useFileDrop(openFile, (folder) => chooseFolder(services, folder));
+  const playback = usePlayback(services.player, video?.url);
   const choose = useCallback(() => input.current?.click(), []);
   const toy = useToyClip();
   const info = video?.info;

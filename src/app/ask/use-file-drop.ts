@@ -1,12 +1,16 @@
 import { useEffect, useRef, useState } from 'react';
+import { droppedFiles, isModel, type ModelFolder } from '../models/folder-files';
 
-/** Takes a file that is dropped or pasted anywhere on the page. Returns whether one is being dragged over it. */
-export function useFileDrop(onFile: (file: File) => void): boolean {
+/**
+ * Takes what is dropped or pasted anywhere on the page: a video, or a model's folder or files. Returns whether
+ * something is being dragged over the page.
+ */
+export function useFileDrop(onFile: (file: File) => void, onModel: (folder: ModelFolder) => void): boolean {
   const [dragging, setDragging] = useState(false);
-  const latest = useRef(onFile);
+  const latest = useRef({ onFile, onModel });
   useEffect(() => {
-    latest.current = onFile;
-  }, [onFile]);
+    latest.current = { onFile, onModel };
+  }, [onFile, onModel]);
   useEffect(() => {
     const hasFiles = (event: DragEvent) => event.dataTransfer?.types.includes('Files') ?? false;
     const over = (event: DragEvent) => {
@@ -22,12 +26,22 @@ export function useFileDrop(onFile: (file: File) => void): boolean {
       setDragging(false);
       if (!hasFiles(event)) return;
       event.preventDefault();
-      const file = event.dataTransfer?.files[0];
-      if (file) latest.current(file);
+      if (!event.dataTransfer) return;
+      void droppedFiles(event.dataTransfer).then(
+        ({ folder, files }) => {
+          if (folder) latest.current.onModel(folder);
+          else if (isModel(files)) latest.current.onModel({ name: 'dropped files', files });
+          else if (files[0]) latest.current.onFile(files[0]);
+        },
+        // The folder went away while it was being read.
+        () => latest.current.onModel({ name: 'dropped folder', files: [] }),
+      );
     };
     const paste = (event: ClipboardEvent) => {
       const file = event.clipboardData?.files[0];
-      if (file) latest.current(file);
+      if (!file) return;
+      event.preventDefault();
+      latest.current.onFile(file);
     };
     window.addEventListener('dragenter', over);
     window.addEventListener('dragover', over);

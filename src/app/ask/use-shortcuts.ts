@@ -21,9 +21,9 @@ export function useShortcuts(): void {
 /** Does what a key stands for. Returns whether it stands for anything. */
 function handleKey(event: KeyboardEvent, services: AppServices, actions: AskActions): boolean {
   const { client, view, player } = services;
-  const { helpOpen, drawerOpen, pinned } = view.getState();
+  const { dialog, drawerOpen, pinned } = view.getState();
   // An open dialog has its own Escape, and covers what the other keys would act on.
-  if (helpOpen || event.defaultPrevented || event.isComposing) return false;
+  if (dialog || event.defaultPrevented || event.isComposing) return false;
   if ((event.metaKey || event.ctrlKey) && event.key === 'Enter') {
     actions.ask();
     return true;
@@ -57,12 +57,16 @@ function handleKey(event: KeyboardEvent, services: AppServices, actions: AskActi
     case 'F':
       actions.fork();
       return true;
+    case 'm':
+    case 'M':
+      view.setState({ dialog: 'models' });
+      return true;
     case 'd':
     case 'D':
       view.setState((state) => ({ theme: nextTheme(state.theme) }));
       return true;
     case '?':
-      view.setState({ helpOpen: true });
+      view.setState({ dialog: 'help' });
       return true;
     default:
       return false;

@@ -1,3 +1,5 @@
+import type { GpuState } from '../store/engine-state';
+
 /** Bytes as people read them: "3.3 MB". Powers of ten, as disks and GPUs are sold. */
 export function formatBytes(bytes: number): string {
   if (bytes < 1000) return `${bytes} B`;
@@ -56,4 +58,32 @@ export function signTone(value: number): 'pos' | 'neg' | '' {
 export function visibleToken(text: string): string {
   if (text === '') return '∅';
   return text.replaceAll(' ', '␣').replaceAll('\n', '⏎').replaceAll('\t', '⇥');
+}
+
+/** The adapter in words: its name, and what of the faster paths it has. */
+export function describeAdapter({ adapter, f16, subgroups }: GpuState): string {
+  const name = adapter.description || [adapter.vendor, adapter.architecture].filter(Boolean).join(' ');
+  const { subgroupMinSize: min, subgroupMaxSize: max } = adapter;
+  const sizes = min && max ? ` ${min === max ? min : `${min} to ${max}`}` : '';
+  return [
+    name,
+    adapter.isFallback ? 'on the CPU, slow' : '',
+    f16 ? 'f16 shaders' : 'f32 shaders only',
+    subgroups ? `subgroups${sizes}` : 'no subgroups',
+  ]
+    .filter(Boolean)
+    .join(', ');
+}
+
+/** A large count as people say it: 987, 12.3 k, 1.63 M, 3.60 B. */
+export function formatCount(count: number): string {
+  if (count < 1000) return String(count);
+  const units = ['k', 'M', 'B'];
+  let value = count / 1000;
+  let unit = 0;
+  while (value >= 999.5 && unit < units.length - 1) {
+    value /= 1000;
+    unit++;
+  }
+  return `${value.toPrecision(3)} ${units[unit]}`;
 }

@@ -1,6 +1,4 @@
-import { useEffect, useRef } from 'react';
-import { useServices, useView } from '../store/app-services';
-import { Icon } from './icon';
+import { Dialog } from './dialog';
 
 const KEYS: readonly [string, string][] = [
   ['⌘ or Ctrl + Enter', 'Ask'],
@@ -10,37 +8,16 @@ const KEYS: readonly [string, string][] = [
   ['← and →', 'Token back and on'],
   ['Home and End', 'First token; follow the newest again'],
   ['A and Shift + A', 'Next and last aha moment'],
+  ['F', 'Continue from the chosen alternative'],
+  ['M', 'Models'],
   ['D', 'Theme: system, light, dark'],
   ['?', 'This list'],
 ];
 
 /** All keys, in a modal dialog. */
 export function HelpDialog() {
-  const { view } = useServices();
-  const open = useView((state) => state.helpOpen);
-  const dialog = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
-    if (open && !dialog.current?.open) dialog.current?.showModal();
-    if (!open) dialog.current?.close();
-  }, [open]);
   return (
-    <dialog
-      ref={dialog}
-      className="dialog"
-      aria-labelledby="help-title"
-      onClose={() => view.setState({ helpOpen: false })}
-    >
-      <div className="row">
-        <h2 id="help-title">Keys</h2>
-        <button
-          type="button"
-          className="ib sp"
-          aria-label="Close"
-          onClick={() => view.setState({ helpOpen: false })}
-        >
-          <Icon name="x" />
-        </button>
-      </div>
+    <Dialog name="help" title="Keys">
       <dl>
         {KEYS.map(([key, what]) => (
           <div key={key}>
@@ -52,6 +29,6 @@ export function HelpDialog() {
         ))}
       </dl>
       <p className="t3 sm">Single keys are off while a text field has the focus.</p>
-    </dialog>
+    </Dialog>
   );
 }

@@ -1,5 +1,6 @@
 import { useEngine } from '../store/app-services';
-import { type GpuState, runningAnswer } from '../store/engine-state';
+import { runningAnswer } from '../store/engine-state';
+import { describeAdapter } from './format';
 
 /** What runs the model, the promise about the video, and the keys that matter now. 28 px. */
 export function StatusBar() {
@@ -7,13 +8,16 @@ export function StatusBar() {
   const missing = useEngine((state) => state.errors.gpu?.code);
   const running = useEngine((state) => runningAnswer(state) !== undefined);
   const answered = useEngine((state) => state.answers.length > 0);
-  const state = gpu
-    ? 'WebGPU'
-    : missing === 'no-webgpu'
-      ? 'No WebGPU'
-      : missing
-        ? 'No GPU'
-        : 'Opening the GPU';
+  const recorded = useEngine(({ model }) => model.recorded);
+  const state = recorded
+    ? 'Recorded'
+    : gpu
+      ? 'WebGPU'
+      : missing === 'no-webgpu'
+        ? 'No WebGPU'
+        : missing
+          ? 'No GPU'
+          : 'Opening the GPU';
   return (
     <footer className="status">
       <span className="row status-gpu">
@@ -22,8 +26,12 @@ export function StatusBar() {
         />
         <b>{state}</b>
       </span>
-      {gpu && <span className="ell">{describeAdapter(gpu)}</span>}
-      <span className="promise">Runs on this device. Your video stays in this tab.</span>
+      {gpu && !recorded && <span className="ell">{describeAdapter(gpu)}</span>}
+      <span className="promise">
+        {recorded
+          ? 'Recorded answers are played again. Nothing is computed.'
+          : 'Runs on this device. Your video stays in this tab.'}
+      </span>
       <span className="sp row keys">
         {running ? (
           <Key name="Esc">stop</Key>
@@ -39,20 +47,6 @@ export function StatusBar() {
       </span>
     </footer>
   );
-}
-
-function describeAdapter({ adapter, f16, subgroups }: GpuState): string {
-  const name = adapter.description || [adapter.vendor, adapter.architecture].filter(Boolean).join(' ');
-  const { subgroupMinSize: min, subgroupMaxSize: max } = adapter;
-  const sizes = min && max ? ` ${min === max ? min : `${min} to ${max}`}` : '';
-  return [
-    name,
-    adapter.isFallback ? 'on the CPU, slow' : '',
-    f16 ? 'f16 shaders' : 'f32 shaders only',
-    subgroups ? `subgroups${sizes}` : 'no subgroups',
-  ]
-    .filter(Boolean)
-    .join(', ');
 }
 
 function Key({ name, children }: { name: string; children: string }) {

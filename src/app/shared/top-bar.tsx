@@ -32,7 +32,7 @@ export function TopBar() {
             GPU memory <b>{formatBytes(memory.bytes)}</b>
           </span>
         )}
-        <ModelChip />
+        <ModelButton />
         <div className="row icons">
           <button
             type="button"
@@ -48,7 +48,7 @@ export function TopBar() {
             className="ib"
             aria-label="Keyboard keys"
             title="Keyboard keys (?)"
-            onClick={() => view.setState({ helpOpen: true })}
+            onClick={() => view.setState({ dialog: 'help' })}
           >
             <Icon name="help" />
           </button>
@@ -58,26 +58,35 @@ export function TopBar() {
   );
 }
 
-function ModelChip() {
+function ModelButton() {
+  const { view } = useServices();
   const model = useEngine((state) => state.model);
-  const { progress, info } = model;
+  const { progress, info, recorded } = model;
   const percent =
     progress && progress.total > 0 ? `, ${Math.round((progress.done / progress.total) * 100)} %` : '';
   const state = {
     idle: 'not loaded',
     loading: `loading${percent}`,
-    ready: info ? `${formatBytes(info.weightBytes)}, ready` : 'ready',
+    ready: recorded ? 'nothing is computed' : info ? `${formatBytes(info.weightBytes)}, ready` : 'ready',
     failed: 'not loaded',
   }[model.status];
-  const dot = { idle: 'off', loading: 'w', ready: '', failed: 'e' }[model.status];
-  const title = info
-    ? `${info.parameters.toLocaleString('en')} parameters, ${info.frames} frames, ${info.visualTokens} visual tokens, dense layers: ${info.backend}`
-    : undefined;
+  const dot = { idle: 'off', loading: 'w', ready: recorded ? 'off' : '', failed: 'e' }[model.status];
+  const name = model.name || 'No model';
   return (
-    <span className="pill" title={title} data-testid="model-chip" data-status={model.status}>
+    <button
+      type="button"
+      className="pill"
+      title="Models (M)"
+      aria-haspopup="dialog"
+      aria-label={`Model: ${name}, ${state}`}
+      data-testid="model-chip"
+      data-status={model.status}
+      onClick={() => view.setState({ dialog: 'models' })}
+    >
       <i className={`dot ${dot}`} />
-      <span className="med">{model.name || 'No model'}</span>
+      <span className="med ell">{name}</span>
       <span className="t3 sm pill-state">{state}</span>
-    </span>
+      <Icon name="down" />
+    </button>
   );
 }

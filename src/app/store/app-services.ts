@@ -1,6 +1,8 @@
 import { createContext, useContext, useMemo } from 'react';
 import { useStore } from 'zustand';
+import type { BlockBackend } from '../../worker/protocol';
 import type { EngineClient } from '../engine-client';
+import type { ModelStore, Models } from '../models/model-store';
 import type { Draft, DraftStore } from './draft';
 import type { AnswerState, EngineState, SampleState } from './engine-state';
 import type { View, ViewStore } from './view';
@@ -10,6 +12,9 @@ export interface AppServices {
   client: EngineClient;
   draft: DraftStore;
   view: ViewStore;
+  models: ModelStore;
+  /** A dense backend that the address forces. */
+  backend?: BlockBackend | undefined;
   /** The page's player, for the film strip and the keyboard. */
   player: { current: HTMLVideoElement | null };
 }
@@ -30,6 +35,10 @@ export function useEngine<T>(select: (state: EngineState) => T): T {
 
 export function useDraft<T>(select: (draft: Draft) => T): T {
   return useStore(useServices().draft, select);
+}
+
+export function useModels<T>(select: (models: Models) => T): T {
+  return useStore(useServices().models, select);
 }
 
 export function useView<T>(select: (view: View) => T): T {

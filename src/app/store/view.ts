@@ -4,6 +4,7 @@ import { readStored, writeStored } from './local-storage';
 
 export type Theme = 'light' | 'dark' | 'system';
 export type GroupLayout = 'columns' | 'rows' | 'differences';
+export type DialogName = 'help' | 'models' | 'export' | 'support';
 export type Shading = 'none' | 'entropy' | 'probability';
 
 /** What the user looks at. Nothing of it concerns the engine. */
@@ -29,7 +30,8 @@ export interface View {
   alternative?: number | undefined;
   /** The right column, where it is a drawer. */
   drawerOpen: boolean;
-  helpOpen: boolean;
+  /** The modal dialog that is open. */
+  dialog?: DialogName | undefined;
 }
 
 export type ViewStore = StoreApi<View>;
@@ -53,7 +55,6 @@ export function createViewStore(stored = true): ViewStore {
     groupFull: true,
     groupSorted: false,
     drawerOpen: false,
-    helpOpen: false,
   }));
   if (stored) {
     store.subscribe((view, before) => {

@@ -1,0 +1,60 @@
+import type { ReactNode } from 'react';
+import { describeAdapter, formatBytes, formatCount } from '../shared/format';
+import { ProgressBar } from '../shared/progress-bar';
+import { useEngine } from '../store/app-services';
+
+/** What is known of the model in use: its size, what it reads of a video, what runs it. */
+export function ModelDetails() {
+  const model = useEngine((state) => state.model);
+  const gpu = useEngine((state) => state.gpu);
+  const memory = useEngine((state) => state.memory);
+  const { info, recorded } = model;
+  return (
+    <section className="model-details" aria-label="Model in use" data-testid="model-details">
+      <h3 className="title">{model.name}</h3>
+      <p className="t2 sm">
+        {recorded
+          ? `Answers of ${info?.name ?? 'a model'} about the sample clips, recorded earlier and played again. Nothing is computed here.`
+          : model.source.kind === 'files'
+            ? 'From files on this computer. Nothing is uploaded.'
+            : 'SigLIP vision encoder, video resampler, Qwen2.5 language model.'}
+      </p>
+      {model.status === 'loading' && <ProgressBar progress={model.progress} fallback="Loading the model" />}
+      {info && (
+        <dl className="model-facts">
+          <Fact label="parameters">{formatCount(info.parameters)}</Fact>
+          <Fact label={recorded ? 'weights, when recorded' : 'weights on the GPU'}>
+            {formatBytes(info.weightBytes)}
+          </Fact>
+          <Fact label="frames of a video">{info.frames}</Fact>
+          <Fact label="visual tokens">{info.visualTokens}</Fact>
+          <Fact label="frame size">
+            {info.imageSize} × {info.imageSize}
+          </Fact>
+          <Fact label="dense layers run by">{backendName(info.backend)}</Fact>
+        </dl>
+      )}
+      {gpu && !recorded && (
+        <p className="t3 sm">
+          On {describeAdapter(gpu)}. One buffer may have {formatBytes(gpu.adapter.limits.maxBufferSize)}, as
+          the adapter says.
+          {memory &&
+            ` In use: ${formatBytes(memory.bytes)}, at most so far ${formatBytes(memory.peakBytes)}.`}
+        </p>
+      )}
+    </section>
+  );
+}
+
+function Fact({ label, children }: { label: string; children: ReactNode }) {
+  return (
+    <div>
+      <dt>{label}</dt>
+      <dd>{children}</dd>
+    </div>
+  );
+}
+
+function backendName(backend: string): string {
+  return backend.replace('ort', 'ONNX Runtime').replace('wgsl', 'own kernels').replace(' + ', ', ');
+}
