@@ -66,8 +66,9 @@ window.recordAnswers = async ({ modelUrl, modelName, samplesUrl, seeds }) => {
     add(await recorder.ask(first, settings, 1));
     if (index === 0) add(await recorder.ask(first, settings, GROUP));
   }
-  // The page begins with this one: an answer that checks itself, where the seeds that are tried hold one.
-  for (let seed = settings.seed + 1; !documents.some(hasAha); seed++) {
+  // One single answer that checks itself.
+  const alone = (document: TraceDocument) => document.samples.length === 1 && hasAha(document);
+  for (let seed = settings.seed + 1; !documents.some(alone); seed++) {
     if (seed > settings.seed + seeds) throw new Error(`No answer of ${seeds} seeds had an aha moment.`);
     for (const sample of samples) {
       await recorder.open(sample);
