@@ -1,0 +1,95 @@
+import { beforeAll, describe, expect, it } from 'vitest';
+import { cdp } from 'vitest/browser';
+import { openVideo } from '../../src/video/container';
+import { decodeFrames } from '../../src/video/decode';
+import { sampleFrameIndices } from '../../src/video/frame-indices';
+import { numberOf } from '../support/frame-number';
+import { GROUP_FRAMES, longMp4, manyFragments } from '../support/long-mp4';
+import { videoBytes } from '../support/video-fixtures';
+
+const MB = 2 ** 20;
+
+/** A file that counts what is read of it. */
+class CountedFile extends File {
+  bytesRead = 0;
+  reads = 0;
+  override slice(start = 0, end = this.size, type?: string): Blob {
+    this.bytesRead += Math.min(end, this.size) - start;
+    this.reads++;
+    return super.slice(start, end, type);
+  }
+}
+
+/** Bytes of the page's objects and array buffers, before anything is collected. */
+async function heldBytes(): Promise<number> {
+  const { usedSize, backingStorageSize } = await cdp().send('Runtime.getHeapUsage');
+  return usedSize + backingStorageSize;
+}
+
+/** Opens a file and takes 16 frames. `peak` is the most that was held at any frame. */
+async function take16(file: File) {
+  const before = await heldBytes();
+  const start = performance.now();
+  const video = await openVideo(file);
+  const opened = performance.now();
+  let peak = await heldBytes();
+  const measuring = performance.now() - opened;
+  const indices = sampleFrameIndices(video.frameCount, 16);
+  const numbers: number[] = [];
+  await decodeFrames(video, indices, {
+    async onFrame(position, frame) {
+      numbers[position] = await numberOf(frame, video);
+      if (position % 4 === 0) peak = Math.max(peak, await heldBytes());
+    },
+  });
+  const ms = performance.now() - start - measuring;
+  return { video, indices, numbers, openMs: opened - start, ms, peak: peak - before };
+}
+
+describe('a two-hour file of 4.4 GB', () => {
+  let clip: Uint8Array;
+  let sound: Uint8Array;
+  let shortMs = 0;
+
+  beforeAll(async () => {
+    [clip, sound] = [await videoBytes('moov-last.mp4'), await videoBytes('sound-only.mp4')];
+    const make = () => new File([clip as BlobPart], 'short.mp4');
+    await take16(make()); // The first use of a decoder starts a process.
+    shortMs = (await take16(make())).ms;
+  });
+
+  it.each([true, false])(
+    'opens and gives 16 frames soon, out of little memory (moov first: %s)',
+    async (moovFirst) => {
+      const made = longMp4(clip, sound, { hours: 2, bytes: 4.4e9, moovFirst });
+      expect(made.file.size).toBeGreaterThan(2 ** 32);
+      expect([made.frames, made.audioFrames]).toEqual([216_000, 337_500]);
+      const file = new CountedFile([made.file], 'long.mp4');
+      const { video, indices, numbers, openMs, ms, peak } = await take16(file);
+      const read = `${(file.bytesRead / MB).toFixed(1)} MB in ${file.reads} reads`;
+      console.log(
+        `moov ${moovFirst ? 'first' : 'last'}: ${ms.toFixed(0)} ms (tables ${openMs.toFixed(0)}; a short clip ` +
+          `${shortMs.toFixed(0)}), ${(peak / MB).toFixed(0)} MB held, ${read}, tables of ${(made.tableBytes / MB).toFixed(1)} MB`,
+      );
+      expect(video.frameCount).toBe(216_000);
+      expect(video.durationSeconds).toBeCloseTo(7200, 3);
+      expect(numbers).toEqual(indices.map((i) => i % GROUP_FRAMES));
+      expect(ms - shortMs).toBeLessThan(3000);
+      expect(peak).toBeLessThan(300 * MB);
+      expect(file.bytesRead).toBeLessThan(made.tableBytes + 16 * made.groupBytes + MB);
+    },
+  );
+});
+
+describe('a file of 20,000 fragments', () => {
+  it('opens with progress', async () => {
+    const file = new CountedFile([manyFragments(await videoBytes('fragmented.mov'), 20_000)], 'stream.mp4');
+    const { video, indices, numbers, openMs, peak } = await take16(file);
+    console.log(
+      `20,000 fragments: ${openMs.toFixed(0)} ms, ${(peak / MB).toFixed(0)} MB held, ${file.reads} reads`,
+    );
+    expect(video.frameCount).toBe(20_000 * GROUP_FRAMES);
+    expect(numbers).toEqual(indices.map((i) => i % GROUP_FRAMES));
+    expect(peak).toBeLessThan(300 * MB);
+  });
+});
