@@ -3,6 +3,7 @@ import { cdp } from 'vitest/browser';
 import { openVideo } from '../../src/video/container';
 import { decodeFrames } from '../../src/video/decode';
 import { sampleFrameIndices } from '../../src/video/frame-indices';
+import type { OpenOptions } from '../../src/video/video-file';
 import { numberOf } from '../support/frame-number';
 import { GROUP_FRAMES, longMp4, manyFragments } from '../support/long-mp4';
 import { videoBytes } from '../support/video-fixtures';
@@ -20,17 +21,20 @@ class CountedFile extends File {
   }
 }
 
-/** Bytes of the page's objects and array buffers, before anything is collected. */
+/** Bytes of the page's objects and array buffers, garbage included. */
 async function heldBytes(): Promise<number> {
   const { usedSize, backingStorageSize } = await cdp().send('Runtime.getHeapUsage');
   return usedSize + backingStorageSize;
 }
 
-/** Opens a file and takes 16 frames. `peak` is the most that was held at any frame. */
-async function take16(file: File) {
+const mb = (bytes: number) => `${(bytes / MB).toFixed(1)} MB`;
+
+/** Opens a file and takes 16 frames. `peak` is the most that was held at every fourth of them. */
+async function take16(file: File, onProgress?: OpenOptions['onProgress']) {
+  await cdp().send('HeapProfiler.collectGarbage');
   const before = await heldBytes();
   const start = performance.now();
-  const video = await openVideo(file);
+  const video = await openVideo(file, onProgress ? { onProgress } : {});
   const opened = performance.now();
   let peak = await heldBytes();
   const measuring = performance.now() - opened;
@@ -66,10 +70,9 @@ describe('a two-hour file of 4.4 GB', () => {
       expect([made.frames, made.audioFrames]).toEqual([216_000, 337_500]);
       const file = new CountedFile([made.file], 'long.mp4');
       const { video, indices, numbers, openMs, ms, peak } = await take16(file);
-      const read = `${(file.bytesRead / MB).toFixed(1)} MB in ${file.reads} reads`;
       console.log(
         `moov ${moovFirst ? 'first' : 'last'}: ${ms.toFixed(0)} ms (tables ${openMs.toFixed(0)}; a short clip ` +
-          `${shortMs.toFixed(0)}), ${(peak / MB).toFixed(0)} MB held, ${read}, tables of ${(made.tableBytes / MB).toFixed(1)} MB`,
+          `${shortMs.toFixed(0)}), ${mb(peak)} held, ${mb(file.bytesRead)} in ${file.reads} reads, tables of ${mb(made.tableBytes)}`,
       );
       expect(video.frameCount).toBe(216_000);
       expect(video.durationSeconds).toBeCloseTo(7200, 3);
@@ -82,14 +85,57 @@ describe('a two-hour file of 4.4 GB', () => {
 });
 
 describe('a file of 20,000 fragments', () => {
-  it('opens with progress', async () => {
-    const file = new CountedFile([manyFragments(await videoBytes('fragmented.mov'), 20_000)], 'stream.mp4');
-    const { video, indices, numbers, openMs, peak } = await take16(file);
-    console.log(
-      `20,000 fragments: ${openMs.toFixed(0)} ms, ${(peak / MB).toFixed(0)} MB held, ${file.reads} reads`,
-    );
+  let file: CountedFile;
+
+  beforeAll(async () => {
+    const clip = await videoBytes('fragmented.mov');
+    file = new CountedFile([manyFragments(clip, 20_000)], 'stream.mp4');
+  });
+
+  it('is scanned with progress', async () => {
+    const steps: number[] = [];
+    const { video, indices, numbers, openMs, peak } = await take16(file, (done, total) => {
+      expect(total).toBe(file.size);
+      steps.push(done);
+    });
+    console.log(`20,000 fragments: ${openMs.toFixed(0)} ms, ${mb(peak)} held, ${file.reads} reads`);
     expect(video.frameCount).toBe(20_000 * GROUP_FRAMES);
     expect(numbers).toEqual(indices.map((i) => i % GROUP_FRAMES));
     expect(peak).toBeLessThan(300 * MB);
+    expect(steps.length).toBeGreaterThan(20);
+    expect(steps.every((done, i) => done >= (steps[i - 1] ?? 0) && done <= file.size)).toBe(true);
+    expect(steps.at(-1)).toBeGreaterThan(file.size * 0.95);
+  });
+
+  it('is given up at once when the user cancels, and nothing is left', async () => {
+    await cdp().send('HeapProfiler.collectGarbage');
+    const before = await heldBytes();
+    const cancel = new AbortController();
+    let cancelled = 0;
+    let done = 0;
+    const opening = openVideo(file, {
+      signal: cancel.signal,
+      onProgress(bytes) {
+        done = bytes;
+        // From a task of its own, as a message to the worker comes: the scan must let it in.
+        if (!cancelled && bytes > file.size / 3) {
+          cancelled = Number.POSITIVE_INFINITY;
+          setTimeout(() => {
+            cancelled = performance.now();
+            cancel.abort(new DOMException('The user cancelled.', 'AbortError'));
+          });
+        }
+      },
+    });
+    await expect(opening).rejects.toMatchObject({ name: 'AbortError', message: 'The user cancelled.' });
+    const ms = performance.now() - cancelled;
+    const { reads } = file;
+    const at = done;
+    expect(at).toBeLessThan(file.size / 2);
+    expect(ms).toBeLessThan(200);
+    await cdp().send('HeapProfiler.collectGarbage');
+    expect((await heldBytes()) - before).toBeLessThan(8 * MB);
+    expect([file.reads, done]).toEqual([reads, at]);
+    console.log(`Cancelled after ${mb(at)} in ${ms.toFixed(0)} ms.`);
   });
 });

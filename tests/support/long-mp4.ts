@@ -8,6 +8,8 @@ const AUDIO_RATE = 48_000;
 const AUDIO_FRAME = 1024;
 const MOVIE_TIMESCALE = 1000;
 const AUDIO_FRAME_BYTES = 200;
+/** Groups of pictures that are one part of the file; they last 16 s, in which there are whole frames of sound. */
+const BLOCK_GROUPS = 20;
 
 /** What `longMp4` makes. */
 export interface LongMp4 {
@@ -82,7 +84,7 @@ export function longMp4(
   sound: Uint8Array,
   { hours, bytes, moovFirst }: { hours: number; bytes: number; moovFirst: boolean },
 ): LongMp4 {
-  const groups = Math.round((hours * 3600 * FRAMES_PER_SECOND) / GROUP_FRAMES);
+  const groups = BLOCK_GROUPS * Math.round((hours * 3600 * FRAMES_PER_SECOND) / GROUP_FRAMES / BLOCK_GROUPS);
   const frames = groups * GROUP_FRAMES;
   const seconds = frames / FRAMES_PER_SECOND;
   const audioFrames = Math.floor((seconds * AUDIO_RATE) / AUDIO_FRAME);
@@ -149,16 +151,20 @@ export function longMp4(
   const head = writeBoxes([findBox(boxes, 'ftyp')]);
   tables(0); // Their size does not depend on where the media data stands.
   const tableBytes = sizeOf(movie);
-  const mediaAt = head.length + (moovFirst ? tableBytes : 0) + 16;
-  let mediaBytes = 16;
-  for (let g = 0; g < groups; g++) mediaBytes += groupAndAudio(g);
-  const mediaHeader = words([1, 0x6d646174, Math.floor(mediaBytes / 2 ** 32), mediaBytes % 2 ** 32]);
-  const picture = new Blob([group.bytes]);
-  const noise = new Blob([new Uint8Array((audioOf(0) + 1) * AUDIO_FRAME_BYTES)]);
-  const media = repeat<BlobPart>(groups, (g) => [picture, noise.slice(0, audioOf(g) * AUDIO_FRAME_BYTES)]);
-  const moov = tables(mediaAt);
-  const parts = moovFirst ? [head, moov, mediaHeader, ...media] : [head, mediaHeader, ...media, moov];
-  return { file: new Blob(parts), tableBytes, groupBytes: group.bytes.length, frames, audioFrames };
+  const moov = tables(head.length + (moovFirst ? tableBytes : 0) + 16);
+  // A blob of fewer and larger parts is composed and read sooner.
+  const blocks = groups / BLOCK_GROUPS;
+  const block = new Uint8Array(
+    repeat(BLOCK_GROUPS, (g) => [groupAndAudio(g)]).reduce((sum, n) => sum + n, 0),
+  );
+  for (let g = 0, at = 0; g < BLOCK_GROUPS; at += groupAndAudio(g++)) block.set(group.bytes, at);
+  const mediaBytes = 16 + blocks * block.length;
+  const media = [
+    words([1, 0x6d646174, Math.floor(mediaBytes / 2 ** 32), mediaBytes % 2 ** 32]),
+    ...Array<Blob>(blocks).fill(new Blob([block])),
+  ];
+  const file = new Blob(moovFirst ? [head, moov, ...media] : [head, ...media, moov]);
+  return { file, tableBytes, groupBytes: group.bytes.length, frames, audioFrames };
 }
 
 /**
@@ -169,14 +175,17 @@ export function manyFragments(clip: Uint8Array, fragments: number): Blob {
   const boxes = parseBoxes(clip);
   const head = writeBoxes([findBox(boxes, 'ftyp'), findBox(boxes, 'moov')]);
   const moof = findBox(boxes, 'moof');
-  const media = new Blob([writeBoxes([findBox(boxes, 'mdat')])]);
-  const [ticks, number] = [512 * GROUP_FRAMES, findBox([moof], 'mfhd')];
-  const time = findBox([moof], 'tfdt'); // Version 1: 64 bits.
-  const parts = Array.from({ length: fragments }, (_, i) => {
-    setWord(number, 4, i + 1);
-    setWord(time, 4, Math.floor((i * ticks) / 2 ** 32));
-    setWord(time, 8, (i * ticks) % 2 ** 32);
-    return [writeBoxes([moof]), media];
-  });
-  return new Blob([head, ...parts.flat()]);
+  const media = writeBoxes([findBox(boxes, 'mdat')]);
+  const size = sizeOf(moof) + media.length;
+  const out = new Uint8Array(head.length + fragments * size);
+  out.set(head);
+  for (let i = 0; i < fragments; i++) {
+    const ticks = i * GROUP_FRAMES * 512;
+    setWord(findBox([moof], 'mfhd'), 4, i + 1);
+    setWord(findBox([moof], 'tfdt'), 4, Math.floor(ticks / 2 ** 32)); // Version 1: 64 bits.
+    setWord(findBox([moof], 'tfdt'), 8, ticks % 2 ** 32);
+    out.set(writeBoxes([moof]), head.length + i * size);
+    out.set(media, head.length + (i + 1) * size - media.length);
+  }
+  return new Blob([out]);
 }
