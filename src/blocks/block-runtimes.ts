@@ -25,6 +25,8 @@ export interface BlockRuntimesOptions extends OrtOptions {
  * runtime's barriers are slow there. What our kernels lack is always the runtime's.
  */
 export class BlockRuntimes implements BlockRuntime {
+  private readonly graphs = new Set<BlockGraph>();
+
   private constructor(
     private readonly backend: BlockBackend,
     private readonly fewRows: number,
@@ -45,10 +47,10 @@ export class BlockRuntimes implements BlockRuntime {
    * @throws Error naming the graph where ONNX Runtime refuses it.
    */
   async compile(graph: GraphModel): Promise<BlockGraph> {
-    if (!this.wgsl || !WgslRuntime.supports(graph)) return this.ort.compile(graph);
+    if (!this.wgsl || !WgslRuntime.supports(graph)) return this.keep(await this.ort.compile(graph));
     const own = await this.wgsl.compile(graph);
     if (this.fewRows === Number.POSITIVE_INFINITY) return own;
-    return new ByRows(graph, this.fewRows, own, await this.ort.compile(graph));
+    return this.keep(new ByRows(graph, this.fewRows, own, await this.ort.compile(graph)));
   }
 
   /** What `compile` gives, in a word for the page: 'ort', 'wgsl' or 'ort + wgsl'. */
@@ -57,9 +59,15 @@ export class BlockRuntimes implements BlockRuntime {
     return this.fewRows === Number.POSITIVE_INFINITY ? 'wgsl' : 'ort + wgsl';
   }
 
-  /** Frees the buffers of our kernels. Graphs are destroyed by those who compiled them. */
-  destroy(): void {
+  /** Frees the buffers of our kernels, and the graphs that those who compiled them have not destroyed. */
+  async destroy(): Promise<void> {
+    for (const graph of this.graphs) await graph.destroy();
     this.wgsl?.destroy();
+  }
+
+  private keep(graph: BlockGraph): BlockGraph {
+    this.graphs.add(graph);
+    return graph;
   }
 }
 

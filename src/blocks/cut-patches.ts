@@ -14,6 +14,7 @@ export class CutPatches {
     private readonly patch_size: number,
   ) {}
 
+  /** Compiles the kernel for frames of `image_size` x `image_size` and patches of `patch_size` x `patch_size`. */
   static async create(gpu: Gpu, image_size: number, patch_size: number): Promise<CutPatches> {
     return new CutPatches(await compileKernel(gpu, { name: 'cut patches', code }), image_size, patch_size);
   }

@@ -91,10 +91,12 @@ export class GraphBuilder {
     });
   }
 
+  /** a + b, element by element. The backends of the blocks take equal shapes. */
   add(a: Value, b: Value): Value {
     return this.node('Add', [a, b]);
   }
 
+  /** a * b, element by element. The backends of the blocks take equal shapes. */
   mul(a: Value, b: Value): Value {
     return this.node('Mul', [a, b]);
   }
@@ -127,6 +129,7 @@ export class GraphBuilder {
     });
   }
 
+  /** Values one behind the other along `axis`; their other dimensions are equal. */
   concat(values: readonly Value[], axis: number): Value {
     return this.node('Concat', values, { axis: int(axis) });
   }
@@ -136,6 +139,7 @@ export class GraphBuilder {
     return this.node('Reshape', [x, this.ints(dims)]);
   }
 
+  /** Dimension i of the result is dimension `permutation[i]` of x. */
   transpose(x: Value, permutation: readonly number[]): Value {
     return this.node('Transpose', [x], { perm: { kind: 'ints', value: permutation } });
   }

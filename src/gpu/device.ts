@@ -44,7 +44,7 @@ const WANTED_FEATURES = ['shader-f16', 'subgroups', 'timestamp-query'] as const;
 /**
  * Asks for the adapter and a device with the adapter's own limits for buffers, bindings and workgroups, and with
  * `shader-f16`, `subgroups` and `timestamp-query` where the adapter has them.
- * Uncaptured validation errors are reported to `onError` (default: console).
+ * Uncaptured validation errors are reported to `onError` (default: console), those of memory by `memory.check()`.
  * @throws GpuError `no-webgpu`, `no-adapter` or `no-device`.
  */
 export async function openGpu(
@@ -82,16 +82,19 @@ export async function openGpu(
       `The GPU adapter refused to open a device: ${cause instanceof Error ? cause.message : String(cause)}`,
     );
   }
-  device.addEventListener('uncapturederror', (event) =>
-    onError((event as GPUUncapturedErrorEvent).error.message),
-  );
+  const memory = GpuMemory.watch(device);
+  device.addEventListener('uncapturederror', (event) => {
+    const { error } = event as GPUUncapturedErrorEvent;
+    if (error instanceof GPUOutOfMemoryError) memory.fail(0, error.message);
+    // What follows from an earlier error, which was told, is no news.
+    else if (!/due to a previous error/.test(error.message)) onError(error.message);
+  });
   let closed = false;
   const lost = new Promise<string>((resolve) => {
     void device.lost.then((info) => {
       if (!closed) resolve(info.message || 'The system took the GPU away.');
     });
   });
-  const memory = GpuMemory.watch(device);
   return {
     device,
     adapter: summarise(adapter),

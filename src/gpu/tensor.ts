@@ -22,7 +22,10 @@ export function byteLength(shape: readonly number[], dtype: DType): number {
   return Math.max(16, Math.ceil((sizeOf(shape) * BYTES[dtype]) / 4) * 4);
 }
 
-/** Allocates a zeroed tensor usable as storage, copy source and destination. Its owner destroys `buffer`. */
+/**
+ * Allocates a zeroed tensor usable as storage, copy source and destination. Its owner destroys `buffer`.
+ * Where there is no room the buffer is invalid: await `gpu.memory.check()` before using what may be large.
+ */
 export function createTensor(gpu: Gpu, shape: readonly number[], dtype: DType, label: string): GpuTensor {
   const buffer = gpu.device.createBuffer({
     label,
@@ -63,7 +66,10 @@ export function writeTensor(gpu: Gpu, tensor: GpuTensor, data: ArrayBufferView<A
   }
 }
 
-/** Reads a tensor back (tests, results at the end of a run; never in a hot loop). f16 comes as raw Uint16Array. */
+/**
+ * Reads a tensor back (tests, results at the end of a run; never in a hot loop). f16 comes as raw Uint16Array.
+ * @throws GpuMemoryError where something allocated before, or the copy, found no room.
+ */
 export async function readTensor(
   gpu: Gpu,
   tensor: GpuTensor,
@@ -81,6 +87,7 @@ export async function readTensor(
     usage: GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ,
   });
   try {
+    if (gpu.memory.inDoubt) await gpu.memory.check();
     const encoder = gpu.device.createCommandEncoder();
     encoder.copyBufferToBuffer(tensor.buffer, 0, staging, 0, bytes);
     gpu.device.queue.submit([encoder.finish()]);

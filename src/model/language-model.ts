@@ -8,6 +8,7 @@ import { MANY_ROWS } from '../blocks/block-runtimes';
 import { blockWeights, type WeightSource } from '../blocks/block-weights';
 import { qwen2Block, qwen2First, qwen2Head, qwen2Last } from '../blocks/qwen2-graphs';
 import type { Gpu } from '../gpu/device';
+import { GpuMemoryError } from '../gpu/errors';
 import { Recorder } from '../gpu/recorder';
 import { createTensor, type GpuTensor, sizeOf, uploadTensor } from '../gpu/tensor';
 import type { TinyLlavaConfig } from './config';
@@ -87,6 +88,17 @@ export class LanguageModel {
     options: LanguageOptions = {},
   ): Promise<LanguageModel> {
     const text = config.text_config;
+    const root = `${LANGUAGE_PREFIX}model.`;
+    const layer = (i: number) => `${root}layers.${i}.`;
+    const step = (graph: BlockGraph, own: string, next: string): Step => ({
+      graph,
+      weights: blockWeights(graph, ACTIVATIONS, weights, { own, next }),
+    });
+    const n = text.num_hidden_layers;
+    const first = await runtime.compile(qwen2First(text));
+    const middle = n > 1 ? await runtime.compile(qwen2Block(text)) : undefined;
+    const last = await runtime.compile(qwen2Last(text));
+    const head = await runtime.compile(qwen2Head(text));
     const heads = {
       q_heads: text.num_attention_heads,
       kv_heads: text.num_key_value_heads,
@@ -99,17 +111,6 @@ export class LanguageModel {
       EmbedTokens.create(gpu),
       CopyRows.create(gpu),
     ]);
-    const root = `${LANGUAGE_PREFIX}model.`;
-    const layer = (i: number) => `${root}layers.${i}.`;
-    const step = (graph: BlockGraph, own: string, next: string): Step => ({
-      graph,
-      weights: blockWeights(graph, ACTIVATIONS, weights, { own, next }),
-    });
-    const n = text.num_hidden_layers;
-    const first = await runtime.compile(qwen2First(text));
-    const middle = n > 1 ? await runtime.compile(qwen2Block(text)) : undefined;
-    const last = await runtime.compile(qwen2Last(text));
-    const head = await runtime.compile(qwen2Head(text));
     return new LanguageModel(
       gpu,
       config,
@@ -167,7 +168,8 @@ export class LanguageModel {
   /**
    * Appends rows to the cache's segments and computes them -> hidden states after the final norm, `[rows, H]` f32.
    * The result is a buffer of this object and holds until the next pass. Nothing is read back or waited for.
-   * @throws Error when rows do not fit their segment or the position table, or when a pass is still being issued.
+   * @throws Error when rows do not fit their segment or the position table, or when a pass is still being issued;
+   * GpuMemoryError when something allocated for it, the cache and the embeddings included, found no room.
    */
   async forward(input: ForwardInput): Promise<GpuTensor> {
     if (this.busy) throw new Error('Two forward passes overlap: await the first before the second.');
@@ -177,6 +179,8 @@ export class LanguageModel {
     try {
       return await this.pass(input);
     } catch (cause) {
+      this.recorder.discard();
+      if (cause instanceof GpuMemoryError) this.dropWorkspace();
       // Rows that were not computed must not stay in the tree.
       for (const [i, { segment }] of input.append.entries()) {
         if (tree.segments[segment] && tree.segments[segment].length > lengths[i]!)
@@ -192,28 +196,37 @@ export class LanguageModel {
   /**
    * Logits `[B, V]` f32 of rows of `forward`'s result: all of them, or those named (a row may be named twice).
    * The result is a buffer of this object and holds until the next call.
+   * @throws Error for a row that the pass did not have; GpuMemoryError where there is no room.
    */
   async logits(hidden: GpuTensor, rows?: readonly number[]): Promise<GpuTensor> {
     const { vocab_size, hidden_size } = this.config.text_config;
-    const B = rows?.length ?? hidden.shape[0]!;
-    let chosen = hidden;
-    if (rows) {
-      const bad = rows.find((row) => row < 0 || row >= hidden.shape[0]!);
-      if (bad !== undefined)
-        throw new Error(`Logits of row ${bad} were asked for; the pass had ${hidden.shape[0]} rows.`);
-      chosen = createTensor(this.gpu, [B, hidden_size], 'f32', 'chosen rows');
-      const bytes = hidden_size * 4;
-      for (const [i, row] of rows.entries())
-        this.recorder.copy(hidden.buffer, row * bytes, chosen.buffer, i * bytes, bytes);
-      this.recorder.submit();
-    }
+    const given = hidden.shape[0]!;
+    const beyond = rows?.find((row) => row < 0 || row >= given);
+    if (beyond !== undefined)
+      throw new Error(`Logits of row ${beyond} were asked for; the pass had ${given} rows.`);
+    const B = rows?.length ?? given;
     if (this.logitsOut?.shape[0] !== B) {
       this.logitsOut?.buffer.destroy();
       this.logitsOut = createTensor(this.gpu, [B, vocab_size], 'f32', 'logits');
     }
-    await this.head.graph.run({ ...this.head.weights, final_norm: chosen }, { logits: this.logitsOut });
-    if (rows) chosen.buffer.destroy();
-    return this.logitsOut;
+    const chosen = rows ? createTensor(this.gpu, [B, hidden_size], 'f32', 'chosen rows') : hidden;
+    try {
+      if (this.gpu.memory.inDoubt) await this.gpu.memory.check();
+      if (rows) {
+        const bytes = hidden_size * 4;
+        for (const [i, row] of rows.entries())
+          this.recorder.copy(hidden.buffer, row * bytes, chosen.buffer, i * bytes, bytes);
+        this.recorder.submit();
+      }
+      await this.head.graph.run({ ...this.head.weights, final_norm: chosen }, { logits: this.logitsOut });
+      return this.logitsOut;
+    } catch (cause) {
+      this.logitsOut?.buffer.destroy();
+      this.logitsOut = undefined;
+      throw cause;
+    } finally {
+      if (rows) chosen.buffer.destroy();
+    }
   }
 
   /** Compiles every pipeline: a prompt of enough rows for the backend of prompts, then a decode step. */
@@ -221,25 +234,34 @@ export class LanguageModel {
     const rows = MANY_ROWS;
     const cache = this.createCache(rows + 1);
     const tokens = createTensor(this.gpu, [rows], 'i32', 'warm-up tokens');
-    const segment = cache.addSegment(rows + 1);
-    const prompt = await this.forward({ cache, append: [{ segment, count: rows }], tokens });
-    await this.logits(prompt, [rows - 1]);
-    const step = await this.forward({ cache, append: [{ segment, count: 1 }], tokens });
-    await this.logits(step);
-    await this.gpu.device.queue.onSubmittedWorkDone();
-    tokens.buffer.destroy();
-    cache.destroy();
+    try {
+      const segment = cache.addSegment(rows + 1);
+      const prompt = await this.forward({ cache, append: [{ segment, count: rows }], tokens });
+      await this.logits(prompt, [rows - 1]);
+      const step = await this.forward({ cache, append: [{ segment, count: 1 }], tokens });
+      await this.logits(step);
+      await this.gpu.device.queue.onSubmittedWorkDone();
+    } finally {
+      tokens.buffer.destroy();
+      cache.destroy();
+    }
   }
 
   /** Frees graphs and buffers. Weights and caches stay with their owners. */
   async destroy(): Promise<void> {
     const steps = [this.first, ...this.layers, this.head];
     for (const graph of new Set(steps.map((step) => step.graph))) await graph.destroy();
-    this.workspace.destroy();
-    this.plan?.buffers.destroy();
+    this.dropWorkspace();
     this.logitsOut?.buffer.destroy();
     this.kernels.rotary.destroy();
     this.kernels.attention.destroy();
+  }
+
+  /** Frees the buffers that grow with the passes; the next pass makes new ones. */
+  private dropWorkspace(): void {
+    this.workspace.destroy();
+    this.plan?.buffers.destroy();
+    this.plan = undefined;
   }
 
   private async pass(input: ForwardInput): Promise<GpuTensor> {
@@ -253,6 +275,7 @@ export class LanguageModel {
     }
     const plan = this.planFor(cache.tree, append, rows);
     const work = this.workspace.take(rows);
+    if (this.gpu.memory.inDoubt) await this.gpu.memory.check();
     const { q, k, v, attention, final_norm } = work;
     let [hidden, spare] = work.hidden;
     if (embeds) hidden = embeds;

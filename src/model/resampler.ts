@@ -51,7 +51,7 @@ export class Resampler {
     readonly config: TinyLlavaConfig,
     private readonly attention: Attention,
     private readonly latents: GpuTensor,
-    /** `[rows, H]`, as many rows as were needed so far. */
+    /** `[rows, H]`, with as many rows as were needed so far. */
     private position_encoding: GpuTensor,
     /** The halves of every layer's to_kv, which this object owns. */
     private readonly split: ReadonlyMap<string, GpuTensor>,
@@ -79,6 +79,12 @@ export class Resampler {
       layer_norm_eps: connector.layer_norm_eps,
       positions_on: connector.connector_type === 'naiveresampler' ? 'media' : 'output',
     };
+    const graphs = {
+      linear: await runtime.compile(resamplerLinear(shape)),
+      first: await runtime.compile(resamplerFirst(shape)),
+      middle: await runtime.compile(resamplerBlock(shape)),
+      last: await runtime.compile(resamplerLast(shape)),
+    };
     const attention = await Attention.create(gpu, {
       q_heads: connector.heads,
       kv_heads: connector.heads,
@@ -86,12 +92,6 @@ export class Resampler {
     });
     const split = splitKv(gpu, shape, connector.num_resampler_layers, weights);
     const all: WeightSource = { get: (name) => split.get(name) ?? weights.get(name) };
-    const graphs = {
-      linear: await runtime.compile(resamplerLinear(shape)),
-      first: await runtime.compile(resamplerFirst(shape)),
-      middle: await runtime.compile(resamplerBlock(shape)),
-      last: await runtime.compile(resamplerLast(shape)),
-    };
     const layer = (i: number) => `${CONNECTOR_PREFIX}layers.${i}.`;
     const step = (graph: BlockGraph, own: string, next: string): Step => ({
       graph,
@@ -124,7 +124,8 @@ export class Resampler {
    * The caller destroys the result. Any S of at least one row a group; groups need not be frames.
    * Taps: `connector.linear`, `connector.before_pe`, `connector.position_encoding`, `connector.output`; of the naive
    * resampler `connector.media` (after `linear` and positions), `connector.position_encoding`, `connector.output`.
-   * @throws Error when x has another shape or fewer rows than there are groups.
+   * @throws Error when x has another shape or fewer rows than there are groups; GpuMemoryError where the activations
+   * find no room.
    */
   async forward(x: GpuTensor, tap?: Tap): Promise<GpuTensor> {
     const { connector, text_config, vision_config } = this.config;
@@ -148,11 +149,19 @@ export class Resampler {
     const v = make(rows + N, inner, 'v');
     const attention = make(N, inner, 'attention');
     const naive = connector.connector_type === 'naiveresampler';
-    const position_encoding = this.positions(naive ? rows : N);
+    const positions = naive ? rows : N;
+    const longer =
+      positions > this.position_encoding.shape[0]! ? uploadPositions(this.gpu, positions, H) : undefined;
+    const position_encoding = { ...(longer ?? this.position_encoding), shape: [positions, H] };
     const before_pe = naive ? undefined : make(N, H, 'before_pe');
     const output = make(N, H, 'visual tokens');
     const plan = this.plan(chunkSizes(rows, groups));
     try {
+      await this.gpu.memory.check();
+      if (longer) {
+        this.position_encoding.buffer.destroy();
+        this.position_encoding = longer;
+      }
       const bytes = num_latents * H * 4;
       for (let g = 0; g < groups; g++)
         this.recorder.copy(this.latents.buffer, 0, latents.buffer, g * bytes, bytes);
@@ -178,7 +187,9 @@ export class Resampler {
       await tap?.('connector.output', output);
       return output;
     } catch (cause) {
+      this.recorder.discard();
       output.buffer.destroy();
+      if (longer !== this.position_encoding) longer?.buffer.destroy();
       throw cause;
     } finally {
       for (const t of [media, latents, spare, q, k, v, attention, before_pe]) t?.buffer.destroy();
@@ -191,10 +202,13 @@ export class Resampler {
     const rows = Math.max(this.config.connector.group, MANY_ROWS);
     const shape = [rows, this.config.vision_config.hidden_size];
     const x = createTensor(this.gpu, shape, 'f32', 'warm-up features');
-    const output = await this.forward(x);
-    await this.gpu.device.queue.onSubmittedWorkDone();
-    output.buffer.destroy();
-    x.buffer.destroy();
+    try {
+      const output = await this.forward(x);
+      await this.gpu.device.queue.onSubmittedWorkDone();
+      output.buffer.destroy();
+    } finally {
+      x.buffer.destroy();
+    }
   }
 
   /** Frees the graphs and the position table. Weights given to `create` stay with their owner. */
@@ -204,16 +218,6 @@ export class Resampler {
     for (const tensor of this.split.values()) tensor.buffer.destroy();
     this.position_encoding.buffer.destroy();
     this.attention.destroy();
-  }
-
-  /** The first rows of the position table. Work that was submitted keeps a table that is replaced. */
-  private positions(rows: number): GpuTensor {
-    const H = this.config.text_config.hidden_size;
-    if (this.position_encoding.shape[0]! < rows) {
-      this.position_encoding.buffer.destroy();
-      this.position_encoding = uploadPositions(this.gpu, rows, H);
-    }
-    return { ...this.position_encoding, shape: [rows, H] };
   }
 
   private plan(sizes: readonly number[]): AttentionPlan {

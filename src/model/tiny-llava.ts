@@ -1,11 +1,13 @@
 import { BlockRuntimes, type BlockRuntimesOptions } from '../blocks/block-runtimes';
 import type { Gpu } from '../gpu/device';
 import { type GpuTensor, sizeOf } from '../gpu/tensor';
-import { openCheckpoint } from '../weights/checkpoint';
+import type { Normalisation } from '../video/resize-reference';
+import { openCheckpoint, readJson } from '../weights/checkpoint';
 import type { FileStore } from '../weights/file-store';
 import { loadWeights, type Weights } from '../weights/load-weights';
 import { parseConfig, type TinyLlavaConfig } from './config';
 import { LanguageModel } from './language-model';
+import { PROCESSOR_FILE, parseProcessorConfig } from './processor-config';
 import { Resampler } from './resampler';
 import { expectedTensors } from './tensor-names';
 import { Tokenizer } from './tokenizer';
@@ -26,6 +28,8 @@ export interface LoadModelOptions extends BlockRuntimesOptions {
 export class TinyLlava {
   private constructor(
     readonly config: TinyLlavaConfig,
+    /** How bytes become pixel values: what the checkpoint's preprocessor_config.json says. */
+    readonly normalisation: Normalisation,
     readonly tokenizer: Tokenizer,
     readonly weights: Weights,
     readonly vision: VisionTower,
@@ -38,7 +42,8 @@ export class TinyLlava {
 
   /**
    * Loads a checkpoint folder and compiles all pipelines.
-   * @throws CheckpointError naming the file and tensor that is wrong; what was loaded until then is freed.
+   * @throws CheckpointError naming the file and tensor that is wrong, GpuMemoryError where it finds no room; what was
+   * loaded until then is freed.
    */
   static async load(
     gpu: Gpu,
@@ -50,25 +55,48 @@ export class TinyLlava {
     const tokenizer = await Tokenizer.load(store);
     const expected = expectedTensors(config);
     const parameters = [...expected.used.values()].reduce((sum, shape) => sum + sizeOf(shape), 0);
-    const weights = await loadWeights(gpu, checkpoint, expected, {
-      onProgress: (done, total) => onProgress({ stage: 'weights', done, total }),
-    });
+    const normalisation = parseProcessorConfig(
+      await readJson(store, PROCESSOR_FILE),
+      config.vision_config.image_size,
+    );
+    const compiled = (done: number) => onProgress({ stage: 'compile', done, total: 3 });
+    // What is there when a later part fails, last first.
+    const made: { destroy(): void | Promise<void> }[] = [];
+    const keep = <T extends { destroy(): void | Promise<void> }>(part: T): T => {
+      made.unshift(part);
+      return part;
+    };
     try {
-      const compiled = (done: number) => onProgress({ stage: 'compile', done, total: 3 });
+      const weights = keep(
+        await loadWeights(gpu, checkpoint, expected, {
+          onProgress: (done, total) => onProgress({ stage: 'weights', done, total }),
+        }),
+      );
       compiled(0);
-      const runtimes = await BlockRuntimes.create(gpu, options);
-      const vision = await VisionTower.create(gpu, runtimes, config, weights);
+      const runtimes = keep(await BlockRuntimes.create(gpu, options));
+      const vision = keep(await VisionTower.create(gpu, runtimes, config, weights));
       await vision.warmUp();
       compiled(1);
-      const resampler = await Resampler.create(gpu, runtimes, config, weights);
+      const resampler = keep(await Resampler.create(gpu, runtimes, config, weights));
       await resampler.warmUp();
       compiled(2);
-      const language = await LanguageModel.create(gpu, runtimes, config, weights);
+      const language = keep(await LanguageModel.create(gpu, runtimes, config, weights));
       await language.warmUp();
+      await gpu.memory.check();
       compiled(3);
-      return new TinyLlava(config, tokenizer, weights, vision, resampler, language, runtimes, parameters);
+      return new TinyLlava(
+        config,
+        normalisation,
+        tokenizer,
+        weights,
+        vision,
+        resampler,
+        language,
+        runtimes,
+        parameters,
+      );
     } catch (cause) {
-      weights.destroy();
+      for (const part of made) await part.destroy();
       throw cause;
     }
   }
@@ -93,7 +121,7 @@ export class TinyLlava {
     await this.vision.destroy();
     await this.resampler.destroy();
     await this.language.destroy();
-    this.runtimes.destroy();
+    await this.runtimes.destroy();
     this.weights.destroy();
   }
 }

@@ -66,11 +66,6 @@ export class VisionTower {
   ): Promise<VisionTower> {
     const shape = config.vision_config;
     const layers = config.vision_layers_used;
-    const attention = await Attention.create(gpu, {
-      q_heads: shape.num_attention_heads,
-      kv_heads: shape.num_attention_heads,
-      head_dim: shape.hidden_size / shape.num_attention_heads,
-    });
     const layer = (i: number) => `${VISION_PREFIX}encoder.layers.${i}.`;
     const first = await runtime.compile(siglipFirst(shape, layers === 0));
     const middle = layers > 1 ? await runtime.compile(siglipBlock(shape, false)) : undefined;
@@ -90,6 +85,11 @@ export class VisionTower {
       },
     };
     const firstWeights = blockWeights(first, FIRST_ACTIVATIONS, flat, { own: VISION_PREFIX, next: layer(0) });
+    const attention = await Attention.create(gpu, {
+      q_heads: shape.num_attention_heads,
+      kv_heads: shape.num_attention_heads,
+      head_dim: shape.hidden_size / shape.num_attention_heads,
+    });
     const cut = await CutPatches.create(gpu, shape.image_size, shape.patch_size);
     const table = weights.get(`${VISION_PREFIX}embeddings.position_embedding.weight`);
     return new VisionTower(
@@ -113,7 +113,7 @@ export class VisionTower {
    * pixel_values `[T, 3, S, S]` f32, normalised as SigLIP's processor does -> features `[T * rowsPerFrame, C]` f32,
    * frame by frame, patches row by row. The caller destroys the result.
    * Taps: `vision.hidden.0` (embeddings) .. `vision.hidden.n` (outputs of the layers), `[frames * P, C]` a batch.
-   * @throws Error when the pixels have another shape.
+   * @throws Error when the pixels have another shape; GpuMemoryError where the activations find no room.
    */
   async encode(pixel_values: GpuTensor, tap?: Tap): Promise<GpuTensor> {
     const { hidden_size: C, image_size: S } = this.config.vision_config;
@@ -125,10 +125,16 @@ export class VisionTower {
     }
     const out = createTensor(this.gpu, [frames * this.rowsPerFrame, C], 'f32', 'vision features');
     const batch = this.framesPerBatch(frames);
-    for (let start = 0; start < frames; start += batch) {
-      await this.encodeBatch(pixel_values, start, Math.min(batch, frames - start), out, tap);
+    try {
+      for (let start = 0; start < frames; start += batch) {
+        await this.encodeBatch(pixel_values, start, Math.min(batch, frames - start), out, tap);
+      }
+      return out;
+    } catch (cause) {
+      this.recorder.discard();
+      out.buffer.destroy();
+      throw cause;
     }
-    return out;
   }
 
   /** Compiles every pipeline by encoding black frames: enough for the backend of many rows. */
@@ -136,10 +142,13 @@ export class VisionTower {
     const { image_size: S } = this.config.vision_config;
     const frames = Math.ceil(MANY_ROWS / patchesPerFrame(this.config.vision_config));
     const pixels = createTensor(this.gpu, [frames, 3, S, S], 'f32', 'warm-up pixels');
-    const features = await this.encode(pixels);
-    await this.gpu.device.queue.onSubmittedWorkDone();
-    features.buffer.destroy();
-    pixels.buffer.destroy();
+    try {
+      const features = await this.encode(pixels);
+      await this.gpu.device.queue.onSubmittedWorkDone();
+      features.buffer.destroy();
+    } finally {
+      pixels.buffer.destroy();
+    }
   }
 
   /** Frees graphs and buffers. Weights stay with their owner. */
@@ -165,6 +174,7 @@ export class VisionTower {
   ): Promise<void> {
     const work = this.workspace(frames);
     try {
+      await this.gpu.memory.check();
       const { q, k, v, attention, plan } = work;
       let [hidden, spare] = work.hidden;
       const outputs = (to: GpuTensor, graph: BlockGraph): NamedTensors =>

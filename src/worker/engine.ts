@@ -103,7 +103,11 @@ export class Engine {
           progress(stage === 'weights' ? 'Loading the weights' : 'Compiling shaders', done, total),
       });
       const writer = await AnswerWriter.create(gpu, model);
-      const preprocessor = await Preprocessor.create(gpu, model.config.vision_config.image_size);
+      const preprocessor = await Preprocessor.create(
+        gpu,
+        model.config.vision_config.image_size,
+        model.normalisation,
+      );
       this.session = { gpu, model, writer, preprocessor };
       this.lastModel = request;
       void gpu.lost.then((reason) => this.recover(gpu, reason));

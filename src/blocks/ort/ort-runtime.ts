@@ -6,6 +6,7 @@ import type { GraphModel } from '../graph';
 import { loadOrt, type Ort } from './load-ort';
 import { encodeModel } from './onnx-proto';
 
+/** Options of `OrtRuntime.create`. */
 export interface OrtOptions {
   /** Checks of the runtime's WebGPU calls: on in tests, off elsewhere, as they double the cost of a run. */
   validation?: boolean;
@@ -64,6 +65,7 @@ class OrtGraph implements BlockGraph {
   readonly name: string;
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
+  private released: Promise<void> | undefined;
 
   constructor(
     private readonly ort: Ort,
@@ -89,7 +91,8 @@ class OrtGraph implements BlockGraph {
   }
 
   destroy(): Promise<void> {
-    return enqueue(() => this.session.release());
+    this.released ??= enqueue(() => this.session.release());
+    return this.released;
   }
 }
 

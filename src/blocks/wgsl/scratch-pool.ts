@@ -24,6 +24,7 @@ export class ScratchPool {
     return createTensor(this.gpu, shape, 'f32', 'scratch');
   }
 
+  /** Takes a tensor of `take` back; what reads it must be recorded. */
   release(tensor: GpuTensor): void {
     this.free.push(tensor.buffer);
   }
@@ -35,7 +36,8 @@ export class ScratchPool {
 
   /** Frees the buffers that are not in use. */
   destroy(): void {
-    for (const buffer of this.free) buffer.destroy();
+    for (const buffer of [...this.free, ...this.replaced]) buffer.destroy();
     this.free.length = 0;
+    this.replaced.length = 0;
   }
 }

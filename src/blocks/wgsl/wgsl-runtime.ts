@@ -49,7 +49,7 @@ export class WgslRuntime implements BlockRuntime {
   private readonly scratch: ScratchPool;
 
   private constructor(
-    gpu: Gpu,
+    private readonly gpu: Gpu,
     private readonly kernels: DenseKernels,
   ) {
     this.recorder = new Recorder(gpu, 'blocks');
@@ -70,7 +70,7 @@ export class WgslRuntime implements BlockRuntime {
     const operator = unsupported(graph);
     if (operator) throw new Error(`The graph ${graph.name} has a ${operator}, for which there is no kernel.`);
     await this.kernels.prepare(graph.nodes.flatMap((node) => kernelsOf(node)!));
-    return new WgslGraph(graph, this.kernels, this.recorder, this.scratch);
+    return new WgslGraph(this.gpu, graph, this.kernels, this.recorder, this.scratch);
   }
 
   /** Frees the buffers between operators. */
@@ -92,6 +92,7 @@ class WgslGraph implements BlockGraph {
   private readonly lastUse = new Map<string, number>();
 
   constructor(
+    private readonly gpu: Gpu,
     graph: GraphModel,
     private readonly kernels: DenseKernels,
     private readonly recorder: Recorder,
@@ -107,10 +108,26 @@ class WgslGraph implements BlockGraph {
   }
 
   async run(inputs: NamedTensors, outputs: NamedTensors): Promise<void> {
+    const taken = new Set<GpuTensor>();
+    try {
+      this.recordNodes(inputs, outputs, taken);
+      if (this.gpu.memory.inDoubt) await this.gpu.memory.check();
+    } catch (cause) {
+      // Commands that may name buffers that are not there, and the buffers.
+      this.recorder.discard();
+      for (const tensor of taken) this.scratch.release(tensor);
+      this.scratch.destroy();
+      throw cause;
+    }
+    this.recorder.submit();
+    this.scratch.submitted();
+  }
+
+  /** @param taken holds the scratch tensors that are not released yet. */
+  private recordNodes(inputs: NamedTensors, outputs: NamedTensors, taken: Set<GpuTensor>): void {
     const values = new Map<string, GpuTensor>();
     for (const name of this.inputs) values.set(name, this.given(inputs, name));
     for (const name of this.outputs) this.given(outputs, name);
-    const inner = new Set<string>();
     for (const [i, node] of this.nodes.entries()) {
       const id = node.outputs[0]!;
       const operands = node.inputs.map((name) => values.get(name));
@@ -118,7 +135,7 @@ class WgslGraph implements BlockGraph {
       let out = outputs[id];
       if (!out) {
         out = this.scratch.take(shape);
-        inner.add(id);
+        taken.add(out);
       } else if (sizeOf(out.shape) !== sizeOf(shape)) {
         throw new Error(
           `The graph ${this.name} gives ${id} the shape [${shape.join(', ')}], not [${out.shape.join(', ')}].`,
@@ -127,11 +144,10 @@ class WgslGraph implements BlockGraph {
       values.set(id, out);
       this.record(node, operands as GpuTensor[], out);
       for (const name of new Set(node.inputs)) {
-        if (inner.has(name) && this.lastUse.get(name) === i) this.scratch.release(values.get(name)!);
+        const read = values.get(name)!;
+        if (this.lastUse.get(name) === i && taken.delete(read)) this.scratch.release(read);
       }
     }
-    this.recorder.submit();
-    this.scratch.submitted();
   }
 
   async destroy(): Promise<void> {}

@@ -2,13 +2,12 @@ import { type BlockBackend, BlockRuntimes } from '../../blocks/block-runtimes';
 import type { Gpu } from '../../gpu/device';
 import { parseConfig } from '../../model/config';
 import { LanguageModel } from '../../model/language-model';
+import { PROCESSOR_FILE, parseProcessorConfig } from '../../model/processor-config';
 import { Resampler } from '../../model/resampler';
 import { expectedTensors } from '../../model/tensor-names';
 import { Tokenizer } from '../../model/tokenizer';
 import { VisionTower } from '../../model/vision-tower';
-import { type Normalisation, SIGLIP_NORMALISATION } from '../../video/resize-reference';
 import { type Checkpoint, openCheckpoint, readJson } from '../../weights/checkpoint';
-import { CheckpointError } from '../../weights/errors';
 import { type FileStore, subStore } from '../../weights/file-store';
 import { loadWeights } from '../../weights/load-weights';
 import { verifyAttention } from './attention-stages';
@@ -49,8 +48,11 @@ export async function runVerify(input: VerifyInput): Promise<VerifyReport> {
   const { vision, attention, attentionCases } = reference;
   verifyFrameIndices(list, reference.frameIndices, vision);
   if (vision) {
-    const normalisation = await readNormalisation(checkpoint, reference);
-    await verifyPreprocessing(list, gpu, vision, config.vision_config.image_size, normalisation);
+    const size = config.vision_config.image_size;
+    const processor =
+      (await readJson(checkpoint.store, PROCESSOR_FILE)) ??
+      (await readJson(subStore(reference.store, 'checkpoint'), PROCESSOR_FILE));
+    await verifyPreprocessing(list, gpu, vision, size, parseProcessorConfig(processor, size));
   } else list.note('There is no vision.safetensors: preprocessing, vision and connector are skipped.');
   if (reference.text) verifyText(list, await findTokenizer(list, checkpoint, reference), reference.text);
   else list.note('There is no text.json: text is skipped.');
@@ -91,7 +93,7 @@ async function verifyModel(
     await tower.destroy();
     await resampler.destroy();
     await model.destroy();
-    runtime.destroy();
+    await runtime.destroy();
     weights.destroy();
   }
 }
@@ -106,20 +108,4 @@ async function findTokenizer(
   const other = subStore(reference.store, 'checkpoint');
   list.note(`${checkpoint.name} has no tokenizer: that of ${other.name} is used.`);
   return Tokenizer.load(other);
-}
-
-async function readNormalisation(checkpoint: Checkpoint, reference: Reference): Promise<Normalisation> {
-  const file = 'preprocessor_config.json';
-  const json = ((await readJson(checkpoint.store, file)) ??
-    (await readJson(subStore(reference.store, 'checkpoint'), file))) as Partial<Normalisation> | undefined;
-  const normalisation = { ...SIGLIP_NORMALISATION };
-  for (const key of ['image_mean', 'image_std'] as const) {
-    const value = json?.[key];
-    if (value === undefined) continue;
-    if (!Array.isArray(value) || value.length !== 3 || !value.every((item) => typeof item === 'number'))
-      throw new CheckpointError(`${file}: ${key} is not a list of three numbers.`);
-    normalisation[key] = value as [number, number, number];
-  }
-  if (typeof json?.rescale_factor === 'number') normalisation.rescale_factor = json.rescale_factor;
-  return normalisation;
 }
