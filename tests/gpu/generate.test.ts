@@ -2,9 +2,13 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Generator } from '../../src/generate/generate';
 import type { SampleRecord } from '../../src/generate/sampler';
 import { type Gpu, openGpu } from '../../src/gpu/device';
-import { type GpuTensor, uploadTensor } from '../../src/gpu/tensor';
+import { type GpuTensor, readF32, uploadTensor } from '../../src/gpu/tensor';
 import { type LoadStage, TinyLlava } from '../../src/model/tiny-llava';
+import { AnswerWriter } from '../../src/worker/answer-writer';
+import type { EngineEvent, EngineRequest } from '../../src/worker/protocol';
 import { goldenStore, loadGolden } from '../support/golden';
+
+type AskRequest = Extract<EngineRequest, { type: 'ask' }>;
 
 const GREEDY = { temperature: 0, top_k: 0, top_p: 1, seed: 1 };
 const WARM = { temperature: 1.5, top_k: 50, top_p: 0.95, seed: 7 };
@@ -122,7 +126,7 @@ describe('generation with the golden checkpoint', () => {
   it('writes a group with ragged ends as it writes each answer alone', async () => {
     const max_new_tokens = 140;
     const alone: SampleRecord[][] = [];
-    for (let i = 0; i < 4; i++) alone.push((await group({ max_new_tokens, first_sample: i }))[0]!);
+    for (let i = 0; i < 3; i++) alone.push((await group({ max_new_tokens, first_sample: i }))[0]!);
     // The token that ends most of them in different places stands for the end of the text.
     const lengthsWith = (end: number) =>
       alone.map((records) => (idsOf(records).indexOf(end) + 1 || max_new_tokens) as number);
@@ -136,7 +140,7 @@ describe('generation with the golden checkpoint', () => {
     const eos = tokenizer.eos_token_id;
     Object.assign(tokenizer, { eos_token_id: ragged.id });
     try {
-      const together = await group({ max_new_tokens, num_generations: 4 });
+      const together = await group({ max_new_tokens, num_generations: 3 });
       for (const [i, records] of together.entries())
         expectSame(records, alone[i]!.slice(0, ragged.lengths[i]));
       const rows = ragged.lengths.reduce((sum, n) => sum + Math.min(n, max_new_tokens - 1), 0);
@@ -144,6 +148,181 @@ describe('generation with the golden checkpoint', () => {
     } finally {
       Object.assign(tokenizer, { eos_token_id: eos });
     }
+  });
+
+  it('forks an answer at any token, and forks forks, without computing what is there', async () => {
+    const settings = GREEDY;
+    const answers = await group({ settings: WARM, num_generations: 3, max_new_tokens: 30 });
+    const answer = idsOf(answers[1]!);
+    const computed: number[] = [];
+    const onPrefill = (rows: number, total: number) => rows === total && computed.push(total);
+    const fork = async (forced: readonly number[], options: object = {}) =>
+      (await group({ settings, forced, onPrefill, max_new_tokens: 10, ...options }))[0]!;
+    const other = (records: readonly SampleRecord[], position: number) =>
+      [...idsOf(records).slice(0, position), records[position]!.top[1]!.id] as const;
+
+    // With the token that was drawn, settings and sample as they were, it is the same answer again.
+    const again = await fork(answer.slice(0, 18), { settings: WARM, first_sample: 1, max_new_tokens: 12 });
+    expectSame(again, answers[1]!.slice(18));
+    // Another token in the middle, the same answer left later and earlier, then the last token and the first.
+    const forks = [
+      other(answers[1]!, 17),
+      other(answers[1]!, 25),
+      other(answers[1]!, 4),
+      answer,
+      other(answers[2]!, 0),
+    ];
+    const kept: SampleRecord[][] = [];
+    for (const forced of forks) kept.push(await fork(forced));
+    // A fork of the first fork, five tokens into it.
+    const deeper = [...forks[0]!, ...idsOf(kept[0]!.slice(0, 5)), kept[0]![5]!.top[1]!.id];
+    kept.push(await fork(deeper));
+    expect(computed).toEqual(computed.map(() => 1));
+    expect(generator.use.kvBytes).toBe((generator.use.promptRows + deeper.length + 9) * 2 * 3 * 2 * 16 * 4);
+
+    computed.length = 0;
+    for (const [i, forced] of [...forks, deeper].entries()) {
+      generator.forget();
+      const fresh = await fork(forced);
+      expectSame(fresh, kept[i]!);
+      for (const [place, { probability }] of fresh[0]!.top.entries())
+        expect(probability).toBeCloseTo(kept[i]![0]!.top[place]!.probability, 4);
+      expect(computed[i]).toBe(generator.use.promptRows + forced.length);
+    }
+    // Another prompt finds nothing of it.
+    const prompt_ids = golden.get('text_only.prompt_ids')!.data as Int32Array;
+    await fork(answer, { prompt_ids });
+    expect(computed.at(-1)).toBe(generator.use.promptRows + answer.length);
+  });
+
+  it('ends a group when told to, and keeps what was written for forks', async () => {
+    const stop = new AbortController();
+    const prompt_ids = golden.get('prompt_ids')!.data as Int32Array;
+    const ids: number[] = [];
+    let steps = 0;
+    const request = { prompt_ids, visual, settings: WARM, max_new_tokens: 24, num_generations: 2 };
+    for await (const step of generator.generate({ ...request, signal: stop.signal })) {
+      ids.push(step[1]!.record.id);
+      if (++steps === 5) stop.abort();
+    }
+    expect(steps).toBe(5);
+    let computed = 0;
+    const onPrefill = (_: number, total: number) => (computed = total);
+    await group({ forced: ids, max_new_tokens: 1, onPrefill });
+    expect(computed).toBe(1);
+  });
+
+  it('computes a long prompt in parts, tells of them, and can be stopped between them', async () => {
+    const short = golden.get('text_only.prompt_ids')!.data as Int32Array;
+    const prompt_ids = Int32Array.from({ length: 700 }, (_, i) => short[i % short.length]!);
+    const { language } = model;
+    const embeds = language.embedPrompt(prompt_ids);
+    const cache = language.createCache(700);
+    const append = [{ segment: cache.addSegment(700), count: 700 }];
+    const whole = await readF32(
+      gpu,
+      await language.logits(await language.forward({ cache, append, embeds }), [699]),
+    );
+    cache.destroy();
+    embeds.buffer.destroy();
+
+    const told: number[][] = [];
+    const onPrefill = (...progress: number[]) => told.push(progress);
+    const [[record]] = (await group({ prompt_ids, settings: GREEDY, max_new_tokens: 1, onPrefill })) as [
+      [SampleRecord],
+    ];
+    expect(record.id).toBe(whole.indexOf(Math.max(...whole)));
+    const sum = whole.reduce((total, x) => total + Math.exp(x - whole[record.id]!), 0);
+    expect(record.logp).toBeCloseTo(-Math.log(sum), 3);
+    expect(told).toEqual([
+      [512, 700],
+      [700, 700],
+    ]);
+    const stop = new AbortController();
+    const nothing = await group({ prompt_ids, signal: stop.signal, onPrefill: () => stop.abort() });
+    expect(nothing).toEqual([[]]);
+  });
+
+  it('says before it computes what cannot be served', async () => {
+    const prompt_ids = golden.get('prompt_ids')!.data as Int32Array;
+    const attempt = (options: object) => group({ prompt_ids, max_new_tokens: 4, ...options });
+    await attempt({});
+    const { promptRows } = generator.use;
+    await expect(attempt({ forced: [1024] })).rejects.toThrow(/token 1024, which does not exist/);
+    await expect(attempt({ num_generations: 0 })).rejects.toThrow(/num_generations/);
+    await expect(attempt({ settings: { ...WARM, top_p: 2 } })).rejects.toThrow(/top_p/);
+    await expect(attempt({ max_new_tokens: 9000 })).rejects.toMatchObject({
+      code: 'too-long',
+      suggestions: { max_new_tokens: 8192 - promptRows },
+    });
+  });
+
+  it('posts the events of a group and of a fork, and of a group that is stopped', async () => {
+    const writer = await AnswerWriter.create(gpu, model);
+    const question = { text: 'Which way does it move?', options: ['left', 'right'], reasoning: true };
+    const settings = { ...WARM, max_new_tokens: 8 };
+    const ask = { type: 'ask', id: 3, question, settings, num_generations: 3 } as const;
+    const write = async (request: AskRequest, stopAt?: EngineEvent['type']) => {
+      const events: EngineEvent[] = [];
+      const stop = new AbortController();
+      await writer.write(request, visual, stop.signal, (event) => {
+        events.push(event);
+        if (event.type === stopAt) stop.abort();
+      });
+      const of = <T extends EngineEvent['type']>(type: T) =>
+        events.filter((event): event is Extract<EngineEvent, { type: T }> => event.type === type);
+      const tokens = (sample: number) =>
+        of('tokens').flatMap((event) => (event.sample === sample ? event.tokens : []));
+      return { events, of, tokens };
+    };
+
+    const group = await write({ ...ask, label: 'B' });
+    expect(group.events[0]).toMatchObject({ type: 'ask-started', id: 3 });
+    const answered = group.of('answered');
+    expect(answered.map(({ sample, reason }) => [sample, reason])).toEqual([
+      [0, 'length'],
+      [1, 'length'],
+      [2, 'length'],
+    ]);
+    for (const { sample, trace, stats, reward } of answered) {
+      expect(group.tokens(sample).length).toBe(8);
+      expect(trace.text).toBe(model.tokenizer.decode(group.tokens(sample).map(({ id }) => id)));
+      expect(reward).toEqual({ reward: -2 });
+      expect(stats.newTokens).toBe(8);
+      expect(stats.prefillMs).toBeLessThanOrEqual(stats.timeToFirstTokenMs);
+    }
+    const [done] = group.of('ask-done');
+    expect(group.events.at(-1)).toBe(done);
+    expect(done!.group).toMatchObject({ newTokens: 24, advantages: [0, 0, 0] });
+    expect(done!.group.kvBytes).toBe((done!.group.prefixTokens + 3 * 7) * 2 * 3 * 2 * 16 * 4);
+
+    const ids = group.tokens(1).map(({ id }) => id);
+    const fork = { ask: 3, sample: 1, tokens: ids.slice(0, 4) };
+    const forked = await write({ ...ask, id: 4, num_generations: 1, fork });
+    expect(
+      forked
+        .tokens(0)
+        .slice(0, 4)
+        .map(({ id }) => id),
+    ).toEqual(ids.slice(4));
+    const whole = [...fork.tokens, ...forked.tokens(0).map(({ id }) => id)];
+    expect(forked.of('answered')[0]!.trace.text).toBe(model.tokenizer.decode(whole));
+    const atEnd = { ...fork, tokens: [...ids, model.tokenizer.eos_token_id] };
+    const ended = await write({ ...ask, id: 5, num_generations: 1, fork: atEnd });
+    expect(ended.events.map(({ type }) => type)).toEqual(['ask-started', 'answered', 'ask-done']);
+    expect(ended.of('answered')[0]).toMatchObject({ reason: 'eos', stats: { newTokens: 0 } });
+
+    const stopped = await write(
+      { ...ask, label: 'B', settings: { ...settings, max_new_tokens: 60 } },
+      'tokens',
+    );
+    for (const { reason, reward, stats } of stopped.of('answered')) {
+      expect([reason, reward]).toEqual(['stopped', undefined]);
+      expect(stats.newTokens).toBe(1);
+    }
+    expect(stopped.of('ask-done')[0]!.group.advantages).toBeUndefined();
+    await expect(write({ ...ask, num_generations: 9 })).rejects.toThrow(/From 1 to 8/);
+    writer.destroy();
   });
 
   it('reported no validation errors', () => expect(errors).toEqual([]));
