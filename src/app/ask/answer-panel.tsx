@@ -1,14 +1,16 @@
 import { useMemo } from 'react';
 import { Icon } from '../shared/icon';
 import { Segmented } from '../shared/segmented';
-import { type Shown, useServices, useShown, useView } from '../store/app-services';
+import { isGroupShown, type Shown, useServices, useShown, useView } from '../store/app-services';
 import { AnswerCard } from './answer-card';
 import { answerHeading, traceProblems } from './answer-facts';
+import { AnswerOrigin } from './answer-origin';
 import { AnswerStatsRow } from './answer-stats';
 import { EmptyAnswer } from './empty-answer';
 import { EngineErrors } from './engine-errors';
 import { EntropyStrip } from './entropy-strip';
 import { FollowingScroll } from './following-scroll';
+import { GroupView } from './group-view';
 import { StageBar } from './stage-bar';
 import { layoutTrace } from './trace-layout';
 import { TraceView } from './trace-view';
@@ -16,6 +18,9 @@ import { TraceView } from './trace-view';
 /** The middle column: heading, numbers, trace, answer, entropy. */
 export function AnswerPanel() {
   const shown = useShown();
+  const alone = useView((view) => view.alone);
+  if (shown && isGroupShown(shown, { alone }))
+    return <GroupView answer={shown.answer} focused={shown.index} />;
   return (
     <section className="col mid" id="answer" aria-label="Answer">
       {shown ? <Answer shown={shown} /> : <EmptyAnswer />}
@@ -30,6 +35,7 @@ function Answer({ shown }: { shown: Shown }) {
   return (
     <>
       <div className="answer-head">
+        <AnswerOrigin shown={shown} />
         <Heading shown={shown} />
         <AnswerStatsRow {...shown} />
         <StageBar {...shown} />

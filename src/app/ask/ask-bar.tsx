@@ -1,5 +1,7 @@
+import { MAX_GENERATIONS } from '../../worker/protocol';
 import { Icon } from '../shared/icon';
 import { NumberField } from '../shared/number-field';
+import { Stepper } from '../shared/stepper';
 import { useDraft, useEngine, useServices } from '../store/app-services';
 import { SETTING_BOUNDS, settingProblem } from '../store/draft';
 import { runningAnswer } from '../store/engine-state';
@@ -22,12 +24,24 @@ export function AskBar() {
   const { draft } = useServices();
   const { ask, stop } = useActions();
   const settings = useDraft((state) => state.settings);
+  const generations = useDraft((state) => state.num_generations);
   const running = useEngine((state) => runningAnswer(state) !== undefined);
   const blocker = useAskBlocker();
+  // Beside the number that is set, one press away: the most, or where that is it, one.
+  const other = generations === MAX_GENERATIONS ? 1 : MAX_GENERATIONS;
   return (
     <div className="ask-bar">
       <PromptLength />
       <div className="params">
+        <Stepper
+          label="Answers, G"
+          hint="So many answers are written at once, each with its own luck. The frames and the question are read once."
+          value={generations}
+          min={1}
+          max={MAX_GENERATIONS}
+          disabled={running}
+          onChange={(value) => draft.setState({ num_generations: value })}
+        />
         {FIELDS.map(({ name, label, hint }) => (
           <NumberField
             key={name}
@@ -49,17 +63,28 @@ export function AskBar() {
         </button>
       ) : (
         <>
-          <button
-            type="button"
-            className="btn p lg wide"
-            data-testid="ask"
-            disabled={blocker !== undefined}
-            aria-describedby={blocker ? 'ask-blocker' : undefined}
-            onClick={() => ask()}
-          >
-            Ask
-            <kbd className="kbd">{IS_APPLE ? '⌘ ↵' : 'Ctrl ↵'}</kbd>
-          </button>
+          <div className="row ask-buttons">
+            <button
+              type="button"
+              className="btn p lg grow"
+              data-testid="ask"
+              disabled={blocker !== undefined}
+              aria-describedby={blocker ? 'ask-blocker' : undefined}
+              onClick={() => ask()}
+            >
+              {generations > 1 ? `Ask ${generations} times` : 'Ask'}
+              <kbd className="kbd">{IS_APPLE ? '⌘ ↵' : 'Ctrl ↵'}</kbd>
+            </button>
+            <button
+              type="button"
+              className="btn lg"
+              data-testid="ask-other"
+              disabled={blocker !== undefined}
+              onClick={() => ask(other)}
+            >
+              {other === 1 ? 'Ask once' : `Ask ${other} times`}
+            </button>
+          </div>
           {blocker && (
             <p id="ask-blocker" className="t3 sm blocker" role="status">
               {blocker}

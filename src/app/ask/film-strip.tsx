@@ -1,6 +1,7 @@
 import { memo, useEffect, useRef } from 'react';
 import { formatTime } from '../shared/format';
 import type { Frame } from '../store/engine-state';
+import { FrameCanvas } from './frame-canvas';
 
 /** Thumbnails of the sampled frames, in order. A click seeks. Frames still to come are empty places. */
 export function FilmStrip({
@@ -79,14 +80,6 @@ const FrameCell = memo(function FrameCell({
   on: boolean;
   onSeek: (time: number) => void;
 }) {
-  const canvas = useRef<HTMLCanvasElement>(null);
-  useEffect(() => {
-    // A closed bitmap has no size, and drawing it throws.
-    if (!canvas.current || !bitmap || bitmap.width === 0) return;
-    canvas.current.width = bitmap.width;
-    canvas.current.height = bitmap.height;
-    canvas.current.getContext('2d')?.drawImage(bitmap, 0, 0);
-  }, [bitmap]);
   return (
     <li>
       <button
@@ -98,7 +91,7 @@ const FrameCell = memo(function FrameCell({
         onClick={() => time !== undefined && onSeek(time)}
       >
         <span className="fr-image" style={{ aspectRatio: ratio }}>
-          {bitmap && <canvas ref={canvas} />}
+          {bitmap && <FrameCanvas bitmap={bitmap} />}
         </span>
         <span className="fr-label">
           <span className="fr-number">{index + 1}</span>

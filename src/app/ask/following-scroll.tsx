@@ -12,6 +12,8 @@ export function FollowingScroll({
   count,
   live,
   resetKey,
+  label = 'Trace and answer',
+  compact = false,
   children,
 }: {
   /** Grows with the text. */
@@ -19,6 +21,10 @@ export function FollowingScroll({
   live: boolean;
   /** A change starts at the top again. */
   resetKey: string;
+  /** What a screen reader calls the panel. */
+  label?: string;
+  /** In a column of a group: no button to the newest text. */
+  compact?: boolean;
   children: ReactNode;
 }) {
   const panel = useRef<HTMLDivElement>(null);
@@ -47,7 +53,7 @@ export function FollowingScroll({
       <section
         ref={panel}
         className="scroll"
-        aria-label="Trace and answer"
+        aria-label={label}
         // biome-ignore lint/a11y/noNoninteractiveTabindex: a panel that scrolls must be reachable by keys
         tabIndex={0}
         onScroll={(event) => {
@@ -58,7 +64,7 @@ export function FollowingScroll({
       >
         {children}
       </section>
-      {live && away && (
+      {live && away && !compact && (
         <button type="button" className="btn to-newest" onClick={toEnd}>
           Newest
         </button>

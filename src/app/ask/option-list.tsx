@@ -48,6 +48,9 @@ export function OptionList({ locked }: { locked: boolean }) {
           )}
         </div>
       ))}
+      {label === undefined && options.some((option) => option.trim() !== '') && (
+        <p className="t3 xs opt-hint">Mark the right option, and every answer gets its reward.</p>
+      )}
       {options.length < LETTERS.length && !locked && (
         <button
           type="button"

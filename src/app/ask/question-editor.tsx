@@ -21,15 +21,7 @@ export function QuestionEditor() {
           <label htmlFor={id}>Question</label>
         </h2>
         <SampleQuestions locked={locked} />
-        <label className="check sp" title="On: think first, then answer. Off: answer at once.">
-          <input
-            type="checkbox"
-            checked={reasoning}
-            disabled={locked}
-            onChange={(event) => draft.setState({ reasoning: event.target.checked })}
-          />
-          Reasoning
-        </label>
+        <span className="sp" />
         <Segmented
           label="Kind of question"
           value={mode}
@@ -52,6 +44,31 @@ export function QuestionEditor() {
         onChange={(event) => draft.setState(editDraft(draft.getState(), { text: event.target.value }), true)}
       />
       {mode === 'choice' && <OptionList locked={locked} />}
+      <div className="row prompt-kind">
+        <Segmented
+          label="Prompt"
+          value={reasoning ? 'think' : 'direct'}
+          disabled={locked}
+          options={[
+            {
+              value: 'think',
+              label: 'Think first',
+              title: 'The prompt that TinyLLaVA-Video-R1 was trained with',
+            },
+            {
+              value: 'direct',
+              label: 'Answer directly',
+              title: 'The prompt of the models that do not reason',
+            },
+          ]}
+          onChange={(value) => draft.setState({ reasoning: value === 'think' })}
+        />
+        <span className="t3 xs">
+          {reasoning
+            ? 'Asks for <think> and <answer>: a thought, then the answer.'
+            : "Asks for the option's letter at once, without a thought."}
+        </span>
+      </div>
     </>
   );
 }

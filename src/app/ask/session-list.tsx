@@ -1,12 +1,12 @@
+import { memo } from 'react';
 import { Icon } from '../shared/icon';
-import { useEngine, useServices } from '../store/app-services';
+import { useEngine } from '../store/app-services';
 import type { AnswerState } from '../store/engine-state';
-import { UNFOCUSED } from '../store/view';
 import { answerText, chosenOption, isCorrect } from './answer-facts';
+import { useActions } from './use-actions';
 
 /** The questions of this session, newest first. A click shows the answer again. */
 export function SessionList({ shown }: { shown: number | undefined }) {
-  const { view } = useServices();
   const answers = useEngine((state) => state.answers);
   return (
     <section className="sec last">
@@ -14,32 +14,39 @@ export function SessionList({ shown }: { shown: number | undefined }) {
       {answers.length === 0 && <p className="t3 sm">No questions yet.</p>}
       <ul className="list">
         {answers.toReversed().map((answer) => (
-          <li key={answer.id}>
-            <button
-              type="button"
-              className="list-row"
-              aria-current={answer.id === shown ? 'true' : undefined}
-              title={`${answer.question.text} (${answer.videoName})`}
-              onClick={() => view.setState({ ...UNFOCUSED, shownAnswer: answer.id })}
-            >
-              <Outcome answer={answer} />
-              <span className="ell t2">
-                {answer.fork && (
-                  <span className="fork-glyph" title={`Forked at token ${answer.fork.position + 1}`}>
-                    <Icon name="fork" size={12} />
-                    <span className="hidden">Forked: </span>
-                  </span>
-                )}
-                {answer.question.text}
-              </span>
-              <span className="mono">{shortAnswer(answer)}</span>
-            </button>
-          </li>
+          <Row key={answer.id} answer={answer} current={answer.id === shown} />
         ))}
       </ul>
     </section>
   );
 }
+
+const Row = memo(function Row({ answer, current }: { answer: AnswerState; current: boolean }) {
+  const { show } = useActions();
+  return (
+    <li>
+      <button
+        type="button"
+        className="list-row"
+        aria-current={current ? 'true' : undefined}
+        title={`${answer.question.text} (${answer.videoName})`}
+        onClick={() => show(answer.id)}
+      >
+        <Outcome answer={answer} />
+        <span className="ell t2">
+          {answer.fork && (
+            <span className="fork-glyph" title={`Forked at token ${answer.fork.position + 1}`}>
+              <Icon name="fork" size={12} />
+              <span className="hidden">Forked: </span>
+            </span>
+          )}
+          {answer.question.text}
+        </span>
+        <span className="mono">{shortAnswer(answer)}</span>
+      </button>
+    </li>
+  );
+});
 
 function Outcome({ answer }: { answer: AnswerState }) {
   if (answer.samples.length > 1) return <span className="t3 mono xs">×{answer.samples.length}</span>;

@@ -11,9 +11,8 @@ import { makeToySample } from './toy-clip';
 
 /** Why Ask is off, as a sentence; undefined where it is on. */
 export function useAskBlocker(): string | undefined {
-  const engine = useEngine((state) => state);
   const draft = useDraft((state) => state);
-  return askBlocker(engine, draft);
+  return useEngine((state) => askBlocker(state, draft));
 }
 
 /** What the Ask page does, for buttons and keys. */

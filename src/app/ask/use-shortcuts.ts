@@ -1,7 +1,8 @@
 import { useEffect } from 'react';
-import { type AppServices, shownOf, useServices } from '../store/app-services';
+import { type AppServices, isGroupShown, type Shown, shownOf, useServices } from '../store/app-services';
 import { runningAnswer } from '../store/engine-state';
 import { nextTheme } from '../store/view';
+import { groupOrder } from './group-facts';
 import { type AskActions, useActions } from './use-actions';
 import { nearestFrame, togglePlay } from './use-playback';
 
@@ -21,7 +22,7 @@ export function useShortcuts(): void {
 /** Does what a key stands for. Returns whether it stands for anything. */
 function handleKey(event: KeyboardEvent, services: AppServices, actions: AskActions): boolean {
   const { client, view, player } = services;
-  const { dialog, drawerOpen, pinned } = view.getState();
+  const { dialog, drawerOpen, pinned, alone } = view.getState();
   // An open dialog has its own Escape, and covers what the other keys would act on.
   if (dialog || event.defaultPrevented || event.isComposing) return false;
   if ((event.metaKey || event.ctrlKey) && event.key === 'Enter') {
@@ -31,6 +32,7 @@ function handleKey(event: KeyboardEvent, services: AppServices, actions: AskActi
   if (event.key === 'Escape') {
     if (runningAnswer(client.store.getState())) actions.stop();
     else if (drawerOpen || pinned !== undefined) view.setState({ drawerOpen: false, pinned: undefined });
+    else if (alone) view.setState({ alone: false });
     else return false;
     return true;
   }
@@ -49,7 +51,7 @@ function handleKey(event: KeyboardEvent, services: AppServices, actions: AskActi
     case 'Home':
     case 'End':
       if (held instanceof HTMLInputElement) return false;
-      return stepToken(event.key, services);
+      return step(event.key, services, actions);
     case 'a':
     case 'A':
       return stepAha(event.shiftKey, services);
@@ -61,6 +63,14 @@ function handleKey(event: KeyboardEvent, services: AppServices, actions: AskActi
     case 'M':
       view.setState({ dialog: 'models' });
       return true;
+    case 'g':
+    case 'G':
+      return showGroup(services);
+    case 'r':
+    case 'R':
+      if (!groupNow(services)) return false;
+      view.setState((state) => ({ groupSorted: !state.groupSorted }));
+      return true;
     case 'd':
     case 'D':
       view.setState((state) => ({ theme: nextTheme(state.theme) }));
@@ -69,7 +79,7 @@ function handleKey(event: KeyboardEvent, services: AppServices, actions: AskActi
       view.setState({ dialog: 'help' });
       return true;
     default:
-      return false;
+      return /^[1-8]$/.test(event.key) && focusAnswer(Number(event.key) - 1, services, actions);
   }
 }
 
@@ -88,32 +98,85 @@ function stepFrame(by: number, { client, player }: AppServices, { seek }: AskAct
   return true;
 }
 
-function shownSample({ client, view }: AppServices) {
-  return shownOf(client.store.getState(), view.getState())?.sample;
-}
-
-function stepToken(key: string, services: AppServices): boolean {
-  const count = shownSample(services)?.count ?? 0;
-  if (count === 0) return false;
+/** From an answer shown alone back to its group; then the whole page for the group, or not. */
+function showGroup(services: AppServices): boolean {
   const { view } = services;
-  const current = view.getState().pinned ?? count - 1;
-  if (key === 'End') view.setState({ pinned: undefined, alternative: undefined });
-  else if (key === 'Home') view.setState({ pinned: 0, alternative: undefined });
-  else {
-    const next = current + (key === 'ArrowRight' ? 1 : -1);
-    view.setState({ pinned: Math.max(0, Math.min(count - 1, next)), alternative: undefined });
-  }
+  if (groupNow(services)) view.setState((state) => ({ groupFull: !state.groupFull }));
+  else if ((shownNow(services)?.answer.samples.length ?? 0) > 1)
+    view.setState({ alone: false, groupFull: true });
+  else return false;
   return true;
 }
 
+function shownNow({ client, view }: AppServices): Shown | undefined {
+  return shownOf(client.store.getState(), view.getState());
+}
+
+/** The group that is shown, if one is. */
+function groupNow(services: AppServices): Shown | undefined {
+  const shown = shownNow(services);
+  return isGroupShown(shown, services.view.getState()) ? shown : undefined;
+}
+
+/** Gives the focus to an answer of the group, by its index; in an answer shown alone, to another one of its group. */
+function focusAnswer(index: number, services: AppServices, { focus }: AskActions): boolean {
+  const shown = shownNow(services);
+  if (!shown || shown.answer.samples.length < 2 || index >= shown.answer.samples.length) return false;
+  focus(index);
+  const head = document.querySelector<HTMLElement>(`[data-sample="${index}"] > button`);
+  head?.focus({ preventScroll: true });
+  head?.scrollIntoView({ block: 'nearest', inline: 'nearest' });
+  return true;
+}
+
+/** Moves along the tokens of one answer, or along the answers of a group. */
+function step(key: string, services: AppServices, actions: AskActions): boolean {
+  const shown = shownNow(services);
+  if (!shown) return false;
+  const group = groupNow(services);
+  if (group) {
+    const order = groupOrder(group.answer, services.view.getState().groupSorted);
+    return focusAnswer(order[moved(key, order.indexOf(group.index), order.length)]!, services, actions);
+  }
+  const { count } = shown.sample;
+  if (count === 0) return false;
+  const current = services.view.getState().pinned ?? count - 1;
+  // The last place is where the newest token comes: it is followed.
+  actions.pin(key === 'End' ? undefined : moved(key, current, count));
+  return true;
+}
+
+function moved(key: string, at: number, count: number): number {
+  if (key === 'Home') return 0;
+  if (key === 'End') return count - 1;
+  return Math.max(0, Math.min(count - 1, at + (key === 'ArrowRight' ? 1 : -1)));
+}
+
+/** Goes to the next or the last aha moment, in a group through all answers in the order in which they are shown. */
 function stepAha(back: boolean, services: AppServices): boolean {
-  const starts = (shownSample(services)?.trace?.sentences ?? [])
-    .filter((sentence) => sentence.aha)
-    .map((sentence) => sentence.start);
-  if (starts.length === 0) return false;
+  const shown = shownNow(services);
+  if (!shown) return false;
   const { view } = services;
-  const at = view.getState().pinned ?? -1;
-  const next = back ? starts.findLast((start) => start < at) : starts.find((start) => start > at);
-  view.setState({ pinned: next ?? (back ? starts.at(-1) : starts[0]), alternative: undefined });
+  const { pinned = -1, groupSorted } = view.getState();
+  const group = groupNow(services);
+  const order = group ? groupOrder(group.answer, groupSorted) : [shown.index];
+  const places = order.flatMap((sample, place) =>
+    (shown.answer.samples[sample]!.trace?.sentences ?? [])
+      .filter((sentence) => sentence.aha)
+      .map(({ start }) => ({ sample, place, start })),
+  );
+  if (places.length === 0) return false;
+  const at = order.indexOf(shown.index);
+  const isAfter = (one: { place: number; start: number }) =>
+    one.place > at || (one.place === at && one.start > pinned);
+  const isBefore = (one: { place: number; start: number }) =>
+    one.place < at || (one.place === at && one.start < pinned);
+  const next = back ? (places.findLast(isBefore) ?? places.at(-1)!) : (places.find(isAfter) ?? places[0]!);
+  view.setState({ focusedSample: next.sample, pinned: next.start, alternative: undefined });
+  if (group) {
+    requestAnimationFrame(() =>
+      document.querySelector('[data-current]')?.scrollIntoView({ block: 'nearest' }),
+    );
+  }
   return true;
 }

@@ -1,4 +1,4 @@
-import { useEngine } from '../store/app-services';
+import { useEngine, useGroupShown } from '../store/app-services';
 import { runningAnswer } from '../store/engine-state';
 import { describeAdapter } from './format';
 
@@ -7,6 +7,7 @@ export function StatusBar() {
   const gpu = useEngine((state) => state.gpu);
   const missing = useEngine((state) => state.errors.gpu?.code);
   const running = useEngine((state) => runningAnswer(state) !== undefined);
+  const group = useGroupShown();
   const answered = useEngine((state) => state.answers.length > 0);
   const recorded = useEngine(({ model }) => model.recorded);
   const state = recorded
@@ -36,12 +37,21 @@ export function StatusBar() {
         {running ? (
           <Key name="Esc">stop</Key>
         ) : (
-          answered && (
+          answered &&
+          (group ? (
+            <>
+              <Key name="1–8">focus answer</Key>
+              <Key name="R">sort by reward</Key>
+              <Key name="A">next aha</Key>
+              <Key name="G">question</Key>
+            </>
+          ) : (
             <>
               <Key name="←→">token</Key>
               <Key name="A">next aha</Key>
+              <Key name="F">fork</Key>
             </>
-          )
+          ))
         )}
         <Key name="?">all keys</Key>
       </span>

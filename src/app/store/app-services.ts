@@ -75,6 +75,18 @@ export function useShown(): Shown | undefined {
   );
 }
 
+/** Whether the middle shows a group of answers, and not one alone. */
+export function isGroupShown(shown: Shown | undefined, { alone }: Pick<View, 'alone'>): boolean {
+  return shown !== undefined && shown.answer.samples.length > 1 && !alone;
+}
+
+/** Whether the middle shows a group of answers; does not change with their tokens. */
+export function useGroupShown(): boolean {
+  const shownAnswer = useView((view) => view.shownAnswer);
+  const alone = useView((view) => view.alone);
+  return useEngine((state) => isGroupShown(shownOf(state, { shownAnswer, focusedSample: 0 }), { alone }));
+}
+
 /** The token under inspection: the pinned one, else the newest; -1 where there is none. */
 export function useInspectedIndex(sample: SampleState | undefined): number {
   const pinned = useView((view) => view.pinned);
