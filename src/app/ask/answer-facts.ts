@@ -76,7 +76,7 @@ export function answerHeading({ answer, sample }: Pair): {
 } {
   switch (sample.status) {
     case 'prefill':
-      return { title: 'Reading the question' };
+      return { title: answer.fork ? 'Going back to the fork' : 'Reading the question' };
     case 'streaming': {
       const writing =
         sample.trace?.phase === 'answer' || sample.trace?.phase === 'done' || !answer.question.reasoning;

@@ -65,9 +65,10 @@ function Parts({
       const all = part.with.length === total - 1;
       return (
         <span key={part.start}>
+          {start === line.start ? '' : text.slice(0, text.length - text.trimStart().length)}
           {part.left.length > 0 && start === part.start && <Parting part={part} />}
           <span className={all ? 'same-all' : part.with.length > 0 ? 'same-some' : ''}>
-            {start === line.start ? text.trimStart() : text}
+            {text.trimStart()}
           </span>
         </span>
       );

@@ -1,5 +1,6 @@
 import type { ReactNode } from 'react';
 import { formatSigned, signTone } from '../shared/format';
+import { useView } from '../store/app-services';
 import type { AnswerState } from '../store/engine-state';
 import type { GroupFacts } from './group-facts';
 
@@ -7,6 +8,7 @@ import type { GroupFacts } from './group-facts';
 export function GroupSummary({ answer, facts }: { answer: AnswerState; facts: GroupFacts }) {
   const { group, samples, status } = answer;
   const { right, majority, rewards, ended } = facts;
+  const layout = useView((view) => view.groupLayout);
   const total = samples.length;
   const tokens = samples.reduce((sum, { count }) => sum + count, 0);
   return (
@@ -41,7 +43,9 @@ export function GroupSummary({ answer, facts }: { answer: AnswerState; facts: Gr
         )}
       </dl>
       <p className="xs t3">
-        {answer.label === undefined ? (
+        {layout === 'differences' ? (
+          'Dimmed: begins like other answers. The branch sign marks where others go on otherwise, “also in” names those with the same sentence.'
+        ) : answer.label === undefined ? (
           'Mark the right option before you ask, and every answer gets its reward.'
         ) : (
           <>

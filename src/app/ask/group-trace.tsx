@@ -27,6 +27,7 @@ export function GroupTrace({
   const alone = parts?.findLast((part) => part.with.length > 0)?.end ?? 0;
   const lines = layout.lines.filter(({ kind }) => kind !== 'tag');
   const live = sample.status === 'streaming';
+  const named = new Set(['']);
   const problems = traceProblems({ answer, sample });
   return (
     <FollowingScroll
@@ -37,8 +38,10 @@ export function GroupTrace({
       compact
     >
       {lines.map((line) => {
-        const key = parts && line.start >= alone && sentenceKey(rangeText(sample.tokens, line));
-        const twins = key && owners?.get(key)?.filter((other) => other !== index);
+        const key = parts && line.start >= alone ? sentenceKey(rangeText(sample.tokens, line)) : '';
+        // Said once where an answer repeats itself.
+        const twins = named.has(key) ? [] : (owners?.get(key) ?? []).filter((other) => other !== index);
+        named.add(key);
         return (
           <GroupLine
             key={line.start}
@@ -48,7 +51,7 @@ export function GroupTrace({
             current={current >= line.start && current < line.end}
             writing={live && !layout.answer && line === lines.at(-1)}
             parts={parts}
-            twins={twins && twins.length > 0 ? twins.map((other) => other + 1).join(', ') : undefined}
+            twins={twins.length > 0 ? twins.map((other) => other + 1).join(', ') : undefined}
             total={answer.samples.length}
           />
         );

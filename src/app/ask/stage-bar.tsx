@@ -15,7 +15,14 @@ export function StageBar({ answer, sample }: Shown) {
   return (
     <div className="stage">
       {sample.status === 'prefill' ? (
-        <ProgressBar progress={answer.progress} fallback="Prefill: the model reads frames and question" />
+        <ProgressBar
+          progress={answer.progress}
+          fallback={
+            answer.fork
+              ? `The model goes back to token ${answer.fork.position + 1}`
+              : 'Prefill: the model reads frames and question'
+          }
+        />
       ) : (
         <ol className="stages" aria-label="Where the time went">
           {stages.map((stage) => (
