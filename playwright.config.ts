@@ -5,6 +5,9 @@ const executablePath = findChromium();
 const port = process.env.E2E_PORT ?? '4173';
 const url = `http://localhost:${port}`;
 
+// States of the page, played by a scripted engine: they measure no time and may run beside each other.
+const STATES = /page-[^/]*\.spec\.ts$/;
+
 // End-to-end tests on the built page: `npm run build` comes first.
 export default defineConfig({
   testDir: 'tests/e2e',
@@ -13,6 +16,10 @@ export default defineConfig({
   expect: { timeout: 30_000 },
   workers: 1,
   fullyParallel: false,
+  projects: [
+    { name: 'states', testMatch: STATES, fullyParallel: true },
+    { name: 'engine', testIgnore: STATES },
+  ],
   reporter: 'list',
   use: {
     baseURL: url,

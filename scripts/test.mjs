@@ -1,5 +1,6 @@
-// `npm test`: format and lint, types, unit tests, GPU tests (Chromium, and Node where a driver is found),
-// the build, and the tests of the built page. Ends with the line "N passed, N failed".
+// `npm test`: format and lint, types, unit tests, GPU tests (Chromium, and some of them in Node where a driver is
+// found), the build, and the tests of the built page. Ends with the line "N passed, N failed".
+// What does not measure time runs two at a time: a step alone leaves a core idle for a third of its time.
 import { spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -7,80 +8,81 @@ import { join } from 'node:path';
 import { ensureChromium } from './ensure-chromium.mjs';
 import { findVulkanDriver } from './node-gpu.mjs';
 
+// The GPU tests that Node repeats through Dawn: what `npm run verify` uses there, and what differs (the runtime's other
+// build, memory, kernels' compiler). `npm run test:gpu-node` repeats them all.
+const NODE_TOO = ['ort', 'verify', 'attention', 'sampler', 'recorder', 'weights'].map(
+  (name) => `tests/gpu/${name}.test.ts`,
+);
+
+const start = performance.now();
 const results = await mkdtemp(join(tmpdir(), 'playground-tests-'));
-const total = { passed: 0, failed: 0, skipped: 0 };
+const total = { passed: 0, failed: 0 };
 const summary = [];
 
 const environment = { ...process.env, CHROMIUM_PATH: ensureChromium() };
 const driver = findVulkanDriver();
 if (!driver) console.log('No Vulkan driver found for Node: the GPU tests run in Chromium alone.');
 
-await step('lint', 'npx', ['biome', 'check', '.']);
-await step('types', 'npx', ['tsc', '--noEmit']);
-await tests('unit', ['--project', 'unit']);
-await tests('gpu (Chromium)', ['--project', 'gpu']);
-if (driver) await tests('gpu (Node)', ['--project', 'gpu-node']);
-if (await step('build', 'npx', ['vite', 'build', '--logLevel', 'warn'])) {
-  await step('size and kinds of files', 'node', ['scripts/check-dist.mjs']);
-  await endToEnd();
+let built = false;
+await Promise.all([
+  vitest('unit', ['--project', 'unit']),
+  (async () => {
+    await step('lint', 'npx', ['biome', 'check', '.']);
+    await step('types', 'npx', ['tsc', '--noEmit']);
+    built = await step('build', 'npx', ['vite', 'build', '--logLevel', 'warn']);
+    if (built) await step('size and kinds of files', 'node', ['scripts/check-dist.mjs']);
+  })(),
+]);
+await Promise.all([
+  vitest('gpu (Chromium)', ['--project', 'gpu']),
+  driver ? vitest('gpu (Node)', ['--project', 'gpu-node', ...NODE_TOO]) : undefined,
+]);
+if (built) {
+  // Pages without a model first, two at a time; then those with the real engine, which measure time, one by one.
+  await playwright('page (states)', ['--project', 'states', '--workers', '2']);
+  await playwright('page (engine)', ['--project', 'engine']);
 }
 await rm(results, { recursive: true });
 
-for (const line of summary) console.log(line);
+console.log(`\n${summary.join('\n')}`);
+console.log(`${((performance.now() - start) / 60_000).toFixed(1)} minutes`);
 console.log(`${total.passed} passed, ${total.failed} failed`);
 process.exit(total.failed > 0 ? 1 : 0);
 
 /** A step that passes or fails as a whole. */
 async function step(name, command, args) {
-  const seconds = clock();
-  const ok = (await run(command, args)) === 0;
-  count(name, { passed: ok ? 1 : 0, failed: ok ? 0 : 1, skipped: 0 }, seconds());
+  const { ok, seconds } = await run(name, command, args);
+  count(name, seconds, ok ? 1 : 0, ok ? 0 : 1);
   return ok;
 }
 
-async function tests(name, args) {
-  const seconds = clock();
-  const file = join(results, 'vitest.json');
-  await rm(file, { force: true });
-  const code = await run('npx', [
-    'vitest',
-    'run',
-    ...args,
-    '--reporter=default',
-    '--reporter=json',
-    `--outputFile.json=${file}`,
-  ]);
+async function vitest(name, args) {
+  const file = join(results, `${name}.json`);
+  const json = ['--reporter=default', '--reporter=json', `--outputFile.json=${file}`];
+  const { ok, seconds } = await run(name, 'npx', ['vitest', 'run', ...args, ...json]);
   const report = await readJson(file);
   const passed = report?.numPassedTests ?? 0;
   // A file that fails outside its tests, or a run without tests, counts as a failure too.
-  const failed = Math.max(report?.numFailedTests ?? 0, code !== 0 || passed === 0 ? 1 : 0);
-  count(name, { passed, failed, skipped: report?.numPendingTests ?? 0 }, seconds());
+  const failed = Math.max(report?.numFailedTests ?? 0, !ok || passed === 0 ? 1 : 0);
+  count(name, seconds, passed, failed, report?.numPendingTests);
 }
 
-async function endToEnd() {
-  const seconds = clock();
-  const file = join(results, 'playwright.json');
-  const code = await run('npx', ['playwright', 'test', '--reporter=list,json'], {
-    PLAYWRIGHT_JSON_OUTPUT_NAME: file,
-  });
+async function playwright(name, args) {
+  const file = join(results, `${name}.json`);
+  const command = ['playwright', 'test', ...args, '--reporter=list,json'];
+  const { ok, seconds } = await run(name, 'npx', command, { PLAYWRIGHT_JSON_OUTPUT_NAME: file });
   const stats = (await readJson(file))?.stats;
   const passed = (stats?.expected ?? 0) + (stats?.flaky ?? 0);
-  const failed = Math.max(stats?.unexpected ?? 0, code !== 0 || passed === 0 ? 1 : 0);
-  count('page (Playwright)', { passed, failed, skipped: stats?.skipped ?? 0 }, seconds());
+  const failed = Math.max(stats?.unexpected ?? 0, !ok || passed === 0 ? 1 : 0);
+  count(name, seconds, passed, failed, stats?.skipped);
 }
 
-function count(name, { passed, failed, skipped }, seconds) {
+function count(name, seconds, passed, failed, skipped = 0) {
   total.passed += passed;
   total.failed += failed;
-  total.skipped += skipped;
   summary.push(
-    `${name}: ${passed} passed, ${failed} failed${skipped ? `, ${skipped} skipped` : ''} (${seconds} s)`,
+    `${name}: ${passed} passed, ${failed} failed${skipped ? `, ${skipped} skipped` : ''} (${seconds.toFixed(0)} s)`,
   );
-}
-
-function clock() {
-  const start = performance.now();
-  return () => ((performance.now() - start) / 1000).toFixed(0);
 }
 
 async function readJson(file) {
@@ -91,13 +93,26 @@ async function readJson(file) {
   }
 }
 
-function run(command, args, extra = {}) {
+/** Runs a command. What it prints is shown when it ends, so that two that run together do not mix. */
+function run(name, command, args, extra = {}) {
+  const begin = performance.now();
+  console.log(`${name} ...`);
   return new Promise((resolve) => {
+    const output = [];
     const child = spawn(command, args, {
-      stdio: ['ignore', 'inherit', 'inherit'],
+      stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...environment, ...extra },
     });
-    child.on('error', () => resolve(1));
-    child.on('close', (code) => resolve(code ?? 1));
+    child.stdout.on('data', (data) => output.push(data));
+    child.stderr.on('data', (data) => output.push(data));
+    const finish = (ok) => {
+      console.log(`\n== ${name}\n${Buffer.concat(output).toString().trim()}`);
+      resolve({ ok, seconds: (performance.now() - begin) / 1000 });
+    };
+    child.on('error', (error) => {
+      output.push(Buffer.from(error.message));
+      finish(false);
+    });
+    child.on('close', (code) => finish(code === 0));
   });
 }

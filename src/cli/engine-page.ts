@@ -2,20 +2,32 @@ import { chromium, type Page } from 'playwright';
 import { createServer } from 'vite';
 import { ensureChromium } from '../../scripts/ensure-chromium.mjs';
 import { CHROMIUM_ARGS } from '../../scripts/find-chromium.mjs';
+import { serveFolder } from './serve-folder';
 
 /**
  * Serves the repository, opens one of its pages in headless Chromium and hands it to `use`, with the server's origin
  * (it ends in a slash). Errors on the page's console are printed. Server and browser end with the call.
+ * `folders` are served as well: path under the origin -> folder on disk.
  */
 export async function withEnginePage<T>(
   path: string,
   use: (page: Page, origin: string) => Promise<T>,
+  folders: Record<string, string> = {},
 ): Promise<T> {
   const server = await createServer({
     server: { port: 0, hmr: false, watch: null },
     // What is found late is optimised late, and that reloads the page.
     optimizeDeps: { include: ['@huggingface/transformers', 'mp4box', 'mediabunny'] },
     logLevel: 'error',
+    plugins: [
+      {
+        name: 'folders',
+        configureServer(vite) {
+          for (const [path, folder] of Object.entries(folders))
+            vite.middlewares.use(`/${path}`, serveFolder(folder));
+        },
+      },
+    ],
   });
   await server.listen();
   const browser = await chromium.launch({ executablePath: ensureChromium(), args: CHROMIUM_ARGS });

@@ -3,15 +3,11 @@
  * recorded values of the original, in Node where a Vulkan driver is found, else in headless Chromium.
  */
 import { parseArgs } from 'node:util';
-import { chromium } from 'playwright';
-import { createServer } from 'vite';
-import { ensureChromium } from '../../scripts/ensure-chromium.mjs';
-import { CHROMIUM_ARGS } from '../../scripts/find-chromium.mjs';
 import { installNodeGpu } from '../../scripts/node-gpu.mjs';
 import type { BlockBackend } from '../blocks/block-runtimes';
 import { openGpu } from '../gpu/device';
 import { directoryStore } from './directory-store';
-import { serveFolder } from './serve-folder';
+import { withEnginePage } from './engine-page';
 import type { StageResult, VerifyReport } from './verify/report';
 import { runVerify } from './verify/run';
 import { TABLE_HEAD, tableRow } from './verify/table';
@@ -116,42 +112,19 @@ async function runInBrowser({
   backend,
   ...events
 }: Options): Promise<VerifyReport> {
-  const server = await createServer({
-    server: { port: 0, hmr: false, watch: null },
-    optimizeDeps: { include: ['@huggingface/transformers'] },
-    logLevel: 'error',
-    plugins: [
-      {
-        name: 'verify-folders',
-        configureServer(vite) {
-          vite.middlewares.use('/verify-checkpoint', serveFolder(checkpoint));
-          vite.middlewares.use('/verify-reference', serveFolder(reference));
-        },
-      },
-    ],
-  });
-  await server.listen();
-  const browser = await chromium.launch({ executablePath: ensureChromium(), args: CHROMIUM_ARGS });
-  try {
-    const origin = server.resolvedUrls!.local[0]!;
-    const page = await browser.newPage();
-    page.on('console', (message) => {
-      // A file that a store asked for and that is not there is no error.
-      const missing = message.text().startsWith('Failed to load resource');
-      if (message.type() === 'error' && !missing) console.error(message.text());
-    });
-    await page.exposeFunction('reportStage', events.onStage);
-    await page.exposeFunction('reportNote', events.onNote);
-    await page.goto(`${origin}src/cli/verify/page.html`);
-    await page.waitForFunction('typeof window.verifyModel === "function"');
-    return await page.evaluate((given) => window.verifyModel(given), {
-      checkpoint: `${origin}verify-checkpoint/`,
-      reference: `${origin}verify-reference/`,
-      weights,
-      backend,
-    });
-  } finally {
-    await browser.close();
-    await server.close();
-  }
+  return withEnginePage(
+    'src/cli/verify/page.html',
+    async (page, origin) => {
+      await page.exposeFunction('reportStage', events.onStage);
+      await page.exposeFunction('reportNote', events.onNote);
+      await page.waitForFunction('typeof window.verifyModel === "function"');
+      return page.evaluate((given) => window.verifyModel(given), {
+        checkpoint: `${origin}verify-checkpoint/`,
+        reference: `${origin}verify-reference/`,
+        weights,
+        backend,
+      });
+    },
+    { 'verify-checkpoint': checkpoint, 'verify-reference': reference },
+  );
 }
