@@ -2,6 +2,7 @@ import type { ByteSource } from './byte-source';
 import { CheckpointError } from './errors';
 import type { FileStore } from './file-store';
 import { readSafetensorsHeader, type SafetensorsDtype } from './safetensors';
+import { sniffFile } from './sniff-file';
 
 const SINGLE_FILE = 'model.safetensors';
 const INDEX_FILE = 'model.safetensors.index.json';
@@ -51,15 +52,17 @@ export async function openCheckpoint(store: FileStore, options: OpenOptions = {}
   }
   const tensors = new Map<string, StoredTensor>();
   const { files, weightMap } = await findWeights(store, options.weights);
-  for (const file of files) {
-    const source = await store.open(file);
-    if (!source) {
-      throw new CheckpointError(
-        weightMap
-          ? `${store.name} lacks ${file}, which the index names. Get the missing part.`
-          : `There is no ${file} in ${store.name}.`,
-      );
-    }
+  const sources = await Promise.all(files.map((file) => store.open(file)));
+  const missing = files.filter((_, i) => !sources[i]);
+  if (missing.length > 0) {
+    throw new CheckpointError(
+      weightMap
+        ? `${store.name} lacks ${listed(missing)}, which the index names. Get the missing ${missing.length > 1 ? 'parts' : 'part'}.`
+        : `There is no ${missing[0]} in ${store.name}.`,
+    );
+  }
+  for (const [i, file] of files.entries()) {
+    const source = sources[i]!;
     for (const [name, entry] of (await readSafetensorsHeader(source)).tensors) {
       const other = tensors.get(name);
       if (other) throw new CheckpointError(`The tensor ${name} is in both ${other.source.name} and ${file}.`);
@@ -81,6 +84,12 @@ export async function openCheckpoint(store: FileStore, options: OpenOptions = {}
   return { name: store.name, store, config, tensors, files, bytes };
 }
 
+/** The names in a row, of many only the first ones. */
+function listed(names: readonly string[]): string {
+  if (names.length > 4) return `${names.slice(0, 3).join(', ')} and ${names.length - 3} more`;
+  return names.length > 1 ? `${names.slice(0, -1).join(', ')} and ${names.at(-1)}` : names[0]!;
+}
+
 /** Parses a JSON file of a store; undefined where it is missing. Throws CheckpointError where it is not JSON. */
 export async function readJson(store: FileStore, name: string): Promise<unknown> {
   const text = await store.text(name);
@@ -88,6 +97,8 @@ export async function readJson(store: FileStore, name: string): Promise<unknown>
   try {
     return JSON.parse(text);
   } catch (cause) {
+    const other = sniffFile(new TextEncoder().encode(text.slice(0, 256)));
+    if (other && other !== 'a text file') throw new CheckpointError(`${name} is not JSON, but ${other}.`);
     throw new CheckpointError(
       `${name} is not valid JSON: ${cause instanceof Error ? cause.message : String(cause)}`,
     );

@@ -1,4 +1,5 @@
 import { type ByteSource, blobSource, memorySource } from './byte-source';
+import { CheckpointError } from './errors';
 import { openUrl } from './url-source';
 
 /** A checkpoint folder: files by name. */
@@ -40,17 +41,34 @@ export function urlStore(base: string, signal?: AbortSignal): FileStore {
   return storeOf(base, (name) => openUrl(folder + name, name, signal));
 }
 
-/** Files that the user dropped or picked; of a path only the last part counts. */
-export function blobStore(files: Iterable<File>, name = 'the chosen files'): FileStore {
-  const byName = new Map<string, File>();
-  for (const file of files) byName.set(file.name, file);
+/**
+ * A checkpoint folder among files that the user picked or dropped: the folder in which the uppermost config.json lies,
+ * by the files' `webkitRelativePath` (a file without one lies at the top).
+ * @throws CheckpointError where several folders at the same depth have one. Without any, `open` finds no config.json.
+ */
+export function fileStore(files: Iterable<File>): FileStore {
+  const byPath = new Map<string, File>();
+  for (const file of files) byPath.set(file.webkitRelativePath || file.name, file);
+  const folderOf = (path: string) => path.slice(0, path.lastIndexOf('/') + 1);
+  const depth = (folder: string) => folder.split('/').length;
+  const folders = [...byPath.keys()].filter((path) => /(^|\/)config\.json$/.test(path)).map(folderOf);
+  const least = Math.min(...folders.map(depth));
+  const uppermost = folders.filter((folder) => depth(folder) === least);
+  if (uppermost.length > 1) {
+    throw new CheckpointError(
+      `There are ${uppermost.length} models in what you chose (${uppermost.join(', ')}). Choose the folder of one.`,
+    );
+  }
+  const root = uppermost[0] ?? folderOf(byPath.keys().next().value ?? '');
+  const name = root.split('/').at(-2) ?? 'the chosen files';
   return storeOf(
     name,
     async (file) => {
-      const blob = byName.get(file);
+      const blob = byPath.get(root + file);
       return blob && blobSource(file, blob);
     },
-    async () => [...byName.keys()],
+    async () =>
+      [...byPath.keys()].filter((path) => folderOf(path) === root).map((path) => path.slice(root.length)),
   );
 }
 

@@ -2,7 +2,7 @@ import type { Gpu } from '../gpu/device';
 import { createTensor, type GpuTensor, sizeOf } from '../gpu/tensor';
 import type { Checkpoint, StoredTensor } from './checkpoint';
 import { CheckpointError } from './errors';
-import { FLOAT_BYTES, type FloatDtype, isFloatDtype, widenToF32 } from './widen';
+import { FLOAT_BYTES, type FloatDtype, firstNonFinite, isFloatDtype, widenToF32 } from './widen';
 
 /** Bytes read at once: small neighbours come in one read, large tensors in several. A multiple of 4. */
 const CHUNK_BYTES = 16 * 2 ** 20;
@@ -45,10 +45,12 @@ export class Weights {
     return tensor;
   }
 
+  /** Whether a tensor of that checkpoint name was loaded. */
   has(name: string): boolean {
     return this.tensors.has(name);
   }
 
+  /** Checkpoint names of the tensors that were loaded. */
   names(): string[] {
     return [...this.tensors.keys()];
   }
@@ -100,6 +102,7 @@ function checkShape(name: string, stored: StoredTensor, shape: readonly number[]
 
 /** A part of a tensor inside a read: bytes `[from, to)` of the file are elements `element..` of it. */
 interface Piece {
+  name: string;
   tensor: GpuTensor;
   dtype: FloatDtype;
   from: number;
@@ -117,7 +120,8 @@ interface Read {
 /**
  * Uploads the used tensors of a checkpoint as f32 (F16 and BF16 widened exactly). At most a few chunks of the file
  * are in memory at a time. Unused tensors are not read.
- * @throws CheckpointError as `checkTensors`; what was uploaded is freed again.
+ * @throws CheckpointError as `checkTensors`, and naming the first tensor found with a NaN or an infinite value;
+ * GpuMemoryError where the weights find no room. What was uploaded is freed again.
  */
 export async function loadWeights(
   gpu: Gpu,
@@ -137,6 +141,12 @@ export async function loadWeights(
   const tensors = new Map<string, GpuTensor>();
   for (const [name, shape] of expected.used) tensors.set(name, createTensor(gpu, shape, 'f32', name));
   const weights = new Weights(tensors);
+  try {
+    await gpu.memory.check();
+  } catch (cause) {
+    weights.destroy();
+    throw cause;
+  }
   const reads = planReads(checkpoint, tensors);
   const total = reads.reduce((sum, read) => sum + read.end - read.start, 0);
   let loaded = 0;
@@ -147,6 +157,8 @@ export async function loadWeights(
       const bytes = await read.source.read(read.start, read.end);
       for (const piece of read.pieces) {
         const part = bytes.subarray(piece.from - read.start, piece.to - read.start);
+        const bad = firstNonFinite(part, piece.dtype);
+        if (bad >= 0) throw notFinite(read.source.name, piece, bad);
         const values = widenToF32(part, piece.dtype);
         gpu.device.queue.writeBuffer(piece.tensor.buffer, piece.element * 4, values);
       }
@@ -154,7 +166,16 @@ export async function loadWeights(
       options.onProgress?.(loaded, total);
     }
   };
-  const lanes = await Promise.allSettled(Array.from({ length: READS_IN_FLIGHT }, lane));
+  const stopping = async (): Promise<void> => {
+    try {
+      await lane();
+    } catch (cause) {
+      // One bad read ends them all.
+      next = reads.length;
+      throw cause;
+    }
+  };
+  const lanes = await Promise.allSettled(Array.from({ length: READS_IN_FLIGHT }, stopping));
   const failed = lanes.find((result) => result.status === 'rejected');
   if (failed) {
     weights.destroy();
@@ -163,19 +184,37 @@ export async function loadWeights(
   return weights;
 }
 
+function notFinite(file: string, piece: Piece, index: number): CheckpointError {
+  const { shape } = piece.tensor;
+  let rest = piece.element + index;
+  const position: number[] = [];
+  for (const dim of [...shape].reverse()) {
+    position.unshift(rest % dim);
+    rest = Math.floor(rest / dim);
+  }
+  return new CheckpointError(
+    `${file}: the tensor ${piece.name} [${shape.join(', ')}] has a value that is NaN or infinite, at [${position.join(', ')}]. ` +
+      'The file is damaged or its training went wrong: get it again.',
+  );
+}
+
 /** Cuts the used tensors of every file into reads of at most CHUNK_BYTES, in file order. */
 function planReads(checkpoint: Checkpoint, tensors: ReadonlyMap<string, GpuTensor>): Read[] {
-  const used = [...tensors].map(([name, tensor]) => ({ tensor, stored: checkpoint.tensors.get(name)! }));
+  const used = [...tensors].map(([name, tensor]) => ({
+    name,
+    tensor,
+    stored: checkpoint.tensors.get(name)!,
+  }));
   used.sort((a, b) => a.stored.start - b.stored.start);
   const reads: Read[] = [];
   for (const file of checkpoint.files) {
     let open: Read | undefined;
-    for (const { tensor, stored } of used) {
+    for (const { name, tensor, stored } of used) {
       if (stored.source.name !== file) continue;
       const dtype = stored.dtype as FloatDtype;
       for (let from = stored.start; from < stored.end; from += CHUNK_BYTES) {
         const to = Math.min(stored.end, from + CHUNK_BYTES);
-        const piece = { tensor, dtype, from, to, element: (from - stored.start) / FLOAT_BYTES[dtype] };
+        const piece = { name, tensor, dtype, from, to, element: (from - stored.start) / FLOAT_BYTES[dtype] };
         if (open && open.end === from && to - open.start <= CHUNK_BYTES) {
           open.end = to;
           open.pieces.push(piece);

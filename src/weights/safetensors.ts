@@ -1,5 +1,6 @@
 import type { ByteSource } from './byte-source';
 import { CheckpointError } from './errors';
+import { sniffFile } from './sniff-file';
 
 /** Bytes of an element of each type of the format (https://github.com/huggingface/safetensors, format). */
 const DTYPE_BYTES = {
@@ -48,9 +49,12 @@ const MAX_HEADER_BYTES = 100_000_000;
  */
 export async function readSafetensorsHeader(source: ByteSource): Promise<SafetensorsHeader> {
   const { name, size } = source;
+  // A header begins with its length, so its first bytes are no text.
+  const head = await source.read(0, Math.min(size, 256));
+  const other = head[7] ? sniffFile(head) : undefined;
+  if (other) throw new CheckpointError(`${name} is not a safetensors file, but ${other}.`);
   if (size < 8) throw new CheckpointError(`${name} is not a safetensors file: it has only ${size} bytes.`);
-  const lengthBytes = await source.read(0, 8);
-  const length = Number(new DataView(lengthBytes.buffer, lengthBytes.byteOffset, 8).getBigUint64(0, true));
+  const length = Number(new DataView(head.buffer, head.byteOffset, 8).getBigUint64(0, true));
   if (length > MAX_HEADER_BYTES || 8 + length > size) {
     throw new CheckpointError(
       `${name} is not a whole safetensors file: its header claims ${length} bytes, and the file has ${size}.`,

@@ -27,23 +27,10 @@ export async function openUrl(
     throw new CheckpointError(`${name} could not be read: the server answered ${response.status}.`);
   }
   const total = /\/(\d+)$/.exec(response.headers.get('content-range') ?? '')?.[1];
-  if (response.status !== 206 || total === undefined) {
-    const size = Number(response.headers.get('content-length'));
-    // With a content encoding the length counts compressed bytes.
-    if (size > 0 && !response.headers.get('content-encoding')) return streamSource(name, size, response);
-    return memorySource(name, new Uint8Array(await response.arrayBuffer()));
-  }
+  if (response.status !== 206 || total === undefined) return bodySource(name, response);
   await response.body?.cancel();
   const size = Number(total);
-  if (size <= WHOLE_FILE_BYTES) {
-    const whole = await request(url, name, init);
-    // Of a file kept compressed (a browser's cache may do so) the range counts compressed bytes.
-    const plain = !whole.headers.get('content-encoding');
-    if (plain && Number(whole.headers.get('content-length') ?? size) === size)
-      return streamSource(name, size, whole);
-    if (whole.ok) return memorySource(name, new Uint8Array(await whole.arrayBuffer()));
-    throw new CheckpointError(`${name} could not be read: the server answered ${whole.status}.`);
-  }
+  if (size <= WHOLE_FILE_BYTES) return bodySource(name, await request(url, name, init), size);
   const source: ByteSource = {
     name,
     size,
@@ -74,6 +61,22 @@ async function request(url: string, name: string, init: RequestInit): Promise<Re
       `${name} could not be fetched: ${cause instanceof Error ? cause.message : String(cause)}. Check the connection and try again.`,
     );
   }
+}
+
+/**
+ * A body as a source. Its length is known before its end only where it is sent as it is: of a file that is kept or
+ * sent compressed (a browser's cache may do so) `content-length`, and a range's total too, count compressed bytes.
+ * @param announced the total that an earlier answer gave.
+ */
+async function bodySource(name: string, response: Response, announced?: number): Promise<ByteSource> {
+  if (!response.ok) {
+    await response.body?.cancel();
+    throw new CheckpointError(`${name} could not be read: the server answered ${response.status}.`);
+  }
+  const size = Number(response.headers.get('content-length') ?? announced);
+  const plain = size > 0 && size === (announced ?? size) && !response.headers.get('content-encoding');
+  if (plain) return streamSource(name, size, response);
+  return memorySource(name, new Uint8Array(await response.arrayBuffer()));
 }
 
 function endsEarly(name: string, got: number, wanted: number): CheckpointError {

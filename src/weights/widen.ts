@@ -37,3 +37,20 @@ export function f16ToF32Bits(half: number): number {
   const shift = Math.clz32(mantissa) - 21;
   return (sign | ((113 - shift) << 23) | (((mantissa << shift) & 0x3ff) << 13)) >>> 0;
 }
+
+/**
+ * Index of the first value that is NaN or infinite (all bits of the exponent set), -1 where there is none.
+ * Little-endian values as stored.
+ */
+export function firstNonFinite(bytes: Uint8Array<ArrayBuffer>, dtype: FloatDtype): number {
+  const width = FLOAT_BYTES[dtype];
+  const aligned = bytes.byteOffset % width === 0 ? bytes : bytes.slice();
+  const n = bytes.byteLength / width;
+  const words =
+    dtype === 'F32'
+      ? new Uint32Array(aligned.buffer, aligned.byteOffset, n)
+      : new Uint16Array(aligned.buffer, aligned.byteOffset, n);
+  const exponent = { F32: 0x7f800000, F16: 0x7c00, BF16: 0x7f80 }[dtype];
+  for (let i = 0; i < n; i++) if ((words[i]! & exponent) === exponent) return i;
+  return -1;
+}

@@ -67,6 +67,28 @@ describe('loadWeights', () => {
     weights.destroy();
   });
 
+  it.each([
+    ['NaN', Number.NaN],
+    ['infinity', Number.NEGATIVE_INFINITY],
+  ])('names the tensor that holds %s, and frees what it uploaded', async (_, value) => {
+    const before = gpu.memory.bytes;
+    const values = new Float32Array(6);
+    values[4] = value;
+    const files = new Map<string, string | Uint8Array<ArrayBuffer>>([
+      ['config.json', '{}'],
+      ['part.safetensors', writeSafetensors({ good: [1, 2], bad: values }, { bad: [3, 2] })],
+    ]);
+    const checkpoint = await openCheckpoint(memoryStore(files));
+    const used = new Map([
+      ['good', [2]],
+      ['bad', [3, 2]],
+    ]);
+    await expect(loadWeights(gpu, checkpoint, { used, unused: new Map() })).rejects.toThrow(
+      'part.safetensors: the tensor bad [3, 2] has a value that is NaN or infinite, at [2, 0].',
+    );
+    expect(gpu.memory.bytes).toBe(before);
+  });
+
   it('frees what it uploaded when the signal stops it', async () => {
     const before = gpu.memory.bytes;
     const checkpoint = await openCheckpoint(await goldenStore());

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { parseConfig } from '../../src/model/config';
 import { expectedTensors } from '../../src/model/tensor-names';
 import { openCheckpoint } from '../../src/weights/checkpoint';
-import { memoryStore } from '../../src/weights/file-store';
+import { fileStore, memoryStore } from '../../src/weights/file-store';
 import { checkTensors } from '../../src/weights/load-weights';
 import { goldenBytes, goldenJson, goldenStore } from '../support/golden';
 import { writeSafetensors } from '../support/safetensors-writer';
@@ -16,6 +16,37 @@ async function shardedFiles(): Promise<Map<string, Uint8Array<ArrayBuffer> | str
   }
   return files;
 }
+
+/** A file as a folder picker gives it. */
+function picked(path: string, content: string): File {
+  const file = new File([content], path.slice(path.lastIndexOf('/') + 1));
+  return path.includes('/') ? Object.defineProperty(file, 'webkitRelativePath', { value: path }) : file;
+}
+
+describe('fileStore', () => {
+  it('finds the checkpoint folder among picked files', async () => {
+    const layouts: [string, string[]][] = [
+      ['the chosen files', ['config.json', 'model.safetensors']],
+      ['toy', ['toy/config.json', 'toy/model.safetensors', 'toy/old/config.json', 'toy/old/other.txt']],
+      ['toy', ['models/notes.txt', 'models/toy/config.json', 'models/toy/model.safetensors']],
+    ];
+    for (const [name, paths] of layouts) {
+      const store = fileStore(paths.map((path) => picked(path, path)));
+      expect(store.name).toBe(name);
+      expect(await store.list!()).toEqual(['config.json', 'model.safetensors']);
+      expect(await store.text('model.safetensors')).toBe(paths.find((path) => path.endsWith('.safetensors')));
+      expect(await store.open('other.txt')).toBeUndefined();
+    }
+  });
+
+  it('names what is missing, and the models that it cannot choose between', async () => {
+    const none = fileStore([picked('toy/model.safetensors', '')]);
+    await expect(openCheckpoint(none)).rejects.toThrow('There is no config.json in toy.');
+    await expect(openCheckpoint(fileStore([]))).rejects.toThrow('no config.json in the chosen files');
+    const two = [picked('models/a/config.json', '{}'), picked('models/b/config.json', '{}')];
+    expect(() => fileStore(two)).toThrow(/2 models in what you chose \(models\/a\/, models\/b\/\)/);
+  });
+});
 
 describe('openCheckpoint', () => {
   it('opens a single file, a named file and shards, all of which fit the config', async () => {
@@ -54,8 +85,34 @@ describe('openCheckpoint', () => {
     const files = await shardedFiles();
     files.delete(SHARDS[1]!);
     await expect(openCheckpoint(memoryStore(files, 'here'))).rejects.toThrow(
-      /lacks model-00002-of-00003.safetensors/,
+      /here lacks model-00002-of-00003.safetensors, which the index names. Get the missing part./,
     );
+    files.delete(SHARDS[2]!);
+    await expect(openCheckpoint(memoryStore(files, 'here'))).rejects.toThrow(
+      /lacks model-00002-of-00003.safetensors and model-00003-of-00003.safetensors/,
+    );
+  });
+
+  it('says what a file is that should be another one', async () => {
+    const page = '<!DOCTYPE html><html><head><title>Sign in</title>';
+    const lfs = 'version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 3950000000\n';
+    const zip = new Uint8Array([0x50, 0x4b, 3, 4, 0, 0, 8, 8, 0, 0, 0]);
+    const cases: [string, Uint8Array<ArrayBuffer> | string, RegExp][] = [
+      ['config.json', page, /^config.json is not JSON, but a web page \(HTML\)/],
+      ['config.json', 'name: toy', /^config.json is not valid JSON/],
+      ['model.safetensors', page, /^model.safetensors is not a safetensors file, but a web page/],
+      ['model.safetensors', lfs, /not a safetensors file, but a Git LFS pointer.*git lfs pull/],
+      ['model.safetensors', 'These are my notes, and no weights.', /not a safetensors file, but a text file/],
+      ['model.safetensors', zip, /not a safetensors file, but a zip archive or a PyTorch file/],
+    ];
+    for (const [name, content, message] of cases) {
+      const files = new Map<string, Uint8Array<ArrayBuffer> | string>([
+        ['config.json', '{}'],
+        ['model.safetensors', writeSafetensors({ a: [1] })],
+      ]);
+      files.set(name, content);
+      await expect(openCheckpoint(memoryStore(files)), `${name} ${message}`).rejects.toThrow(message);
+    }
   });
 
   it('refuses an index that disagrees with its shards', async () => {

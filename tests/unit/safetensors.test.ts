@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { memorySource } from '../../src/weights/byte-source';
 import { readSafetensorsHeader } from '../../src/weights/safetensors';
 import { readSafetensors } from '../../src/weights/tensor-data';
-import { f16ToF32Bits, widenToF32 } from '../../src/weights/widen';
+import { f16ToF32Bits, firstNonFinite, widenToF32 } from '../../src/weights/widen';
 import { loadGolden } from '../support/golden';
 
 /** A safetensors file with this header and this many bytes of data. */
@@ -75,6 +75,23 @@ describe('readSafetensorsHeader', () => {
     await expect(readSafetensors(file({ w: entry('I64', [1], 0, 8) }, 8))).rejects.toThrow(
       /w is of type I64/,
     );
+  });
+});
+
+describe('firstNonFinite', () => {
+  it.each([
+    ['F32', new Uint32Array([0x7f7fffff, 0x80000001, 0xff800000, 0x7fc00000])],
+    ['F16', new Uint16Array([0x7bff, 0x8001, 0xfc00, 0x7e00])],
+    ['BF16', new Uint16Array([0x7f7f, 0x8001, 0xff80, 0x7fc0])],
+  ] as const)('finds infinity and NaN in %s, at any offset', (dtype, bits) => {
+    const bytes = new Uint8Array(bits.buffer);
+    const shifted = new Uint8Array(bytes.length + 1);
+    shifted.set(bytes, 1);
+    const width = bytes.length / 4;
+    expect(firstNonFinite(bytes, dtype)).toBe(2);
+    expect(firstNonFinite(shifted.subarray(1), dtype)).toBe(2);
+    expect(firstNonFinite(bytes.subarray(3 * width), dtype)).toBe(0);
+    expect(firstNonFinite(bytes.subarray(0, 2 * width), dtype)).toBe(-1);
   });
 });
 
