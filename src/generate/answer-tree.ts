@@ -25,6 +25,7 @@ export class AnswerTree {
   readonly cache: KvCache;
   readonly prompt: number;
   private readonly branches: Branch[] = [];
+  private fitted = 0;
 
   /** Reserves the rows of the prompt; the caller computes them. */
   constructor(
@@ -75,7 +76,7 @@ export class AnswerTree {
 
   /** Reserves a segment of `rows` rows below another. */
   extend(parent: number, rows: number): number {
-    this.cache.grow(rows);
+    this.grow(rows);
     return this.cache.addSegment(rows, parent);
   }
 
@@ -95,7 +96,7 @@ export class AnswerTree {
     });
     if (full.length === 0) return;
     const rows = Math.min(BLOCK_ROWS, left);
-    this.cache.grow(rows * full.length);
+    this.grow(rows * full.length);
     for (const branch of full) {
       branch.leaf = this.cache.addSegment(rows, branch.leaf);
       branch.own = true;
@@ -113,6 +114,16 @@ export class AnswerTree {
     return rows * this.cache.rowBytes;
   }
 
+  /** Rows that all segments reserve. */
+  get rows(): number {
+    return this.cache.tree.capacity;
+  }
+
+  /** Rows that the cache had before it grew last: so many there was room for. */
+  get fittedRows(): number {
+    return this.fitted;
+  }
+
   /** Bytes of the whole cache, reserved rows included. */
   get bytes(): number {
     return this.cache.capacity * this.cache.rowBytes;
@@ -121,6 +132,11 @@ export class AnswerTree {
   /** Frees the cache. */
   destroy(): void {
     this.cache.destroy();
+  }
+
+  private grow(rows: number): void {
+    this.fitted = this.cache.capacity;
+    this.cache.grow(rows);
   }
 
   /** Rows of an answer that are computed: its tokens, or all but the last. */

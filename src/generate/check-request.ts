@@ -1,4 +1,6 @@
-import { kvRowBytes } from '../model/kv-cache';
+import type { Gpu } from '../gpu/device';
+import { formatBytes } from '../gpu/format-bytes';
+import { type KvShape, kvRowBytes } from '../model/kv-cache';
 import type { TinyLlava } from '../model/tiny-llava';
 import { GenerationError, type GenerationSuggestions } from './errors';
 
@@ -9,23 +11,27 @@ export interface RequestSize {
   forced?: readonly number[];
 }
 
-/** The device's limits that a KV cache meets. */
-export interface BufferLimits {
-  readonly maxBufferSize: number;
-  readonly maxStorageBufferBindingSize: number;
+/**
+ * Rows that a KV cache may have in all: what one buffer may hold, and what the memory budget leaves.
+ * @param heldBytes bytes of a cache that counts as free, as it would be replaced or grown.
+ */
+export function fittingRows(gpu: Gpu, shape: KvShape, heldBytes: number): number {
+  const { maxBufferSize, maxStorageBufferBindingSize } = gpu.device.limits;
+  const layers = shape.num_hidden_layers;
+  const rowBytes = kvRowBytes(shape);
+  const inBuffers = (Math.min(maxBufferSize, maxStorageBufferBindingSize) * 2 * layers) / rowBytes;
+  // A cache that grows has one layer twice for a moment.
+  const inBudget = (gpu.memory.budget - gpu.memory.bytes + heldBytes) / (rowBytes * (1 + 1 / layers));
+  return Math.max(0, Math.floor(Math.min(inBuffers, inBudget)));
 }
 
 /**
  * Checks that a request can be served, before anything is computed.
- * @param promptRows rows of the prompt, visual tokens included.
+ * @param before rows that come before the new tokens: the prompt's, visual tokens included, and forced ones.
+ * @param fitting rows that there is room for.
  * @throws GenerationError `bad-request`, `too-long` or `out-of-memory`, with settings that would work.
  */
-export function checkRequest(
-  request: RequestSize,
-  promptRows: number,
-  model: TinyLlava,
-  limits: BufferLimits,
-): void {
+export function checkRequest(request: RequestSize, before: number, model: TinyLlava, fitting: number): void {
   const { num_generations = 1, max_new_tokens, forced = [] } = request;
   const { text_config } = model.config;
   const whole = (name: string, value: number) => {
@@ -37,7 +43,6 @@ export function checkRequest(
   const unknown = forced.find((id) => !Number.isInteger(id) || id < 0 || id >= text_config.vocab_size);
   if (unknown !== undefined) throw bad(`The answer begins with the token ${unknown}, which does not exist.`);
 
-  const before = promptRows + forced.length;
   const { max_positions } = model.language;
   if (before + max_new_tokens > max_positions) {
     const fits = max_positions - before;
@@ -50,11 +55,8 @@ export function checkRequest(
       fits > 0 ? { max_new_tokens: fits } : {},
     );
   }
-  const rows = before + num_generations * max_new_tokens;
-  const layers = 2 * text_config.num_hidden_layers;
-  const largest = Math.min(limits.maxBufferSize, limits.maxStorageBufferBindingSize);
-  const fitting = Math.floor((largest * layers) / kvRowBytes(text_config));
-  if (rows > fitting) throw outOfMemory(request, before, fitting, kvRowBytes(text_config));
+  if (before + num_generations * max_new_tokens > fitting)
+    throw outOfMemory(request, before, fitting, kvRowBytes(text_config));
 }
 
 /**
@@ -86,8 +88,8 @@ export function outOfMemory(
   return new GenerationError(
     'out-of-memory',
     `Not enough GPU memory for ${answers(G)}.`,
-    `${answers(G)} of ${count(max_new_tokens)} tokens ${G === 1 ? 'needs' : 'need'} ${size(need)} and this adapter ` +
-      `allows ${size(fitting * rowBytes)}. ` +
+    `${answers(G)} of ${count(max_new_tokens)} tokens ${G === 1 ? 'needs' : 'need'} ${formatBytes(need)} and this adapter ` +
+      `allows ${formatBytes(fitting * rowBytes)}. ` +
       (ways.length > 0
         ? `${ways[0]} ${singular ? 'fits' : 'fit'}${ways[1] ? `, or ${ways[1]}` : ''}.`
         : 'Ask a shorter question, or use a smaller model.'),
@@ -106,8 +108,4 @@ function answers(n: number): string {
 
 function count(n: number): string {
   return n.toLocaleString('en-US');
-}
-
-function size(bytes: number): string {
-  return bytes >= 1e9 ? `${(bytes / 1e9).toFixed(1)} GB` : `${Math.max(1, Math.round(bytes / 1e6))} MB`;
 }

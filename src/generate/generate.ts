@@ -1,11 +1,14 @@
 import type { Gpu } from '../gpu/device';
+import { GpuMemoryError } from '../gpu/errors';
 import { ReadBackRing } from '../gpu/read-back';
 import { Recorder } from '../gpu/recorder';
 import { createTensor, type GpuTensor, uploadTensor } from '../gpu/tensor';
+import { kvRowBytes } from '../model/kv-cache';
 import type { TinyLlava } from '../model/tiny-llava';
 import { AnswerTree, type Branch } from './answer-tree';
-import { checkRequest } from './check-request';
+import { checkRequest, fittingRows, outOfMemory } from './check-request';
 import { computePrompt } from './compute-prompt';
+import type { GenerationError } from './errors';
 import { checkSettings, decodeRecord, RECORD_WORDS, type SampleRecord, Sampler } from './sampler';
 import type { DrawSettings } from './settings';
 
@@ -160,8 +163,9 @@ export class Generator {
       }
     } catch (cause) {
       this.recorder.discard();
+      const error = cause instanceof GpuMemoryError ? this.refused(request, cause) : cause;
       this.forget();
-      throw cause;
+      throw error;
     } finally {
       // The read under way must end before its buffer is destroyed.
       await pending?.records.catch(() => undefined);
@@ -187,12 +191,12 @@ export class Generator {
     const { prompt_ids, visual, forced = [], signal, onPrefill = () => {} } = request;
     const { gpu, recorder } = this;
     const { language } = this.model;
-    const kept = forced.length > 0 && this.tree?.isFor(prompt_ids, visual) ? this.tree : undefined;
+    const kept = this.reusable(request);
     if (!kept) this.forget();
     const embeds = kept ? undefined : language.embedPrompt(prompt_ids, visual);
     try {
       const promptRows = kept?.promptRows ?? embeds!.shape[0]!;
-      checkRequest(request, promptRows, this.model, gpu.device.limits);
+      checkRequest(request, promptRows + forced.length, this.model, this.fittingRows());
       const tree = kept ?? new AnswerTree(language, prompt_ids, visual, promptRows);
       this.tree = tree;
       const from = tree.shared(forced);
@@ -224,6 +228,30 @@ export class Generator {
     } finally {
       embeds?.buffer.destroy();
     }
+  }
+
+  /** The tree that is kept, where the request leaves one of its answers and there is room for it beside them. */
+  private reusable({
+    prompt_ids,
+    visual,
+    forced = [],
+    max_new_tokens,
+  }: GenerateRequest): AnswerTree | undefined {
+    const { tree } = this;
+    if (!tree || forced.length === 0 || !tree.isFor(prompt_ids, visual)) return undefined;
+    return tree.rows + forced.length + max_new_tokens <= this.fittingRows() ? tree : undefined;
+  }
+
+  private fittingRows(): number {
+    return fittingRows(this.gpu, this.model.config.text_config, this.tree?.bytes ?? 0);
+  }
+
+  /** What to say where the GPU had no room in the middle of a request. */
+  private refused(request: GenerateRequest, cause: GpuMemoryError): GenerationError {
+    const { tree } = this;
+    const before = (tree?.promptRows ?? 0) + (request.forced?.length ?? 0);
+    const rowBytes = kvRowBytes(this.model.config.text_config);
+    return outOfMemory(request, before, tree?.fittedRows ?? 0, rowBytes, cause);
   }
 
   /** Puts the tokens of the answers that go on in the order of the next step's rows. */

@@ -186,7 +186,6 @@ export class LanguageModel {
         if (tree.segments[segment] && tree.segments[segment].length > lengths[i]!)
           tree.truncate(segment, lengths[i]!);
       }
-      this.recorder.discard();
       throw cause;
     } finally {
       this.busy = false;

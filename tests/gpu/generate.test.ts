@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { GenerationError } from '../../src/generate/errors';
 import { Generator } from '../../src/generate/generate';
 import type { SampleRecord } from '../../src/generate/sampler';
 import { type Gpu, openGpu } from '../../src/gpu/device';
@@ -255,6 +256,44 @@ describe('generation with the golden checkpoint', () => {
       code: 'too-long',
       suggestions: { max_new_tokens: 8192 - promptRows },
     });
+  });
+
+  it('says what would fit where memory is short, before it begins or in the middle', async () => {
+    const settings = GREEDY;
+    const wanted = { settings, num_generations: 4, max_new_tokens: 100 };
+    const rowBytes = 2 * 3 * 2 * 16 * 4;
+    await group({ ...wanted, max_new_tokens: 2 });
+    generator.forget();
+    const free = gpu.memory.bytes;
+    // Room for the prompt's embeddings, its 124 rows and 250 more, and a layer twice while the cache grows.
+    gpu.memory.budget = free + 124 * 64 * 4 + Math.ceil((124 + 250) * rowBytes * (4 / 3));
+    const refused = await group(wanted).catch((cause: unknown) => cause);
+    expect(refused).toMatchObject({
+      code: 'out-of-memory',
+      title: 'Not enough GPU memory for 4 answers.',
+      suggestions: { num_generations: 2, max_new_tokens: 62 },
+    });
+    expect(gpu.memory.bytes).toBeLessThanOrEqual(free);
+    // What it names does fit, the buffers of passes aside.
+    gpu.memory.budget += 200_000;
+    const { num_generations = 0 } = (refused as GenerationError).suggestions;
+    expect((await group({ ...wanted, num_generations })).map(({ length }) => length)).toEqual([100, 100]);
+
+    const prompt_ids = golden.get('prompt_ids')!.data as Int32Array;
+    gpu.memory.budget = Number.POSITIVE_INFINITY;
+    let steps = 0;
+    const write = async () => {
+      const request = { prompt_ids, visual, settings, max_new_tokens: 140, num_generations: 2 };
+      for await (const _ of generator.generate(request))
+        if (++steps === 3) gpu.memory.budget = gpu.memory.bytes;
+    };
+    await expect(write()).rejects.toMatchObject({
+      code: 'out-of-memory',
+      suggestions: { num_generations: 1, max_new_tokens: 128 },
+    });
+    expect(steps).toBeGreaterThan(120);
+    gpu.memory.budget = Number.POSITIVE_INFINITY;
+    expect(gpu.memory.bytes).toBeLessThanOrEqual(free);
   });
 
   it('posts the events of a group and of a fork, and of a group that is stopped', async () => {

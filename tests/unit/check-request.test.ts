@@ -8,7 +8,7 @@ describe('outOfMemory', () => {
     const error = outOfMemory({ num_generations: 8, max_new_tokens: 1024 }, 700, 5820, 520 * KB);
     expect(error.title).toBe('Not enough GPU memory for 8 answers.');
     expect(error.message).toBe(
-      '8 answers of 1,024 tokens need 4.6 GB and this adapter allows 3.0 GB. ' +
+      '8 answers of 1,024 tokens need 4.62 GB and this adapter allows 3.03 GB. ' +
         '5 answers fit, or 8 answers of 640 tokens.',
     );
     expect(error.suggestions).toEqual({ num_generations: 5, max_new_tokens: 640 });
