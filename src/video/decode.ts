@@ -1,6 +1,6 @@
 import { resolveColour, toVideoColorSpace } from './colour';
 import { type DecodeRun, planRuns } from './decode-plan';
-import { VideoError } from './errors';
+import { DamageError, VideoError } from './errors';
 import { unsupportedCodec } from './mp4-track';
 import type { SampleReader } from './sample-reader';
 import type { VideoFile } from './video-file';
@@ -71,8 +71,8 @@ async function isSupported(config: VideoDecoderConfig): Promise<boolean> {
 /**
  * Decodes the frames at the given presentation indices (may repeat) with WebCodecs. Only the samples from each
  * needed key frame to the wanted frame are read, by byte ranges of the file. Works in a worker.
- * @throws VideoError `no-webcodecs`, `unsupported-codec`, `too-large` or `decode-failed`; RangeError for an index beyond the last
- * frame; the signal's reason when aborted; whatever `onFrame` throws.
+ * @throws VideoError `no-webcodecs`, `unsupported-codec`, `too-large` or `decode-failed` (a DamageError); RangeError
+ * for an index beyond the last frame; the signal's reason when aborted; whatever `onFrame` throws.
  */
 export async function decodeFrames(
   video: VideoFile,
@@ -94,6 +94,8 @@ class DecodeSession {
   private readonly decoder: VideoDecoder;
   private readonly reader: SampleReader;
   private run: DecodeRun | undefined;
+  /** Timestamp of the last frame that the decoder gave of the run. */
+  private latest = Number.NEGATIVE_INFINITY;
   /** Timestamps of the run's wanted frames that have not come yet, with their positions. */
   private readonly awaited = new Map<number, number[]>();
   private readonly held = new Set<VideoFrame>();
@@ -118,6 +120,7 @@ class DecodeSession {
 
   async decode(run: DecodeRun): Promise<void> {
     this.run = run;
+    this.latest = Number.NEGATIVE_INFINITY;
     const { samples } = this.video;
     for (const [sample, positions] of run.wanted) this.awaited.set(samples.timestamps[sample]!, positions);
     for (let i = run.first; i < run.end; i++) {
@@ -162,6 +165,7 @@ class DecodeSession {
   }
 
   private receive(frame: VideoFrame): void {
+    this.latest = Math.max(this.latest, frame.timestamp);
     const positions = this.awaited.get(frame.timestamp);
     if (!positions || this.failure) {
       frame.close();
@@ -193,13 +197,16 @@ class DecodeSession {
     if (this.failure) throw this.failure;
   }
 
-  private decodeError(cause: unknown): VideoError {
+  /** Names the first frame of the run that did not come: what is behind it may be spoilt too. */
+  private decodeError(cause: unknown): DamageError {
     const { name, samples, frames } = this.video;
-    const first = this.awaited.keys().next().value ?? samples.timestamps[this.run?.first ?? 0];
-    const shown = frames.samples.findIndex((sample) => samples.timestamps[sample] === first);
-    return new VideoError(
-      'decode-failed',
-      `${name} cannot be decoded${shown >= 0 ? ` at ${frames.times[shown]!.toFixed(1)} s` : ''}: the video data there is damaged.`,
+    const { timestamps } = samples;
+    const begin = Math.max(this.latest + 1, timestamps[this.run?.first ?? 0]!);
+    const after = frames.samples.findIndex((sample) => timestamps[sample]! >= begin);
+    const frame = Math.max(0, after);
+    return new DamageError(
+      frame,
+      `${name} cannot be decoded at ${frames.times[frame]!.toFixed(1)} s: the video data there is damaged.`,
       'Play it elsewhere to check it, or convert it to H.264 again and drop it.',
       { cause },
     );

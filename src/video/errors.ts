@@ -24,3 +24,16 @@ export class VideoError extends Error {
     super(message, options);
   }
 }
+
+/** A stretch of a video that the decoder gives up on. */
+export class DamageError extends VideoError {
+  /** @param frame presentation index of the first frame of the stretch that did not come. */
+  constructor(
+    readonly frame: number,
+    message: string,
+    hint: string,
+    options?: ErrorOptions,
+  ) {
+    super('decode-failed', message, hint, options);
+  }
+}

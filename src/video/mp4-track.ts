@@ -48,6 +48,7 @@ export function describeTrack(tables: Tables): VideoFile {
     );
   }
   const entry = trak.mdia.minf.stbl.stsd.entries[0] as VisualSampleEntry;
+  const stream = readStream(entry, name, bytes);
   if (!entry.width || !entry.height) {
     throw new VideoError(
       'corrupt',
@@ -55,7 +56,6 @@ export function describeTrack(tables: Tables): VideoFile {
       AGAIN,
     );
   }
-  const stream = readStream(entry, name, bytes);
   const { table, truncation } = readSamples(tables, trak);
   const rotation = readRotation(trak.tkhd.matrix);
   const pasp = child(entry, 'pasp') as { hSpacing: number; vSpacing: number } | undefined;

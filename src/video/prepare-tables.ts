@@ -141,8 +141,11 @@ class TableBytes {
 
   private checkEntry(entry: InnerBox): void {
     if (ENTRIES.includes(entry.type)) this.keepOnly(entry, READ_OF_ENTRY, entry.body + ENTRY_HEADER);
-    // Of an unknown codec, its name and its pictures' size (the last bytes before 28) are all that is looked at.
-    else this.bytes.fill(0, Math.min(entry.body + 28, entry.end), entry.end);
+    else {
+      // Of an unknown codec, its name and its pictures' size (the last bytes before 28) are all that is looked at.
+      this.bytes.fill(0, Math.min(entry.body + 28, entry.end), entry.end);
+      this.keepOnly(entry, [], entry.body + ENTRY_HEADER);
+    }
   }
 
   private checkCount({ type, body, end }: InnerBox): void {

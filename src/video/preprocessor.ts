@@ -5,6 +5,7 @@ import type { Gpu } from '../gpu/device';
 import { compileKernel, type Kernel, type KernelSource, kernelCode } from '../gpu/kernel';
 import { Recorder } from '../gpu/recorder';
 import { createTensor, type GpuTensor, readTensor, uploadTensor, writeTensor } from '../gpu/tensor';
+import { VideoError } from './errors';
 import { type FramePixels, pixelsOfRgb } from './frame-pixels';
 import { type PlaneConstants, planeConstants, planeParams, USUAL_CONSTANTS } from './plane-params';
 import { resizeCoefficients } from './resize-coefficients';
@@ -71,7 +72,8 @@ export class Preprocessor {
    * Writes the pixel values of one frame into `pixelValues[t]` and submits; nothing is waited for.
    * @param source a frame's bytes (`readPixels`) or an RGB picture.
    * @param pixelValues f32 [T, 3, S, S].
-   * @throws RangeError where `t` or the shape does not fit, or the frame is too large for the GPU's buffers.
+   * @throws RangeError where `t` or the shape does not fit; VideoError `too-large` where the GPU's buffers do not hold
+   * the frame.
    */
   run(source: FramePixels | RgbImage, pixelValues: GpuTensor, t: number): void {
     const frame = 'layout' in source ? source : pixelsOfRgb(source.width, source.height, source.data);
@@ -164,7 +166,11 @@ export class Preprocessor {
     const { gpu, size } = this;
     const largest = Math.max(width * height * 4, frame.data.length, height * size * 4);
     if (largest > gpu.adapter.limits.maxStorageBufferBindingSize)
-      throw new RangeError(`Frames of ${width} x ${height} pixels are too large for this GPU.`);
+      throw new VideoError(
+        'too-large',
+        `Pictures of ${width} x ${height} pixels are too large for this GPU.`,
+        'Scale the video down, to 1080p say, and drop it again.',
+      );
     const axis = (n: number, label: string): Axis => {
       const { bounds, weights, taps } = resizeCoefficients(n, size);
       return {

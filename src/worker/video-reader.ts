@@ -2,16 +2,17 @@ import type { Gpu } from '../gpu/device';
 import { createTensor, type GpuTensor } from '../gpu/tensor';
 import type { TinyLlava } from '../model/tiny-llava';
 import { openVideo } from '../video/container';
-import { decodeFrames } from '../video/decode';
+import { type Damage, decodeSampled } from '../video/decode-sampled';
 import { sampleFrameIndices } from '../video/frame-indices';
 import { readPixels } from '../video/frame-pixels';
 import type { Preprocessor } from '../video/preprocessor';
 import { makeThumbnail } from '../video/thumbnail';
-import type { VideoFile } from '../video/video-file';
+import type { Truncation, VideoFile } from '../video/video-file';
 import type { VideoInfo } from './protocol';
 
 /** What `readVideo` tells while it works. */
 export interface VideoReaderEvents {
+  /** Called again where other frames are taken because some cannot be decoded. */
   onInfo(info: VideoInfo): void;
   onFrame(index: number, time: number, thumbnail: ImageBitmap): void;
 }
@@ -42,13 +43,16 @@ export async function readVideo(
   signal.throwIfAborted();
   const frames = model.config.num_frames;
   const size = model.config.vision_config.image_size;
-  const indices = sampleFrameIndices(video.frameCount, frames);
-  const times = indices.map((i) => video.frames.times[i]!);
-  events.onInfo(videoInfo(video, times));
+  let times: number[] = [];
   const pixel_values = createTensor(gpu, [frames, 3, size, size], 'f32', 'pixel values');
   try {
-    await decodeFrames(video, indices, {
+    await decodeSampled(video, {
       signal,
+      choose: (n) => sampleFrameIndices(n, frames),
+      onChoice(indices, damage) {
+        times = indices.map((i) => video.frames.times[i]!);
+        events.onInfo(videoInfo(video, times, damage));
+      },
       async onFrame(position, frame) {
         const pixels = await readPixels(frame, video);
         preprocessor.run(pixels, pixel_values, position);
@@ -69,8 +73,12 @@ export async function readVideo(
   }
 }
 
-function videoInfo(video: VideoFile, sampledTimes: number[]): VideoInfo {
+function videoInfo(video: VideoFile, sampledTimes: number[], damage: Damage | undefined): VideoInfo {
   const { truncation } = video;
+  const warnings = [
+    ...(truncation ? [truncationWarning(truncation)] : []),
+    ...(damage ? [damageWarning(damage)] : []),
+  ];
   return {
     name: video.name,
     codec: video.codec,
@@ -85,10 +93,22 @@ function videoInfo(video: VideoFile, sampledTimes: number[]): VideoInfo {
             declaredSeconds: truncation.declaredSeconds,
             readableSeconds: truncation.readableSeconds,
           },
-          warning:
-            `The video stops early: the file says ${truncation.declaredSeconds.toFixed(1)} s, but only ` +
-            `${truncation.readableSeconds.toFixed(1)} s can be read. Frames are taken from the part that works.`,
         }
       : {}),
+    ...(warnings.length ? { warning: warnings.join(' ') } : {}),
   };
+}
+
+function truncationWarning({ declaredSeconds, readableSeconds }: Truncation): string {
+  return (
+    `The video stops early: the file says ${declaredSeconds.toFixed(1)} s, but only ` +
+    `${readableSeconds.toFixed(1)} s can be read. Frames are taken from the part that works.`
+  );
+}
+
+function damageWarning({ fromSeconds, seconds }: Damage): string {
+  return (
+    `The video is damaged: ${seconds.toFixed(1)} s of it, from ${fromSeconds.toFixed(1)} s on, cannot be decoded. ` +
+    'Frames are taken from the rest.'
+  );
 }
