@@ -5,7 +5,7 @@ const executablePath = findChromium();
 const port = process.env.E2E_PORT ?? '4173';
 const url = `http://localhost:${port}`;
 
-// States of the page, played by a scripted engine: they measure no time and may run beside each other.
+// States of the page, played by a scripted engine: they measure no time, and may run beside other tests.
 const STATES = /page-[^/]*\.spec\.ts$/;
 
 // End-to-end tests on the built page: `npm run build` comes first.
@@ -17,7 +17,7 @@ export default defineConfig({
   workers: 1,
   fullyParallel: false,
   projects: [
-    { name: 'states', testMatch: STATES, fullyParallel: true },
+    { name: 'states', testMatch: STATES },
     { name: 'engine', testIgnore: STATES },
   ],
   reporter: 'list',

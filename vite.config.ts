@@ -37,6 +37,7 @@ export default defineConfig({
     format: 'es',
     plugins: () => [tokenizerWithoutRuntime],
     rolldownOptions: {
+      checks: { pluginTimings: false },
       output: {
         codeSplitting: {
           groups: [{ name: 'transformers', test: /node_modules\/(@huggingface|onnxruntime-common)\// }],
@@ -44,7 +45,12 @@ export default defineConfig({
       },
     },
   },
-  build: { target: 'es2023', assetsInlineLimit: 0, chunkSizeWarningLimit: 2000 },
+  build: {
+    target: 'es2023',
+    assetsInlineLimit: 0,
+    chunkSizeWarningLimit: 2000,
+    rolldownOptions: { checks: { pluginTimings: false } },
+  },
   // ONNX Runtime resolves its wasm file relative to its own module: pre-bundling would break that.
   optimizeDeps: { exclude: ['onnxruntime-web'] },
 });

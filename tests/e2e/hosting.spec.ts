@@ -106,10 +106,16 @@ test('a host that compresses everything and sends the policy as a header: ONNX R
   await host.close();
 });
 
-test('a browser that cannot suspend wasm gets the larger build, and the same answer', async ({ page }) => {
+test('a browser that cannot suspend wasm, a host that knows no wasm: the larger build, and the same answer', async ({
+  page,
+}) => {
   const visited = await visit(
     page,
-    { encoding: 'gzip', workerPrologue: 'delete WebAssembly.Suspending;' },
+    {
+      encoding: 'gzip',
+      types: { '.wasm': 'application/octet-stream' },
+      workerPrologue: 'delete WebAssembly.Suspending;',
+    },
     '?backend=ort',
   );
   expect(fetched(visited, '.wasm')).toEqual([expect.stringContaining('.asyncify')]);

@@ -12,6 +12,8 @@ export interface HostOptions {
    * file itself (`accept-encoding: identity`) and gets them.
    */
   encoding?: 'gzip' | 'br';
+  /** Media types by ending that the host has wrong. */
+  types?: Record<string, string>;
   /** Sent as a header with every file. Its violations are collected in `reports`. */
   contentSecurityPolicy?: string;
   /** Put before the script of the engine's worker. */
@@ -39,6 +41,7 @@ const TYPES: Record<string, string> = {
   '.json': 'application/json',
   '.svg': 'image/svg+xml',
   '.png': 'image/png',
+  '.jpg': 'image/jpeg',
   '.woff2': 'font/woff2',
   '.mp4': 'video/mp4',
 };
@@ -49,6 +52,8 @@ const BASE = '/some/where/';
 export async function startStaticHost(folder: string, options: HostOptions = {}): Promise<StaticHost> {
   const missing: string[] = [];
   const reports: string[] = [];
+  const typeOf = (name: string) =>
+    options.types?.[extname(name)] ?? TYPES[extname(name)] ?? 'application/octet-stream';
   const plain = serveFolder(folder, typeOf);
   const bodies = new Map<string, Promise<Buffer>>();
 
@@ -111,10 +116,6 @@ export async function startStaticHost(folder: string, options: HostOptions = {})
         server.close(() => resolve());
       }),
   };
-}
-
-function typeOf(name: string): string {
-  return TYPES[extname(name)] ?? 'application/octet-stream';
 }
 
 function compress(bytes: Buffer, encoding: 'gzip' | 'br' | undefined): Buffer {
