@@ -6,7 +6,7 @@
 // Memory: q and o once, K and V once per thread (neighbouring threads read the same addresses at the same time,
 // so all but the first hit the cache). Registers: R * D for the output, so R is small where D is large.
 // Limits: D a multiple of 8; every row sees at least one key. Constants: D, R, B, U (how far
-// the loop over the head is unrolled), Q_HEADS, KV_HEADS, WG. `#for` lines are unrolled by src/attention/expand.ts.
+// the loop over the head is unrolled), Q_HEADS, KV_HEADS, WG. `#for` lines are unrolled by src/gpu/expand-wgsl.ts.
 
 alias V4 = vec4<f32>;
 

@@ -1,10 +1,10 @@
 import decodeCode from '../../shaders/attention/decode.wgsl?raw';
 import forwardCode from '../../shaders/attention/forward.wgsl?raw';
 import type { Gpu } from '../gpu/device';
+import { expandWgsl } from '../gpu/expand-wgsl';
 import { compileKernel, type Kernel } from '../gpu/kernel';
 import type { Recorder } from '../gpu/recorder';
 import { type GpuTensor, sizeOf } from '../gpu/tensor';
-import { expandWgsl } from './expand';
 import { type AttentionPlan, TILE_ROWS } from './plan';
 import type { AttentionShape } from './reference';
 import {

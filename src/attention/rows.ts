@@ -1,10 +1,10 @@
 import copyCode from '../../shaders/attention/copy-rows.wgsl?raw';
 import embedCode from '../../shaders/attention/embed-tokens.wgsl?raw';
 import type { Gpu } from '../gpu/device';
+import { expandWgsl } from '../gpu/expand-wgsl';
 import { compileKernel, type Kernel } from '../gpu/kernel';
 import type { Binding, Recorder } from '../gpu/recorder';
 import { type GpuTensor, sizeOf } from '../gpu/tensor';
-import { expandWgsl } from './expand';
 import { foldGrid } from './grid';
 
 /** Width of rows in vec4s. */

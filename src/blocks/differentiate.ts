@@ -7,14 +7,21 @@ import { GraphBuilder, type Value } from './graph-builder';
  * what it needs of the forward values (layer inputs are all that is kept between the passes), and gives `d_<input>`
  * for every input of `wrt`, an activation or a trained weight. Frozen weights get no gradient and cost none.
  *
+ * `cotangents` names the outputs that have a gradient (default: all that depend on `wrt`), `kept` the values whose
+ * forward result is given as an input instead of being computed again.
+ *
  * Beside ONNX's operators it has `RMSNormalizationGrad`, `LayerNormalizationGrad` (x, weight, dy), `SigmoidGrad`
  * (s, dy) and `GeluGrad` (x, dy), which only our own kernels know.
  * @throws Error naming the node where an operator has no derivative here, or an input does not reach any output.
  */
-export function differentiate(forward: GraphModel, wrt: readonly string[]): GraphModel {
+export function differentiate(
+  forward: GraphModel,
+  wrt: readonly string[],
+  { cotangents, kept = [] }: { cotangents?: readonly string[]; kept?: readonly string[] } = {},
+): GraphModel {
   const g = new GraphBuilder(`${forward.name} backward`);
   const active = reached(forward, wrt);
-  const values = forwardValues(g, forward);
+  const values = forwardValues(g, forward, kept);
   const gradients = new Map<string, Value>();
   const accumulate = (name: string, gradient: () => Value) => {
     if (!active.has(name)) return;
@@ -22,7 +29,8 @@ export function differentiate(forward: GraphModel, wrt: readonly string[]): Grap
     gradients.set(name, before ? g.add(before, gradient()) : gradient());
   };
   for (const { name } of forward.outputs) {
-    if (active.has(name)) gradients.set(name, g.input(`d_${name}`, ['rows', width(forward, name)]));
+    if (active.has(name) && (cotangents?.includes(name) ?? true))
+      gradients.set(name, g.input(`d_${name}`, ['rows', width(forward, name)]));
   }
   for (const node of [...forward.nodes].reverse()) {
     const dy = gradients.get(node.outputs[0]!);
@@ -48,7 +56,11 @@ function reached(graph: GraphModel, from: readonly string[]): Set<string> {
 }
 
 /** Gives the forward values inside the backward graph: inputs and nodes are only put into it where they are asked for. */
-function forwardValues(g: GraphBuilder, forward: GraphModel): (name: string) => Value {
+function forwardValues(
+  g: GraphBuilder,
+  forward: GraphModel,
+  kept: readonly string[],
+): (name: string) => Value {
   const made = new Map<string, Value>();
   const inputs = new Map(forward.inputs.map((input) => [input.name, input]));
   const producers = new Map(forward.nodes.map((node) => [node.outputs[0]!, node]));
@@ -60,11 +72,13 @@ function forwardValues(g: GraphBuilder, forward: GraphModel): (name: string) => 
     if (!input && !node) throw new Error(`${forward.name}: nothing gives ${name}.`);
     const fresh = input
       ? g.input(name, input.dims ?? [], input.type)
-      : g.node(
-          node!.op,
-          node!.inputs.map((operand) => (operand === '' ? undefined : value(operand))),
-          node!.attributes,
-        );
+      : kept.includes(name)
+        ? g.input(name, ['rows', width(forward, name)])
+        : g.node(
+            node!.op,
+            node!.inputs.map((operand) => (operand === '' ? undefined : value(operand))),
+            node!.attributes,
+          );
     made.set(name, fresh);
     return fresh;
   };

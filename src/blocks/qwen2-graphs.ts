@@ -12,32 +12,59 @@ export interface Qwen2Shape {
   vocab_size: number;
 }
 
+/** The linear layers of a decoder layer that LoRA can adapt, by their names in a checkpoint. */
+export const LORA_TARGETS = [
+  'self_attn.q_proj',
+  'self_attn.k_proj',
+  'self_attn.v_proj',
+  'self_attn.o_proj',
+  'mlp.gate_proj',
+  'mlp.up_proj',
+  'mlp.down_proj',
+] as const;
+
+export type LoraTarget = (typeof LORA_TARGETS)[number];
+
+/** LoRA in one graph (Hu et al., arXiv 2106.09685, section 4.1): y = W x + scaling * B A x for the adapted layers. */
+export interface GraphLora {
+  /** Rank, a multiple of 4. */
+  r: number;
+  /** lora_alpha / r, or with rsLoRA lora_alpha / sqrt(r). */
+  scaling: number;
+  /** Adapted in the layer that the graph finishes. */
+  own: ReadonlySet<LoraTarget>;
+  /** Adapted in the layer that it begins. */
+  next: ReadonlySet<LoraTarget>;
+}
+
 /*
+ * LoRA weights are inputs too: `mlp.up_proj.lora_A.weight` `[r, in]` and `.lora_B.weight` `[out, r]`, PEFT's names.
+ *
  * Weights of a graph carry their checkpoint name below the layer (`mlp.up_proj.weight`); those of the layer after it
  * begin with `next.`. H = hidden_size. q is `[rows, q_heads * head_dim]`, k and v `[rows, kv_heads * head_dim]`,
  * before the rotary embedding.
  */
 
 /** hidden `[rows, H]`, the embeddings -> q, k, v of layer 0. */
-export function qwen2First(shape: Qwen2Shape): GraphModel {
+export function qwen2First(shape: Qwen2Shape, lora?: GraphLora): GraphModel {
   const g = new GraphBuilder('qwen2 first');
-  nextQkv(g, g.input('hidden', ['rows', shape.hidden_size]), shape);
+  nextQkv(g, g.input('hidden', ['rows', shape.hidden_size]), shape, lora);
   return g.build();
 }
 
 /** attention `[rows, q_heads * head_dim]`, residual `[rows, H]` -> hidden `[rows, H]` and q, k, v of the next layer. */
-export function qwen2Block(shape: Qwen2Shape): GraphModel {
+export function qwen2Block(shape: Qwen2Shape, lora?: GraphLora): GraphModel {
   const g = new GraphBuilder('qwen2 block');
-  const hidden = layerOutput(g, shape);
+  const hidden = layerOutput(g, shape, lora);
   g.output('hidden', hidden);
-  nextQkv(g, hidden, shape);
+  nextQkv(g, hidden, shape, lora);
   return g.build();
 }
 
 /** As `qwen2Block` for the last layer: hidden `[rows, H]` before, and final_norm `[rows, H]` after the final norm. */
-export function qwen2Last(shape: Qwen2Shape): GraphModel {
+export function qwen2Last(shape: Qwen2Shape, lora?: GraphLora): GraphModel {
   const g = new GraphBuilder('qwen2 last block');
-  const hidden = layerOutput(g, shape);
+  const hidden = layerOutput(g, shape, lora);
   g.output('hidden', hidden);
   g.output('final_norm', norm(g, hidden, 'next.norm', shape));
   return g.build();
@@ -52,19 +79,21 @@ export function qwen2Head(shape: Qwen2Shape): GraphModel {
   return g.build();
 }
 
-function layerOutput(g: GraphBuilder, shape: Qwen2Shape): Value {
+function layerOutput(g: GraphBuilder, shape: Qwen2Shape, lora?: GraphLora): Value {
   const { hidden_size: H, intermediate_size: M, num_attention_heads, head_dim } = shape;
   const A = num_attention_heads * head_dim;
   const attention = g.input('attention', ['rows', A]);
   const residual = g.input('residual', ['rows', H]);
-  const attended = g.gemm(attention, g.input('self_attn.o_proj.weight', [H, A]), residual);
+  const project = (x: Value, target: LoraTarget, out: number, width: number, c?: Value) =>
+    linear(g, x, '', target, out, width, c, lora);
+  const attended = project(attention, 'self_attn.o_proj', H, A, residual);
   const normed = norm(g, attended, 'post_attention_layernorm', shape);
-  const gate = g.gemm(normed, g.input('mlp.gate_proj.weight', [M, H]));
-  const up = g.gemm(normed, g.input('mlp.up_proj.weight', [M, H]));
-  return g.gemm(g.siluMul(gate, up), g.input('mlp.down_proj.weight', [H, M]), attended);
+  const gate = project(normed, 'mlp.gate_proj', M, H);
+  const up = project(normed, 'mlp.up_proj', M, H);
+  return project(g.siluMul(gate, up), 'mlp.down_proj', H, M, attended);
 }
 
-function nextQkv(g: GraphBuilder, hidden: Value, shape: Qwen2Shape): void {
+function nextQkv(g: GraphBuilder, hidden: Value, shape: Qwen2Shape, lora?: GraphLora): void {
   const { hidden_size: H, num_attention_heads, num_key_value_heads, head_dim } = shape;
   const normed = norm(g, hidden, 'next.input_layernorm', shape);
   for (const [name, heads] of [
@@ -72,10 +101,27 @@ function nextQkv(g: GraphBuilder, hidden: Value, shape: Qwen2Shape): void {
     ['k', num_key_value_heads],
     ['v', num_key_value_heads],
   ] as const) {
-    const weight = g.input(`next.self_attn.${name}_proj.weight`, [heads * head_dim, H]);
     const bias = g.input(`next.self_attn.${name}_proj.bias`, [heads * head_dim]);
-    g.output(name, g.gemm(normed, weight, bias));
+    g.output(name, linear(g, normed, 'next.', `self_attn.${name}_proj`, heads * head_dim, H, bias, lora));
   }
+}
+
+/** x W^T + c, with the LoRA term where the target is adapted. */
+function linear(
+  g: GraphBuilder,
+  x: Value,
+  prefix: '' | 'next.',
+  target: LoraTarget,
+  out: number,
+  width: number,
+  c: Value | undefined,
+  lora: GraphLora | undefined,
+): Value {
+  const base = g.gemm(x, g.input(`${prefix}${target}.weight`, [out, width]), c);
+  const targets = prefix === '' ? lora?.own : lora?.next;
+  if (!lora || !targets?.has(target)) return base;
+  const low = g.gemm(x, g.input(`${prefix}${target}.lora_A.weight`, [lora.r, width]));
+  return g.gemm(low, g.input(`${prefix}${target}.lora_B.weight`, [out, lora.r]), base, lora.scaling);
 }
 
 function norm(g: GraphBuilder, x: Value, name: string, shape: Qwen2Shape): Value {

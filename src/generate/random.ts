@@ -59,3 +59,17 @@ export function sampleUniform(counter: SampleCounter): number {
   const { seed, question, sample, position } = counter;
   return (philox([question, sample, position, 0], seedWords(seed))[0] >>> 8) / 2 ** 24;
 }
+
+/**
+ * `count` uniform numbers in [0, 1), multiples of 2^-24: four from each philox((i, stream, 0, 1), seed). The last word
+ * keeps them apart from the numbers of `sampleUniform`.
+ */
+export function randomUniforms(seed: number, stream: number, count: number): Float64Array {
+  const key = seedWords(seed);
+  const out = new Float64Array(count);
+  for (let i = 0; i < count; i += 4) {
+    const words = philox([i / 4, stream, 0, 1], key);
+    for (let j = 0; j < 4 && i + j < count; j++) out[i + j] = (words[j]! >>> 8) / 2 ** 24;
+  }
+  return out;
+}

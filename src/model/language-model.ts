@@ -3,22 +3,21 @@ import { AttentionPlan } from '../attention/plan';
 import { RotaryAppend } from '../attention/rotary';
 import { CopyRows, EmbedTokens } from '../attention/rows';
 import type { QueryRun, SegmentTree } from '../attention/segment-tree';
-import type { BlockGraph, BlockRuntime, NamedTensors } from '../blocks/block-graph';
+import type { BlockRuntime } from '../blocks/block-graph';
 import { MANY_ROWS } from '../blocks/block-runtimes';
-import { blockWeights, type WeightSource } from '../blocks/block-weights';
-import { qwen2Block, qwen2First, qwen2Head, qwen2Last } from '../blocks/qwen2-graphs';
+import type { WeightSource } from '../blocks/block-weights';
+import { qwen2Head } from '../blocks/qwen2-graphs';
 import type { Gpu } from '../gpu/device';
 import { GpuMemoryError } from '../gpu/errors';
 import { Recorder } from '../gpu/recorder';
 import { createTensor, type GpuTensor, sizeOf, uploadTensor } from '../gpu/tensor';
 import type { TinyLlavaConfig } from './config';
+import { compileDecoder, type DecoderLora, type DecoderSteps, type Step } from './decoder-steps';
 import { KvCache } from './kv-cache';
 import { mergePrompt } from './language-model-inputs';
 import { Workspace } from './language-model-workspace';
 import type { Tap } from './model-taps';
 import { LANGUAGE_PREFIX, lmHeadName } from './tensor-names';
-
-const ACTIVATIONS = ['hidden', 'attention', 'residual', 'final_norm'];
 
 /** Rows that a forward pass adds to one segment. */
 export interface AppendedRows {
@@ -37,11 +36,8 @@ export interface ForwardInput {
   tokens?: GpuTensor;
   /** Taps `lm.hidden.0` (embeddings) .. `lm.hidden.n` (outputs of the layers) and `lm.hidden.final_norm`. */
   tap?: Tap;
-}
-
-interface Step {
-  graph: BlockGraph;
-  weights: NamedTensors;
+  /** A decoder from `adapt`; default: the model without an adapter. */
+  steps?: DecoderSteps;
 }
 
 /** Options of `LanguageModel.create`. */
@@ -63,17 +59,19 @@ export class LanguageModel {
 
   private constructor(
     private readonly gpu: Gpu,
+    readonly runtime: BlockRuntime,
     readonly config: TinyLlavaConfig,
-    private readonly kernels: {
+    readonly weights: WeightSource,
+    readonly kernels: {
       attention: Attention;
       rotary: RotaryAppend;
       embed: EmbedTokens;
       copy: CopyRows;
     },
-    private readonly embedding: GpuTensor,
-    private readonly first: Step,
-    private readonly layers: readonly Step[],
-    private readonly head: Step,
+    readonly embedding: GpuTensor,
+    /** The decoder without an adapter. */
+    readonly base: DecoderSteps,
+    readonly head: Step,
   ) {
     this.recorder = new Recorder(gpu, 'language model');
     this.workspace = new Workspace(gpu, config.text_config);
@@ -88,16 +86,7 @@ export class LanguageModel {
     options: LanguageOptions = {},
   ): Promise<LanguageModel> {
     const text = config.text_config;
-    const root = `${LANGUAGE_PREFIX}model.`;
-    const layer = (i: number) => `${root}layers.${i}.`;
-    const step = (graph: BlockGraph, own: string, next: string): Step => ({
-      graph,
-      weights: blockWeights(graph, ACTIVATIONS, weights, { own, next }),
-    });
-    const n = text.num_hidden_layers;
-    const first = await runtime.compile(qwen2First(text));
-    const middle = n > 1 ? await runtime.compile(qwen2Block(text)) : undefined;
-    const last = await runtime.compile(qwen2Last(text));
+    const steps = await compileDecoder(runtime, text, weights);
     const head = await runtime.compile(qwen2Head(text));
     const heads = {
       q_heads: text.num_attention_heads,
@@ -113,15 +102,22 @@ export class LanguageModel {
     ]);
     return new LanguageModel(
       gpu,
+      runtime,
       config,
+      weights,
       { attention, rotary, embed, copy },
-      weights.get(`${root}embed_tokens.weight`),
-      step(first, root, layer(0)),
-      Array.from({ length: n }, (_, i) =>
-        i === n - 1 ? step(last, layer(i), root) : step(middle!, layer(i), layer(i + 1)),
-      ),
+      weights.get(`${LANGUAGE_PREFIX}model.embed_tokens.weight`),
+      steps,
       { graph: head, weights: { 'head.weight': weights.get(lmHeadName(config)) } },
     );
+  }
+
+  /** The decoder with a LoRA over the same weights, for `forward`. `source` has the LoRA's weights by name. */
+  adapt(lora: DecoderLora, source: WeightSource): Promise<DecoderSteps> {
+    const weights: WeightSource = {
+      get: (name) => (name.includes('.lora_') ? source.get(name) : this.weights.get(name)),
+    };
+    return compileDecoder(this.runtime, this.config.text_config, weights, lora);
   }
 
   /** Longest sequence of prompt and answer, in rows. */
@@ -248,7 +244,7 @@ export class LanguageModel {
 
   /** Frees graphs and buffers. Weights and caches stay with their owners. */
   async destroy(): Promise<void> {
-    const steps = [this.first, ...this.layers, this.head];
+    const steps = [this.base.first, ...this.base.layers, this.head];
     for (const graph of new Set(steps.map((step) => step.graph))) await graph.destroy();
     this.dropWorkspace();
     this.logitsOut?.buffer.destroy();
@@ -265,6 +261,7 @@ export class LanguageModel {
 
   private async pass(input: ForwardInput): Promise<GpuTensor> {
     const { cache, append, embeds, tokens, tap } = input;
+    const { first, layers } = input.steps ?? this.base;
     const rows = append.reduce((sum, part) => sum + part.count, 0);
     const { hidden_size } = this.config.text_config;
     if (embeds && sizeOf(embeds.shape) !== rows * hidden_size) {
@@ -284,13 +281,13 @@ export class LanguageModel {
       this.recorder.submit();
     } else throw new Error('A forward pass needs embeddings or tokens.');
     await tap?.('lm.hidden.0', hidden);
-    await this.first.graph.run({ ...this.first.weights, hidden }, { q, k, v });
-    for (const [i, { graph, weights }] of this.layers.entries()) {
+    await first.graph.run({ ...first.weights, hidden }, { q, k, v });
+    for (const [i, { graph, weights }] of layers.entries()) {
       const { k: k_cache, v: v_cache } = cache.layers[i]!;
       this.kernels.rotary.record(this.recorder, plan, { q, k, v, k_cache, v_cache });
       this.kernels.attention.record(this.recorder, plan, { q, k: k_cache, v: v_cache, o: attention });
       this.recorder.submit();
-      const last = i === this.layers.length - 1;
+      const last = i === layers.length - 1;
       const inputs = { ...weights, attention, residual: hidden };
       await graph.run(inputs, last ? { hidden: spare, final_norm } : { hidden: spare, q, k, v });
       // The caller's embeddings are never written to.

@@ -107,6 +107,7 @@ const backwardCases: Case[] = [1, 33].flatMap((rows) =>
     differentiate(siglipBlock(siglip, false), ['attention', 'residual']),
     differentiate(loraLayer, ['x', 'lora_A', 'lora_B']),
     differentiate(erfLayer, ['x']),
+    differentiate(qwen2Head(qwen), ['final_norm']),
   ].map((model) => ({ model, dims: { rows } })),
 );
 

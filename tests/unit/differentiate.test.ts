@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { differentiate } from '../../src/blocks/differentiate';
 import type { GraphModel } from '../../src/blocks/graph';
 import { GraphBuilder } from '../../src/blocks/graph-builder';
-import { qwen2Block, qwen2First, qwen2Last } from '../../src/blocks/qwen2-graphs';
+import { LORA_TARGETS, qwen2Block, qwen2First, qwen2Last } from '../../src/blocks/qwen2-graphs';
 import { siglipBlock } from '../../src/blocks/siglip-graphs';
 import { normals, seeded } from '../support/attention-cases';
 import { blockReference, type Dense } from '../support/block-reference';
@@ -30,8 +30,8 @@ function inputsOf(graph: GraphModel, seed: number): Record<string, Dense> {
 }
 
 /** Holds d_<input> of a backward graph to central differences of the sum of outputs times random cotangents. */
-function check(forward: GraphModel, wrt: readonly string[]): GraphModel {
-  const graph = differentiate(forward, wrt);
+function check(forward: GraphModel, wrt: readonly string[], kept: readonly string[] = []): GraphModel {
+  const graph = differentiate(forward, wrt, { kept });
   const inputs = inputsOf(forward, 5);
   const random = seeded(6);
   const outputs = blockReference(forward, inputs);
@@ -47,7 +47,7 @@ function check(forward: GraphModel, wrt: readonly string[]): GraphModel {
       for (let i = 0; i < data.length; i++) sum += data[i]! * cotangents[`d_${name}`]!.data[i]!;
     return sum;
   };
-  const gradients = blockReference(graph, { ...inputs, ...cotangents });
+  const gradients = blockReference(graph, { ...inputs, ...cotangents, ...outputs });
   for (const name of wrt) {
     const values = inputs[name]!.data as Float64Array;
     const gradient = gradients[`d_${name}`]!;
@@ -75,6 +75,17 @@ describe('differentiate', () => {
     const weights = graph.inputs.map(({ name }) => name);
     expect(weights).toContain('next.self_attn.q_proj.weight');
     expect(weights).not.toContain('next.self_attn.q_proj.bias');
+    // With its output at hand, neither down_proj nor its input is computed again.
+    const kept = check(qwen2Block(shape), ['attention', 'residual'], ['hidden']);
+    expect(kept.nodes.length).toBe(graph.nodes.length - 2);
+  });
+
+  it('gives those of all LoRA weights of a block', () => {
+    const targets = new Set(LORA_TARGETS);
+    const forward = qwen2Block(shape, { r: 4, scaling: 2, own: targets, next: targets });
+    const lora = forward.inputs.map(({ name }) => name).filter((name) => name.includes('lora_'));
+    expect(lora).toHaveLength(14);
+    check(forward, ['attention', 'residual', ...lora], ['hidden']);
   });
 
   it('gives those of weights, of LoRA terms with their scaling, and of LayerNorm and GELU', () => {

@@ -8,6 +8,7 @@ import normGradCode from '../../../shaders/linear/norm-grad.wgsl?raw';
 import unaryCode from '../../../shaders/linear/unary.wgsl?raw';
 import weightGradCode from '../../../shaders/linear/weight-grad.wgsl?raw';
 import type { Gpu } from '../../gpu/device';
+import { expandWgsl } from '../../gpu/expand-wgsl';
 import { compileKernel, type Kernel } from '../../gpu/kernel';
 import type { Recorder } from '../../gpu/recorder';
 import { type GpuTensor, sizeOf } from '../../gpu/tensor';
@@ -29,6 +30,7 @@ export type DenseKernel =
   | 'linear'
   | 'linear-row'
   | 'linear-untransposed'
+  | 'linear-untransposed-any'
   | 'weight-grad'
   | 'norm'
   | 'norm-grad'
@@ -107,11 +109,10 @@ export class DenseKernels {
   ): void {
     const [n, k] = w.shape as [number, number];
     const rows = sizeOf(x.shape) / n;
-    quarter('a row', n);
     const k4 = quarter('a row', k);
     const grid = [Math.ceil(k4 / this.sizes.group), Math.ceil(rows / 4)] as const;
     recorder.dispatch(
-      this.kernel('linear-untransposed'),
+      this.kernel(n % 4 === 0 ? 'linear-untransposed' : 'linear-untransposed-any'),
       linearParams(rows, n, k4, c, alpha),
       [x, w, c ?? w, y],
       grid,
@@ -208,7 +209,9 @@ function source(name: DenseKernel, sizes: Sizes): { code: string; constants: Rec
     case 'linear-row':
       return { code: linearRowCode, constants: { LANES: lanes, COLUMNS: columns } };
     case 'linear-untransposed':
-      return { code: linearUntransposedCode, constants: { WG: group } };
+      return { code: expandWgsl(linearUntransposedCode, { WIDE: 1, ANY: 0 }), constants: { WG: group } };
+    case 'linear-untransposed-any':
+      return { code: expandWgsl(linearUntransposedCode, { WIDE: 0, ANY: 1 }), constants: { WG: group } };
     case 'weight-grad':
       return { code: weightGradCode, constants: {} };
     case 'norm':

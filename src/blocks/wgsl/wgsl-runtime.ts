@@ -7,12 +7,13 @@ import { type DenseKernel, DenseKernels } from './dense-kernels';
 import { ScratchPool } from './scratch-pool';
 
 /** The kernels that a node needs; undefined where there are none for it. */
-function kernelsOf(node: NodeSpec): readonly DenseKernel[] | undefined {
+function kernelsOf(node: NodeSpec, graph: GraphModel): readonly DenseKernel[] | undefined {
   switch (node.op) {
     case 'Gemm': {
       const [a, b] = [intAttribute(node, 'transA'), intAttribute(node, 'transB')];
       if (a) return b ? undefined : ['weight-grad'];
-      return b ? ['linear', 'linear-row'] : ['linear-untransposed'];
+      if (b) return ['linear', 'linear-row'];
+      return [inner(node, graph) % 4 === 0 ? 'linear-untransposed' : 'linear-untransposed-any'];
     }
     case 'RMSNormalization':
     case 'LayerNormalization':
@@ -37,6 +38,12 @@ function kernelsOf(node: NodeSpec): readonly DenseKernel[] | undefined {
     default:
       return undefined;
   }
+}
+
+/** Rows of the second operand of a product, where it is an input of the graph. */
+function inner(node: NodeSpec, graph: GraphModel): number {
+  const dim = graph.inputs.find(({ name }) => name === node.inputs[1])?.dims?.[0];
+  return typeof dim === 'number' ? dim : 0;
 }
 
 function gelu(node: NodeSpec): 'gelu-tanh' | 'gelu-erf' {
@@ -69,7 +76,7 @@ export class WgslRuntime implements BlockRuntime {
   async compile(graph: GraphModel): Promise<BlockGraph> {
     const operator = unsupported(graph);
     if (operator) throw new Error(`The graph ${graph.name} has a ${operator}, for which there is no kernel.`);
-    await this.kernels.prepare(graph.nodes.flatMap((node) => kernelsOf(node)!));
+    await this.kernels.prepare(graph.nodes.flatMap((node) => kernelsOf(node, graph)!));
     return new WgslGraph(this.gpu, graph, this.kernels, this.recorder, this.scratch);
   }
 
@@ -80,7 +87,7 @@ export class WgslRuntime implements BlockRuntime {
 }
 
 function unsupported(graph: GraphModel): string | undefined {
-  return graph.nodes.find((node) => !kernelsOf(node))?.op;
+  return graph.nodes.find((node) => !kernelsOf(node, graph))?.op;
 }
 
 class WgslGraph implements BlockGraph {
