@@ -33,7 +33,7 @@ export class AnswerText {
   push(record: SampleRecord): void {
     const text = this.stream.push(record.id);
     this.parser.add(text);
-    this.fresh.push(describe(this.tokenizer, record, text));
+    this.fresh.push(describeToken(this.tokenizer, record, text));
     this.newTokens += 1;
     this.latestToken = performance.now();
     this.firstToken ||= this.latestToken;
@@ -76,7 +76,7 @@ export function rate(tokens: number, ms: number): number {
   return tokens > 0 && ms > 0 ? (tokens * 1000) / ms : 0;
 }
 
-function describe(tokenizer: Tokenizer, record: SampleRecord, text: string): TokenInfo {
+function describeToken(tokenizer: Tokenizer, record: SampleRecord, text: string): TokenInfo {
   const { id, prob, logp, rank, entropy, survivors, top } = record;
   return {
     id,
