@@ -1,4 +1,5 @@
 import { AskPage } from './ask/ask-page';
+import { ExportDialog } from './export/export-dialog';
 import { ModelDialog } from './models/model-dialog';
 import { SupportDialog } from './recorded/support-dialog';
 import { HelpDialog } from './shared/help-dialog';
@@ -17,6 +18,7 @@ export function App({ services }: { services: AppServices }) {
       </div>
       <HelpDialog />
       <ModelDialog />
+      <ExportDialog />
       <SupportDialog />
     </AppServicesContext>
   );

@@ -2,6 +2,7 @@ import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 import { App } from './app';
 import { EngineClient } from './engine-client';
+import { watchContexts } from './export/answer-context';
 import { startModel } from './models/choose-model';
 import { createModelStore } from './models/model-store';
 import { RecordedEngine } from './recorded/recorded-engine';
@@ -22,6 +23,7 @@ const services: AppServices = {
   draft: createDraftStore(),
   view: createViewStore(),
   models: createModelStore(document.baseURI),
+  contexts: watchContexts(client),
   backend: backend === 'ort' || backend === 'wgsl' ? backend : undefined,
   player: { current: null },
 };

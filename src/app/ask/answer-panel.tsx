@@ -92,6 +92,15 @@ function Heading({ shown }: { shown: Shown }) {
         />
         <button
           type="button"
+          className="ib"
+          aria-label="Export this answer"
+          title="Export this answer"
+          onClick={() => view.setState({ dialog: 'export' })}
+        >
+          <Icon name="download" />
+        </button>
+        <button
+          type="button"
           className="ib drawer-toggle"
           aria-label="Tokens, aha moments and session"
           onClick={() => view.setState((state) => ({ drawerOpen: !state.drawerOpen }))}

@@ -1,3 +1,4 @@
+import { OpenedLink } from '../export/open-link';
 import { useGroupShown, useView } from '../store/app-services';
 import { AnswerPanel } from './answer-panel';
 import { AskBar } from './ask-bar';
@@ -19,6 +20,7 @@ export function AskPage() {
     <main className={`ask ${full ? 'group-only' : ''}`} id="ask">
       <section className="col left" aria-label="Video and question">
         <div className="left-scroll">
+          <OpenedLink />
           <MediaPanel />
           <div className="hr" />
           <QuestionEditor />

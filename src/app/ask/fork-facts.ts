@@ -12,6 +12,8 @@ export function forkAlternative(token: TokenInfo, chosen: number | undefined): A
 export function forkBlocker(engine: EngineState, { answer, sample }: Pair): string | undefined {
   if (runningAnswer(engine)) return 'An answer is being written.';
   if (sample.status === 'prefill') return 'This answer has no tokens yet.';
+  if (engine.model.recorded)
+    return 'Going on from another token needs the model itself: this one is recorded.';
   if (engine.model.status !== 'ready') return 'No model is ready.';
   if (engine.model.name !== answer.model)
     return `${answer.model} wrote this answer. Load it again to continue it.`;

@@ -112,8 +112,10 @@ export function MediaPanel() {
       </div>
       <VideoError onChoose={choose} />
       <VideoWarning onChoose={choose} />
-      <Sampling />
-      <Gallery />
+      <div className={`media-foot ${video ? 'compact' : ''}`}>
+        <Gallery />
+        <Sampling />
+      </div>
     </>
   );
 }
@@ -146,21 +148,20 @@ function Sampling() {
   const frames = useEngine((state) => state.model.info?.frames);
   const running = useEngine((state) => runningAnswer(state) !== undefined);
   return (
-    <div className="row sampling">
-      <span className="t3 sm" aria-hidden="true">
-        Frames
-      </span>
-      <Segmented
-        label="Frames taken from the video"
-        value={sampling}
-        disabled={running}
-        options={[
-          { value: 'uniform', label: frames ? `${frames} even` : 'even', title: 'As the model was trained' },
-          { value: '1fps', label: '1 per second, up to 64', title: 'For longer videos' },
-        ]}
-        onChange={setSampling}
-      />
-    </div>
+    <Segmented
+      label="Frames taken from the video"
+      value={sampling}
+      disabled={running}
+      options={[
+        {
+          value: 'uniform',
+          label: frames ? `${frames} even` : 'even',
+          title: 'Even frames, as the model was trained',
+        },
+        { value: '1fps', label: '1 per second', title: 'One frame a second, at most 64: for longer videos' },
+      ]}
+      onChange={setSampling}
+    />
   );
 }
 

@@ -2,6 +2,7 @@ import { createContext, useContext, useMemo } from 'react';
 import { useStore } from 'zustand';
 import type { BlockBackend } from '../../worker/protocol';
 import type { EngineClient } from '../engine-client';
+import type { AnswerContexts } from '../export/answer-context';
 import type { ModelStore, Models } from '../models/model-store';
 import type { Draft, DraftStore } from './draft';
 import type { AnswerState, EngineState, SampleState } from './engine-state';
@@ -13,6 +14,8 @@ export interface AppServices {
   draft: DraftStore;
   view: ViewStore;
   models: ModelStore;
+  /** What the answers ran on. */
+  contexts: AnswerContexts;
   /** A dense backend that the address forces. */
   backend?: BlockBackend | undefined;
   /** The page's player, for the film strip and the keyboard. */
