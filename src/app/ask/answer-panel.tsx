@@ -1,4 +1,5 @@
 import { useMemo } from 'react';
+import { ExportButton } from '../export/export-button';
 import { Icon } from '../shared/icon';
 import { Segmented } from '../shared/segmented';
 import { isGroupShown, type Shown, useServices, useShown, useView } from '../store/app-services';
@@ -90,15 +91,7 @@ function Heading({ shown }: { shown: Shown }) {
           ]}
           onChange={(value) => view.setState({ shading: value })}
         />
-        <button
-          type="button"
-          className="ib"
-          aria-label="Export this answer"
-          title="Export this answer"
-          onClick={() => view.setState({ dialog: 'export' })}
-        >
-          <Icon name="download" />
-        </button>
+        <ExportButton />
         <button
           type="button"
           className="ib drawer-toggle"

@@ -1,3 +1,4 @@
+import { ExportButton } from '../export/export-button';
 import { formatBytes, formatDuration } from '../shared/format';
 import { Icon } from '../shared/icon';
 import { Segmented } from '../shared/segmented';
@@ -41,6 +42,7 @@ export function GroupHead({ answer }: { answer: AnswerState }) {
           ]}
           onChange={(value) => view.setState({ groupLayout: value })}
         />
+        <ExportButton />
         <button
           type="button"
           className="btn group-full"

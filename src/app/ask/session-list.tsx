@@ -10,20 +10,7 @@ export function SessionList({ shown }: { shown: number | undefined }) {
   const answers = useEngine((state) => state.answers);
   return (
     <section className="sec last">
-      <div className="row list-head">
-        <h2 className="h">This session</h2>
-        {answers.length > 0 && (
-          <button
-            type="button"
-            className="btn small sp"
-            title="Download or copy the shown answer, or a link to its question"
-            onClick={() => view.setState({ dialog: 'export' })}
-          >
-            <Icon name="download" size={13} />
-            Export
-          </button>
-        )}
-      </div>
+      <h2 className="h list-head">This session</h2>
       {answers.length === 0 && <p className="t3 sm">No questions yet.</p>}
       <ul className="list">
         {answers.toReversed().map((answer) => (
