@@ -159,3 +159,47 @@ export async function endFakeGroup(page: Page, total: number, from: number, labe
     },
   });
 }
+
+/**
+ * Streams `total` long answers into the page, from inside of it, as fast as it draws: `perEvent` tokens of each in an
+ * event. Every second part of a thought is short sentences, every other one has no end.
+ */
+export async function streamLongAnswers(
+  page: Page,
+  { total, tokens, perEvent }: { total: number; tokens: number; perEvent: number },
+): Promise<void> {
+  const id = await lastId(page, 'ask');
+  const word = fakeToken(' word', 0.4, 1);
+  const stop = fakeToken('.', 0.01, 2);
+  await page.evaluate(
+    async ({ id, total, tokens, perEvent, word, stop, stats }) => {
+      const { fakeEngine: engine } = window as unknown as {
+        fakeEngine: { onmessage: (event: { data: unknown }) => void };
+      };
+      const sentences: { text: string; start: number; end: number }[] = [];
+      let text = '';
+      for (let written = 0; written < tokens; written += perEvent) {
+        const fresh = Array.from({ length: perEvent }, (_, i) => {
+          const at = written + i;
+          const ends = at % 10 === 9 && Math.floor(at / 400) % 2 === 0;
+          const token = { ...(ends ? stop : word), entropy: ((at * 7919) % 1000) / 500 };
+          text += token.text;
+          const last = sentences.at(-1);
+          if (last && !last.text.endsWith('.'))
+            Object.assign(last, { text: last.text + token.text, end: at + 1 });
+          else sentences.push({ text: token.text, start: at, end: at + 1 });
+          return token;
+        });
+        for (let sample = 0; sample < total; sample++) {
+          const trace = { phase: 'think', text, sentences, problems: [] };
+          // As from a worker: nothing is shared with what was posted before.
+          engine.onmessage({
+            data: structuredClone({ type: 'tokens', id, sample, tokens: fresh, trace, stats }),
+          });
+        }
+        await new Promise((resolve) => requestAnimationFrame(resolve));
+      }
+    },
+    { id, total, tokens, perEvent, word, stop, stats: fakeStats(tokens) },
+  );
+}

@@ -97,7 +97,9 @@ export function endingSentence({ answer, sample }: Pair): string | undefined {
   if (sample.status !== 'done') return undefined;
   if (sample.reason === 'stopped') return `Stopped by you at token ${sample.count}.`;
   if (sample.reason === 'length') {
-    return `Cut off at ${sample.count} tokens: the limit is ${answer.settings.max_new_tokens}. Raise Max tokens to let it finish.`;
+    const { fork, settings } = answer;
+    const written = fork ? `${sample.count - fork.position - 1} new tokens` : `${sample.count} tokens`;
+    return `Cut off at ${written}: the limit is ${settings.max_new_tokens}. Raise Max tokens to let it finish.`;
   }
   return undefined;
 }

@@ -48,7 +48,8 @@ export function askActions({ client, draft, view, player }: AppServices) {
         label: draftLabel(current),
       });
       // In one column the answer is written below what is in sight.
-      if (matchMedia('(max-width: 759px)').matches) document.getElementById('answer')?.scrollIntoView();
+      if (matchMedia('(max-width: 759px)').matches)
+        requestAnimationFrame(() => document.getElementById('answer')?.scrollIntoView());
     },
     stop: () => client.stop(),
     /** Continues the shown answer from the chosen alternative of the token under inspection. */
