@@ -36,7 +36,7 @@ export default defineConfig({
         // What is found late is optimised late, and a late optimisation reloads the page in the middle of a test.
         optimizeDeps: {
           exclude: ['onnxruntime-web'],
-          include: ['@huggingface/transformers', 'mp4box'],
+          include: ['@huggingface/transformers', 'mediabunny', 'mp4box'],
           entries: [],
         },
         test: {

@@ -29,6 +29,9 @@ export const YUV_TO_RGB: Readonly<Record<number, readonly [number, number, numbe
   10: [110013, 140363, 12277, 42626], // BT.2020 constant luminance, treated alike by FFmpeg
 };
 
+/** VP8 knows no other colours than these, so FFmpeg reads it by them whatever the container says. */
+export const VP8_TAGS: ColourTags = { matrix: BT601, fullRange: false };
+
 const MATRIX_CODES: Record<string, number> = { rgb: 0, bt709: 1, bt470bg: 5, smpte170m: 6, 'bt2020-ncl': 9 };
 const MATRIX_NAMES: Record<number, VideoMatrixCoefficients> = {
   0: 'rgb',
@@ -72,10 +75,10 @@ export function toVideoColorSpace(colour: YuvColour): VideoColorSpaceInit {
   };
 }
 
-/** Tags of a decoded frame, for streams whose own tags are read by the decoder alone. */
-export function frameTags(space: VideoColorSpace): ColourTags {
+/** Tags of a WebCodecs colour space: of a decoded frame, say, whose own tags are read by the decoder alone. */
+export function colourTags(space: Pick<VideoColorSpaceInit, 'matrix' | 'fullRange'>): ColourTags {
   const tags: ColourTags = {};
   if (space.matrix && space.matrix in MATRIX_CODES) tags.matrix = MATRIX_CODES[space.matrix]!;
-  if (space.fullRange !== null) tags.fullRange = space.fullRange;
+  if (typeof space.fullRange === 'boolean') tags.fullRange = space.fullRange;
   return tags;
 }

@@ -14,6 +14,7 @@ export async function openVideo(
   options: OpenOptions = {},
 ): Promise<VideoFile> {
   const name = file.name || 'The file';
-  await sniffContainer(file, name);
-  return openMp4(file, name, options);
+  if ((await sniffContainer(file, name)) === 'mp4') return openMp4(file, name, options);
+  const { openMatroska } = await import('./matroska');
+  return openMatroska(file, name, options);
 }

@@ -1,8 +1,8 @@
 import { resolveColour, toVideoColorSpace } from './colour';
 import { type DecodeRun, planRuns } from './decode-plan';
 import { DamageError, VideoError } from './errors';
-import { unsupportedCodec } from './mp4-track';
 import type { SampleReader } from './sample-reader';
+import { unsupportedCodec } from './unsupported-codec';
 import type { VideoFile } from './video-file';
 
 /** Chunks that may wait in the decoder, and wanted frames that may wait for their reader. */

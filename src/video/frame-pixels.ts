@@ -1,4 +1,4 @@
-import { frameTags, mergeTags, resolveColour, toVideoColorSpace, type YuvColour } from './colour';
+import { colourTags, mergeTags, resolveColour, toVideoColorSpace, type YuvColour } from './colour';
 import { VideoError } from './errors';
 import type { VideoFile } from './video-file';
 
@@ -85,7 +85,7 @@ export async function readPixels(
   const rect = frame.visibleRect;
   const width = rect?.width ?? frame.codedWidth;
   const height = rect?.height ?? frame.codedHeight;
-  const own = video.colourIsFinal ? undefined : frameTags(frame.colorSpace);
+  const own = video.colourIsFinal ? undefined : colourTags(frame.colorSpace);
   const colour = resolveColour(mergeTags(own, video.colour));
   const common = { width, height, rotation: video.rotation, colour };
   const layout = frame.format ? LAYOUTS[frame.format] : undefined;

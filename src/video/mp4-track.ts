@@ -1,17 +1,16 @@
 import type { Box, ISOFile, VisualSampleEntry } from 'mp4box';
-import { type ColourTags, mergeTags } from './colour';
+import { type ColourTags, mergeTags, VP8_TAGS } from './colour';
 import { VideoError } from './errors';
 import { readH264Colour } from './h264-vui';
 import type { Trak } from './mp4-samples';
 import type { RawSamples } from './raw-samples';
 import { ByteRangeReader } from './sample-reader';
 import { buildSampleTable, type Edit, type SampleTable } from './sample-table';
+import { shownSize } from './shown-size';
+import { unsupportedCodec } from './unsupported-codec';
 import type { Truncation, VideoFile } from './video-file';
 
 const AGAIN = 'Get the file again from where it came, or choose another video.';
-
-/** Pixels that are this many times longer than wide, or the other way round, are damage. */
-const MAX_STRETCH = 16;
 
 /** What `describeTrack` needs of an opened file. */
 export interface Tables {
@@ -60,14 +59,12 @@ export function describeTrack(tables: Tables): VideoFile {
   const rotation = readRotation(trak.tkhd.matrix);
   const pasp = child(entry, 'pasp') as { hSpacing: number; vSpacing: number } | undefined;
   const stretch = pasp ? pasp.hSpacing / pasp.vSpacing : 1;
-  const aspect = stretch >= 1 / MAX_STRETCH && stretch <= MAX_STRETCH ? stretch : 1;
-  const shown: [number, number] = [Math.max(1, Math.round(entry.width * aspect)), entry.height];
-  if (rotation % 180) shown.reverse();
+  const [width, height] = shownSize(entry.width, entry.height, stretch, rotation);
   return {
     file,
     name,
-    width: shown[0],
-    height: shown[1],
+    width,
+    height,
     codedWidth: entry.width,
     codedHeight: entry.height,
     rotation,
@@ -87,38 +84,6 @@ function withoutFrames(name: string): VideoError {
 
 function child(entry: VisualSampleEntry, type: string): Box | undefined {
   return entry.boxes?.find((box) => box.type === type);
-}
-
-/** Names that people know, by sample entry. */
-const CODEC_NAMES: Record<string, string> = {
-  hvc1: 'HEVC',
-  hev1: 'HEVC',
-  dvh1: 'Dolby Vision HEVC',
-  dvhe: 'Dolby Vision HEVC',
-  vvc1: 'VVC',
-  mp4v: 'MPEG-4 Visual',
-  jpeg: 'Motion JPEG',
-  mjpg: 'Motion JPEG',
-  apcn: 'ProRes 422',
-  apch: 'ProRes 422 HQ',
-  apcs: 'ProRes 422 LT',
-  ap4h: 'ProRes 4444',
-  avc1: 'H.264',
-  avc3: 'H.264',
-  vp08: 'VP8',
-  vp09: 'VP9',
-  av01: 'AV1',
-};
-
-/** The error of message 2 of the page's copy: which codec it is, and what to do. */
-export function unsupportedCodec(name: string, codec: string): VideoError {
-  const fourcc = codec.slice(0, 4);
-  const known = CODEC_NAMES[fourcc];
-  return new VideoError(
-    'unsupported-codec',
-    `${name} cannot be read here: your browser has no decoder for ${known ? `${known} (${codec})` : `the codec ${codec}`}.`,
-    'Convert the file to H.264, VP9 or AV1 and drop it again. Nothing was uploaded.',
-  );
 }
 
 type Stream = Pick<VideoFile, 'codec' | 'description' | 'colour' | 'colourIsFinal'>;
@@ -145,6 +110,12 @@ function readStream(entry: VisualSampleEntry, name: string, bytes: Uint8Array<Ar
       return { codec: entry.getCodec(), description, colour: mergeTags(container), colourIsFinal: false };
     }
     case 'vp08':
+      return {
+        codec: entry.getCodec(),
+        description: undefined,
+        colour: VP8_TAGS,
+        colourIsFinal: true,
+      };
     case 'vp09':
     case 'av01':
       return {

@@ -31,6 +31,7 @@ export class WindowReader {
   async read(start: number, end: number): Promise<Uint8Array<ArrayBuffer>> {
     if (end - start > WINDOW_BYTES) return readBytes(this.file, start, end);
     const stop = Math.min(end, this.file.size);
+    if (start >= stop) return new Uint8Array(0);
     if (start < this.start || stop > this.start + this.window.length) {
       this.window = await readBytes(this.file, start, Math.min(start + WINDOW_BYTES, this.file.size));
       this.start = start;
