@@ -37,7 +37,7 @@ export async function openMatroska(
   try {
     const track = await input.getPrimaryVideoTrack();
     if (!track) throw withoutVideo(name, (await input.getAudioTracks()).length > 0);
-    return await describe(file, name, track, source, (position) => {
+    return await readTrack(file, name, track, source, (position) => {
       signal?.throwIfAborted();
       onProgress?.(Math.min(position, file.size), file.size);
     });
@@ -55,7 +55,7 @@ function withoutVideo(name: string, sound: boolean): VideoError {
   return new VideoError('no-video-track', `${name} holds no video track${what}.`, 'Choose another video.');
 }
 
-async function describe(
+async function readTrack(
   file: Blob,
   name: string,
   track: InputVideoTrack,
@@ -107,7 +107,7 @@ async function readStream(track: InputVideoTrack, name: string): Promise<Stream>
   if (!config) throw unsupportedCodec(name, String((await track.getInternalCodecId()) ?? 'of its video'));
   const { codec, colorSpace } = config;
   const given = config.description as Uint8Array | undefined;
-  const description = given && given.slice();
+  const description = given?.slice();
   const container: ColourTags = colorSpace ? colourTags(colorSpace) : {};
   let own: ColourTags | undefined;
   if (codec === 'vp8') own = VP8_TAGS;
