@@ -151,6 +151,89 @@ describe('reduceEvent', () => {
     expect(reduceEvent(state, ask(4)).errors.ask).toBeUndefined();
   });
 
+  it('fills the samples of a group one by one, and ends with what is known of all', () => {
+    const asked = play(load, ready, open(2), videoReady(2), ask(3, 2));
+    const to = (sample: number, text: string): EngineEvent => ({
+      type: 'tokens',
+      id: 3,
+      sample,
+      tokens: [token(text)],
+      trace,
+      stats,
+    });
+    const end = (sample: number): EngineEvent => ({
+      type: 'answered',
+      id: 3,
+      sample,
+      trace,
+      stats,
+      reason: 'eos',
+      reward: { reward: sample },
+    });
+    const first = [to(0, 'a'), to(1, 'b'), end(0)].reduce<EngineState>(reduceEvent, asked);
+    expect(runningAnswer(first)?.samples.map(({ status }) => status)).toEqual(['done', 'streaming']);
+    // An answer that has ended takes no more tokens, and one that is not there takes none.
+    expect(runningAnswer(reduceEvent(first, to(0, 'c')))?.samples[0]).toBe(first.answers[0]?.samples[0]);
+    expect(runningAnswer(reduceEvent(first, to(5, 'c')))?.samples).toHaveLength(2);
+    const done = reduceEvent(first, end(1));
+    expect(runningAnswer(done)).toBeUndefined();
+    expect(done.answers[0]?.samples.map(({ reward }) => reward?.reward)).toEqual([0, 1]);
+    const group = {
+      prefixTokens: 4,
+      prefillMs: 1,
+      decodeMs: 1,
+      newTokens: 2,
+      tokensPerSecond: 2,
+      kvBytes: 8,
+    };
+    expect(reduceEvent(done, { type: 'ask-done', id: 3, group }).answers[0]?.group).toBe(group);
+    const failing = reduceEvent(first, failed('ask', 3));
+    expect(failing.answers[0]?.samples.map(({ status }) => status)).toEqual(['done', 'failed']);
+    expect(reduceEvent(failing, { type: 'ask-done', id: 3, group })).toBe(failing);
+  });
+
+  it('adds tokens without copying those that are there, and without changing a state before', () => {
+    const asked = play(load, ready, open(2), videoReady(2), ask(3));
+    const add = (state: EngineState, text: string) =>
+      reduceEvent(state, { type: 'tokens', id: 3, sample: 0, tokens: [token(text)], trace, stats });
+    const texts = (state: EngineState) => {
+      const { tokens, count } = state.answers[0]!.samples[0]!;
+      return tokens.slice(0, count).map(({ text }) => text);
+    };
+    const one = add(asked, 'a');
+    const two = add(one, 'b');
+    expect(two.answers[0]!.samples[0]!.tokens).toBe(one.answers[0]!.samples[0]!.tokens);
+    expect([texts(asked), texts(one), texts(two)]).toEqual([[], ['a'], ['a', 'b']]);
+    const other = add(one, 'c');
+    expect([texts(one), texts(two), texts(other)]).toEqual([['a'], ['a', 'b'], ['a', 'c']]);
+  });
+
+  it('puts a fork beside its origin, with what they share, and forks it again', () => {
+    const choice = { ...token(' b'), alternatives: [{ id: 7, text: ' c', prob: 0.2, kept: true }] };
+    const asked = play(load, ready, open(2), videoReady(2), ask(3));
+    const events: EngineEvent[] = [
+      { type: 'tokens', id: 3, sample: 0, tokens: [token('a'), choice, token(' d')], trace, stats },
+      { type: 'answered', id: 3, sample: 0, trace, stats, reason: 'eos' },
+    ];
+    const done = events.reduce<EngineState>(reduceEvent, asked);
+    const fork = { type: 'page/fork', id: 4, answer: 3, sample: 0, position: 1, alternative: 7 } as const;
+    const forked = reduceEvent(done, fork);
+    expect(forked.answers).toHaveLength(2);
+    expect(runningAnswer(forked)).toMatchObject({
+      question,
+      label: 'B',
+      samples: [{ status: 'prefill', count: 2 }],
+      fork: { answer: 3, sample: 0, position: 1, from: ' b' },
+    });
+    expect(forked.answers[0]).toBe(done.answers[0]);
+    expect(reduceEvent(done, { ...fork, alternative: 8 })).toBe(done);
+    expect(reduceEvent(done, { ...fork, answer: 9 })).toBe(done);
+    const ended = reduceEvent(forked, { type: 'answered', id: 4, sample: 0, trace, stats, reason: 'eos' });
+    const again = reduceEvent(ended, { ...fork, id: 5, answer: 4, position: 1, alternative: 7 });
+    // The forced token has its own alternatives' list, but is not an alternative to itself.
+    expect(again).toBe(ended);
+  });
+
   it('goes back to the video before when a file cannot be read', () => {
     const state = play(open(2, 'good.mp4'), videoReady(2), open(3, 'bad.txt'), failed('video', 3));
     expect(state.video).toMatchObject({ id: 2, name: 'good.mp4', status: 'ready' });

@@ -1,4 +1,5 @@
 import type { EngineError, ErrorScope } from '../../worker/protocol';
+import type { EngineClient } from '../engine-client';
 import { chooseModel } from '../models/choose-model';
 import { ErrorMessage } from '../shared/message';
 import { ProgressBar } from '../shared/progress-bar';
@@ -43,7 +44,7 @@ function WayOut({ error }: { error: EngineError }) {
   if (error.code === 'device-recovered' || error.scope === 'ask') {
     return (
       <>
-        <button type="button" className="btn" disabled={blocked} onClick={() => ask()}>
+        <button type="button" className="btn" disabled={blocked} onClick={() => ask(lastCount(client))}>
           Ask again
         </button>
         {close}
@@ -77,15 +78,20 @@ function WayOut({ error }: { error: EngineError }) {
   );
 }
 
+/** As many answers as were asked for last. */
+function lastCount(client: EngineClient): number | undefined {
+  return client.store.getState().answers.at(-1)?.samples.length;
+}
+
 /** Settings that would work, each a button that takes it and asks again. */
 function Suggestions({ error }: { error: EngineError }) {
   const { client, draft } = useServices();
   const { ask } = useActions();
   const { num_generations, max_new_tokens } = error.suggestions ?? {};
-  const again = (change: () => void) => () => {
+  const again = (change: () => void, times: number | undefined) => () => {
     change();
     client.dismiss(error.scope);
-    ask();
+    ask(times);
   };
   return (
     <>
@@ -93,15 +99,16 @@ function Suggestions({ error }: { error: EngineError }) {
         <button
           type="button"
           className="btn"
-          onClick={again(() => draft.setState({ num_generations }))}
+          onClick={again(() => draft.setState({ num_generations }), num_generations)}
         >{`Use ${num_generations} ${num_generations === 1 ? 'answer' : 'answers'}`}</button>
       )}
       {max_new_tokens !== undefined && (
         <button
           type="button"
           className={num_generations === undefined ? 'btn' : 'btn q'}
-          onClick={again(() =>
-            draft.setState(({ settings }) => ({ settings: { ...settings, max_new_tokens } })),
+          onClick={again(
+            () => draft.setState(({ settings }) => ({ settings: { ...settings, max_new_tokens } })),
+            lastCount(client),
           )}
         >{`Use ${max_new_tokens} tokens`}</button>
       )}

@@ -57,6 +57,8 @@ function handleKey(event: KeyboardEvent, services: AppServices, actions: AskActi
       return stepAha(event.shiftKey, services);
     case 'f':
     case 'F':
+      // Only where the token and its alternatives are in sight.
+      if (groupNow(services) && view.getState().groupFull) return false;
       actions.fork();
       return true;
     case 'm':
