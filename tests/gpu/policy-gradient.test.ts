@@ -2,9 +2,11 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { LORA_TARGETS } from '../../src/blocks/qwen2-graphs';
 import { WgslRuntime } from '../../src/blocks/wgsl/wgsl-runtime';
 import { type Gpu, openGpu } from '../../src/gpu/device';
-import { type GpuTensor, readF32, uploadTensor } from '../../src/gpu/tensor';
+import { type GpuTensor, readF32, uploadTensor, writeTensor } from '../../src/gpu/tensor';
+import { AdamW, DEFAULT_ADAMW } from '../../src/grpo/adamw';
 import { policyBatch } from '../../src/grpo/policy-batch';
 import { PolicyGradient } from '../../src/grpo/policy-gradient';
+import { type LossConfig, policyLoss } from '../../src/grpo/policy-loss';
 import { LoraAdapter } from '../../src/lora/adapter';
 import { LanguageModel } from '../../src/model/language-model';
 import meta from '../golden/grpo.json';
@@ -12,6 +14,16 @@ import { loadGolden } from '../support/golden';
 import { loadGoldenModel, relativeError } from '../support/golden-model';
 
 type Golden = Awaited<ReturnType<typeof loadGolden>>;
+
+const ORIGINAL: LossConfig = {
+  loss_type: 'grpo',
+  beta: meta.loss.beta,
+  epsilon: 0.2,
+  epsilon_high: 0.2,
+  importance_sampling_level: 'token',
+  kl_clamp: 100,
+  max_completion_length: 70,
+};
 
 describe('policy gradient', () => {
   let gpu: Gpu;
@@ -85,5 +97,65 @@ describe('policy gradient', () => {
     }
     // The pools have grown; what a pass makes for itself is gone.
     expect(gpu.memory.buffers - buffers).toBeLessThan(60);
+  });
+
+  it.each(meta.adamw.runs)('gives the recorded LoRA weights after AdamW steps, $name', async (run) => {
+    const start = new Map<string, Float32Array<ArrayBuffer>>();
+    for (const name of adapter.tensors.keys())
+      start.set(name, Float32Array.from(grpo.get(`lora.${name}`)!.data as Float32Array));
+    for (const [name, values] of start) adapter.set(name, values);
+    const optimiser = await AdamW.create(gpu, adapter.tensors, {
+      ...DEFAULT_ADAMW,
+      weight_decay: run.weight_decay,
+      max_grad_norm: run.max_norm,
+    });
+    const batch = policyBatch(prompt.shape[0]!, completions);
+    const { logps: ref_logps } = await policy.reference(batch, prompt);
+    const advantages = Array.from(grpo.get('advantages')!.data);
+    for (let step = 1; step <= 3; step++) {
+      const forward = await policy.forward(batch, prompt);
+      const { logps } = forward;
+      const { loss, d_logps } = policyLoss(
+        { logps, ref_logps, offsets: batch.offsets, advantages },
+        ORIGINAL,
+      );
+      // The loss is a difference of terms of order 1.
+      expect(Math.abs(loss - run.losses[step - 1]!)).toBeLessThan(1e-5);
+      policy.clearGradients();
+      await policy.backward(forward, Float32Array.from(d_logps));
+      forward.destroy();
+      const { grad_norm, applied } = await optimiser.apply(policy.gradients, meta.adamw.lr);
+      expect(applied).toBe(true);
+      expect(Math.abs(grad_norm - run.grad_norms[step - 1]!)).toBeLessThan(1e-4 * grad_norm);
+      for (const [name, tensor] of adapter.tensors) {
+        const recorded = grpo.get(`adamw.${run.name}.step${step}.${name}`);
+        if (recorded)
+          expect(relativeError(await readF32(gpu, tensor), recorded.data), name).toBeLessThan(1e-4);
+      }
+    }
+    optimiser.destroy();
+    for (const [name, values] of start) adapter.set(name, values);
+  });
+
+  it('stops a step whose gradient is not finite, and goes on from a saved state', async () => {
+    const optimiser = await AdamW.create(gpu, adapter.tensors);
+    const before = await adapter.read();
+    const [name, gradient] = [...policy.gradients][0]!;
+    writeTensor(gpu, gradient, new Float32Array(4).fill(Number.NaN));
+    expect((await optimiser.apply(policy.gradients, 1e-3)).applied).toBe(false);
+    expect((await adapter.read()).get(name)).toEqual(before.get(name));
+    writeTensor(gpu, gradient, new Float32Array(4).fill(0.1));
+    await optimiser.apply(policy.gradients, 1e-3);
+    const saved = { weights: await adapter.read(), optimiser: await optimiser.read() };
+    await optimiser.apply(policy.gradients, 1e-3);
+    const after = await adapter.read();
+    expect(after.get(name)).not.toEqual(saved.weights.get(name));
+    const resumed = await AdamW.create(gpu, adapter.tensors);
+    for (const [key, values] of saved.weights) adapter.set(key, values);
+    resumed.restore(saved.optimiser);
+    await resumed.apply(policy.gradients, 1e-3);
+    expect(await adapter.read()).toEqual(after);
+    optimiser.destroy();
+    resumed.destroy();
   });
 });
