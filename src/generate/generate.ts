@@ -12,7 +12,6 @@ import type { GenerationError } from './errors';
 import { checkSettings, decodeRecord, RECORD_WORDS, type SampleRecord, Sampler } from './sampler';
 import type { DrawSettings } from './settings';
 
-/** A tree of more bytes is not kept for forks. */
 const MAX_KEPT_BYTES = 512 * 2 ** 20;
 
 const BROKEN_LOGITS =
@@ -55,6 +54,12 @@ interface Draws {
   records: Promise<SampleRecord[]>;
 }
 
+/** Options of `Generator.create`. */
+export interface GeneratorOptions {
+  /** Keys and values of more bytes are not kept for forks. Default 512 MiB. */
+  max_kept_bytes?: number;
+}
+
 /** What the last request holds on the GPU. */
 export interface GenerationUse {
   /** Rows of the prompt, stored once. */
@@ -86,14 +91,16 @@ export class Generator {
     private readonly gpu: Gpu,
     private readonly model: TinyLlava,
     private readonly sampler: Sampler,
+    private readonly max_kept_bytes: number,
   ) {
     this.recorder = new Recorder(gpu, 'generate');
   }
 
   /** Compiles the sampling kernels for a model. */
-  static async create(gpu: Gpu, model: TinyLlava): Promise<Generator> {
+  static async create(gpu: Gpu, model: TinyLlava, options: GeneratorOptions = {}): Promise<Generator> {
     const { vocab_size } = model.config.text_config;
-    return new Generator(gpu, model, await Sampler.create(gpu, { vocab_size }));
+    const sampler = await Sampler.create(gpu, { vocab_size });
+    return new Generator(gpu, model, sampler, options.max_kept_bytes ?? MAX_KEPT_BYTES);
   }
 
   /** What the last request used, once it has ended. */
@@ -116,14 +123,15 @@ export class Generator {
     const { max_new_tokens, num_generations = 1, first_sample = 0, forced = [], signal } = request;
     const { language, tokenizer } = this.model;
     checkSettings(request.settings);
-    this.reserve(num_generations);
-    const ring = new ReadBackRing(this.gpu, num_generations * RECORD_WORDS * 4);
     let branches: Branch[] = [];
+    let ring: ReadBackRing | undefined;
     let pending: Draws | undefined;
     try {
       const begun = await this.begin(request);
       if (!begun) return;
       const { tree, segment, hidden } = begun;
+      this.reserve(num_generations);
+      ring = new ReadBackRing(this.gpu, num_generations * RECORD_WORDS * 4);
       branches = Array.from({ length: num_generations }, (_, i) =>
         tree.branch(first_sample + i, forced, segment),
       );
@@ -169,7 +177,7 @@ export class Generator {
     } finally {
       // The read under way must end before its buffer is destroyed.
       await pending?.records.catch(() => undefined);
-      ring.destroy();
+      ring?.destroy();
       this.settle(branches);
     }
   }
@@ -301,7 +309,7 @@ export class Generator {
   private settle(branches: readonly Branch[]): void {
     const { tree } = this;
     this.last = { promptRows: tree?.promptRows ?? 0, kvBytes: tree?.bytesInUse(branches) ?? 0 };
-    if (tree && tree.bytes > MAX_KEPT_BYTES) this.forget();
+    if (tree && tree.bytes > this.max_kept_bytes) this.forget();
   }
 
   private freeDraws(): void {

@@ -3,7 +3,7 @@ import { ThinkParser } from '../generate/think-parser';
 import type { Trace } from '../generate/trace';
 import { TokenStream } from '../model/token-stream';
 import type { Tokenizer } from '../model/tokenizer';
-import type { AnswerStats, FinishReason, TokenInfo } from './protocol';
+import type { FinishReason, TokenInfo } from './protocol';
 
 /** One answer as it grows: its text, its trace, its tokens that have not been posted. */
 export class AnswerText {
@@ -57,23 +57,6 @@ export class AnswerText {
     this.fresh = [];
     return fresh;
   }
-
-  /** Whether there are tokens that `takeTokens` has not given out. */
-  get hasFresh(): boolean {
-    return this.fresh.length > 0;
-  }
-
-  /** What the answer's own times are; those of the prompt come from the request. */
-  times(): Pick<AnswerStats, 'newTokens' | 'decodeMs' | 'tokensPerSecond'> {
-    const { newTokens, firstToken, latestToken } = this;
-    const decodeMs = latestToken - firstToken;
-    return { newTokens, decodeMs, tokensPerSecond: rate(newTokens - 1, decodeMs) };
-  }
-}
-
-/** Tokens a second; 0 where nothing was measured. */
-export function rate(tokens: number, ms: number): number {
-  return tokens > 0 && ms > 0 ? (tokens * 1000) / ms : 0;
 }
 
 function describeToken(tokenizer: Tokenizer, record: SampleRecord, text: string): TokenInfo {

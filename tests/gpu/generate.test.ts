@@ -196,6 +196,23 @@ describe('generation with the golden checkpoint', () => {
     expect(computed.at(-1)).toBe(generator.use.promptRows + answer.length);
   });
 
+  it('keeps no more for forks than it may', async () => {
+    const rowBytes = 2 * 3 * 2 * 16 * 4;
+    const prompt_ids = golden.get('prompt_ids')!.data as Int32Array;
+    const request = { prompt_ids, visual, settings: GREEDY, max_new_tokens: 4 };
+    const small = await Generator.create(gpu, model, { max_kept_bytes: (124 + 3) * rowBytes });
+    const before = gpu.memory.bytes;
+    const held: number[] = [];
+    for (const num_generations of [2, 1]) {
+      for await (const _ of small.generate({ ...request, num_generations }));
+      held.push(gpu.memory.bytes - before);
+    }
+    expect(held[0]).toBeLessThan(10 * rowBytes);
+    expect(held[1]).toBeGreaterThan(127 * rowBytes);
+    small.destroy();
+    expect(gpu.memory.bytes).toBe(before);
+  });
+
   it('ends a group when told to, and keeps what was written for forks', async () => {
     const stop = new AbortController();
     const prompt_ids = golden.get('prompt_ids')!.data as Int32Array;
