@@ -20,6 +20,9 @@ export function sampleFrameIndices(numFrames: number, count: number): number[] {
   return Array.from({ length: count }, (_, i) => (i === count - 1 ? last : Math.floor(i * step)));
 }
 
+/** Most frames at one a second, as in the original's evaluation of such a model (VID scripts/eval/mmvu.sh, max_frame). */
+export const MAX_1FPS_FRAMES = 64;
+
 /**
  * How many frames the original samples at one frame a second: `max(1, int(duration))`, at most `maxFrame`.
  * @param durationSeconds length of the clip in seconds.

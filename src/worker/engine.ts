@@ -141,21 +141,26 @@ export class Engine {
     const file = Object.assign(request.file.slice(0, request.file.size, request.file.type), {
       name: request.name,
     });
-    const frames = model.config.num_frames;
-    const progress = (label: string, done: number) =>
-      this.post({ type: 'progress', scope: 'video', id, label, done, total: frames });
-    progress('Reading the video', 0);
+    let frames = 0;
+    const progress = (label: string, done: number, total: number) =>
+      this.post({ type: 'progress', scope: 'video', id, label, done, total });
+    progress('Reading the video', 0, 0);
     const video = await readVideo(
       gpu,
       model,
       preprocessor,
       file,
+      request.sampling ?? 'uniform',
       {
-        onInfo: (info) => this.post({ type: 'video-info', id, video: info }),
+        onScan: (bytesDone, total) => progress('Scanning the file', bytesDone, total),
+        onInfo: (info) => {
+          frames = info.sampledTimes.length;
+          this.post({ type: 'video-info', id, video: info });
+        },
         onFrame: (index, time, thumbnail) => {
           this.post({ type: 'frame', id, index, time, thumbnail }, [thumbnail]);
-          if (index + 1 < frames) progress(`Reading frame ${index + 2} of ${frames}`, index + 1);
-          else progress('Encoding the frames', frames);
+          if (index + 1 < frames) progress(`Reading frame ${index + 2} of ${frames}`, index + 1, frames);
+          else progress('Encoding the frames', frames, frames);
         },
       },
       signal,

@@ -3,15 +3,21 @@ import { createTensor, type GpuTensor } from '../gpu/tensor';
 import type { TinyLlava } from '../model/tiny-llava';
 import { openVideo } from '../video/container';
 import { type Damage, decodeSampled } from '../video/decode-sampled';
-import { sampleFrameIndices } from '../video/frame-indices';
+import { MAX_1FPS_FRAMES, oneFpsCount, sampleFrameIndices } from '../video/frame-indices';
 import { readPixels } from '../video/frame-pixels';
 import type { Preprocessor } from '../video/preprocessor';
 import { makeThumbnail } from '../video/thumbnail';
 import type { Truncation, VideoFile } from '../video/video-file';
-import type { VideoInfo } from './protocol';
+import type { FrameSampling, VideoInfo } from './protocol';
+
+/** Scanning a file is spoken of once it takes longer than this, and at this interval. */
+const SCAN_PATIENCE_MS = 300;
+const SCAN_INTERVAL_MS = 100;
 
 /** What `readVideo` tells while it works. */
 export interface VideoReaderEvents {
+  /** How many bytes of a file without a table of frames are scanned; only where that takes a while. */
+  onScan(bytesDone: number, total: number): void;
   /** Called again where other frames are taken because some cannot be decoded. */
   onInfo(info: VideoInfo): void;
   onFrame(index: number, time: number, thumbnail: ImageBitmap): void;
@@ -26,8 +32,8 @@ export interface EncodedVideo {
 }
 
 /**
- * A file's way to visual tokens: tables, `group` uniformly sampled frames, decoding, preprocessing, vision tower,
- * resampler.
+ * A file's way to visual tokens: tables, sampled frames, decoding, preprocessing, vision tower, resampler. Frames are
+ * as many as the model's config says, or one a second of the video and 64 at most, both evenly spread.
  * @throws VideoError; the signal's reason when aborted.
  */
 export async function readVideo(
@@ -35,13 +41,23 @@ export async function readVideo(
   model: TinyLlava,
   preprocessor: Preprocessor,
   file: Blob & { name?: string },
+  sampling: FrameSampling,
   events: VideoReaderEvents,
   signal: AbortSignal,
 ): Promise<EncodedVideo> {
   const start = performance.now();
-  const video = await openVideo(file);
+  let told = start + SCAN_PATIENCE_MS - SCAN_INTERVAL_MS;
+  const video = await openVideo(file, {
+    signal,
+    onProgress(bytesDone, total) {
+      const now = performance.now();
+      if (now < told + SCAN_INTERVAL_MS) return;
+      told = now;
+      events.onScan(bytesDone, total);
+    },
+  });
   signal.throwIfAborted();
-  const frames = model.config.num_frames;
+  const frames = sampling === '1fps' ? framesOf(video) : model.config.num_frames;
   const size = model.config.vision_config.image_size;
   let times: number[] = [];
   const pixel_values = createTensor(gpu, [frames, 3, size, size], 'f32', 'pixel values');
@@ -71,6 +87,11 @@ export async function readVideo(
   } finally {
     pixel_values.buffer.destroy();
   }
+}
+
+/** Frames at one a second. Many files have times in whole milliseconds: 10 s less a rounding are 10 frames, not 9. */
+function framesOf({ durationSeconds }: VideoFile): number {
+  return oneFpsCount(Math.round(durationSeconds * 1000) / 1000, MAX_1FPS_FRAMES);
 }
 
 function videoInfo(video: VideoFile, sampledTimes: number[], damage: Damage | undefined): VideoInfo {
