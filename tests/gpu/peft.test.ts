@@ -1,0 +1,84 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { LORA_TARGETS } from '../../src/blocks/qwen2-graphs';
+import { type Gpu, openGpu } from '../../src/gpu/device';
+import { LoraAdapter } from '../../src/lora/adapter';
+import { loraScaling } from '../../src/lora/lora-config';
+import { readPeft, writePeft } from '../../src/lora/peft-files';
+import { memorySource } from '../../src/weights/byte-source';
+import { readSafetensors } from '../../src/weights/tensor-data';
+import recorded from '../golden/adapter/adapter_config.json';
+import { goldenBytes } from '../support/golden';
+
+const shape = {
+  hidden_size: 64,
+  intermediate_size: 160,
+  num_attention_heads: 4,
+  num_key_value_heads: 2,
+  head_dim: 16,
+  rms_norm_eps: 1e-6,
+  vocab_size: 1024,
+  num_hidden_layers: 3,
+};
+
+describe('PEFT files', () => {
+  let gpu: Gpu;
+  let bytes: Uint8Array<ArrayBuffer>;
+  beforeAll(async () => {
+    gpu = await openGpu();
+    bytes = await goldenBytes('adapter/adapter_model.safetensors');
+  });
+  afterAll(() => gpu.close());
+  const read = (config: unknown, file = bytes) =>
+    readPeft(gpu, config, memorySource('adapter_model.safetensors', file), shape);
+
+  it('loads an adapter of PEFT and writes the same files again', async () => {
+    const adapter = await read(recorded);
+    expect(adapter.config.layers_to_transform).toBeUndefined();
+    expect([...adapter.config.target_modules].sort()).toEqual([...LORA_TARGETS].sort());
+    expect(loraScaling(adapter.config)).toBe(2);
+    const files = await writePeft(adapter, recorded.base_model_name_or_path);
+    expect(JSON.parse(files['adapter_config.json'])).toEqual(recorded);
+    expect(files['adapter_model.safetensors']).toEqual(bytes);
+    adapter.destroy();
+  });
+
+  it('keeps a partial adapter partial, with rsLoRA', async () => {
+    const config = {
+      r: 8,
+      lora_alpha: 4,
+      use_rslora: true,
+      target_modules: ['self_attn.q_proj', 'mlp.down_proj'] as const,
+      layers_to_transform: [1],
+    };
+    const adapter = LoraAdapter.create(gpu, config, shape);
+    adapter.initialise(3);
+    const values = await adapter.read();
+    const A = values.get('language_model.model.layers.1.self_attn.q_proj.lora_A.weight')!;
+    expect(Math.max(...A.map(Math.abs))).toBeLessThanOrEqual(1 / 8);
+    expect(new Set(A).size).toBeGreaterThan(500);
+    const files = await writePeft(adapter, 'base');
+    const again = await read(JSON.parse(files['adapter_config.json']), files['adapter_model.safetensors']);
+    expect(again.config).toEqual(config);
+    expect(await again.read()).toEqual(values);
+    expect(JSON.parse(files['adapter_config.json']).target_modules).toBe(
+      'language_model\\.model\\.layers\\.(1)\\.(self_attn\\.(q_proj)|mlp\\.(down_proj))',
+    );
+    const tensors = await readSafetensors(memorySource('x', files['adapter_model.safetensors']));
+    expect([...tensors.keys()].every((key) => key.startsWith('base_model.model.language_model.'))).toBe(true);
+    adapter.destroy();
+    again.destroy();
+  });
+
+  it('says what is wrong, and leaves nothing behind', async () => {
+    const before = gpu.memory.buffers;
+    await expect(read({ ...recorded, peft_type: 'IA3' })).rejects.toThrow(/IA3; only LORA/);
+    await expect(read({ ...recorded, use_dora: true })).rejects.toThrow(/use_dora/);
+    await expect(read({ ...recorded, r: 8 })).rejects.toThrow(
+      /is \[4, 160\]; this model and r = 8 need \[8, 160\]/,
+    );
+    const broken = bytes.slice();
+    new DataView(broken.buffer).setFloat32(broken.length - 4, Number.NaN, true);
+    await expect(read(recorded, broken)).rejects.toThrow(/no numbers/);
+    expect(gpu.memory.buffers).toBe(before);
+  });
+});
