@@ -74,7 +74,7 @@ describe('PEFT files', () => {
     await expect(read({ ...recorded, peft_type: 'IA3' })).rejects.toThrow(/IA3; only LORA/);
     await expect(read({ ...recorded, use_dora: true })).rejects.toThrow(/use_dora/);
     await expect(read({ ...recorded, r: 8 })).rejects.toThrow(
-      /is \[4, 160\]; this model and r = 8 need \[8, 160\]/,
+      /is \[4, 64\]; this model and r = 8 need \[8, 64\]/,
     );
     const broken = bytes.slice();
     new DataView(broken.buffer).setFloat32(broken.length - 4, Number.NaN, true);
