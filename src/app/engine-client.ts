@@ -36,6 +36,8 @@ export class EngineClient {
   private readonly createWorker: CreateWorker;
   private worker: EngineWorker | undefined;
   private choice: ModelChoice | undefined;
+  /** The choice before, to which a load that fails goes back. */
+  private previousChoice: ModelChoice | undefined;
   private nextId = 1;
   private queue: EngineEvent[] = [];
   private flushHandle: (() => void) | undefined;
@@ -53,6 +55,7 @@ export class EngineClient {
     // Another model in the place of one that answers: what is being written ends with the old one.
     this.stop();
     if (recorded !== (this.choice?.recorded ?? false)) this.dropWorker();
+    this.previousChoice = this.choice;
     this.choice = choice;
     const id = this.nextId++;
     const { name, source, backend } = choice;
@@ -217,6 +220,7 @@ export class EngineClient {
   private commit(before: EngineState, after: EngineState): void {
     if (before === after) return;
     this.store.setState(after, true);
+    if (before.previousModel && after.model.id === before.previousModel.id) this.choice = this.previousChoice;
     const urls = new Set([after.video?.url, after.previousVideo?.url]);
     for (const video of [before.video, before.previousVideo]) {
       if (!video) continue;

@@ -1,5 +1,5 @@
 import { GenerationError } from '../generate/errors';
-import { GpuError } from '../gpu/errors';
+import { GpuError, GpuMemoryError } from '../gpu/errors';
 import { VideoError } from '../video/errors';
 import { CheckpointError } from '../weights/errors';
 import type { EngineError, ErrorScope } from './protocol';
@@ -18,6 +18,34 @@ const TITLES: Record<VideoError['code'], string> = {
   unreadable: 'The file could not be read.',
 };
 
+/** What helps where the GPU has no room, by what was asked of it. */
+const MEMORY_HINTS: Record<ErrorScope, string> = {
+  gpu: 'Close other tabs and programs that use the GPU.',
+  model: 'Choose a smaller model, or close other tabs and programs that use the GPU, and load it again.',
+  video: 'Take fewer frames, or close other tabs and programs that use the GPU, and open it again.',
+  ask: 'Ask for fewer answers or fewer new tokens, or close other tabs and programs that use the GPU.',
+};
+
+/** A request that needs a model came while none was loaded. */
+export class NoModelError extends Error {
+  override name = 'NoModelError';
+  constructor() {
+    super('No model is loaded. Choose one, then try again.');
+  }
+}
+
+/** The GPU was lost again so soon that it is not opened once more. */
+export function lostAgain(reason: string): EngineError {
+  return {
+    scope: 'gpu',
+    code: 'device-lost-again',
+    title: 'The GPU was reset twice in one minute, so we stopped.',
+    message:
+      `${reason.trim().replace(/[.!?]?$/, '.')} Your question, your video and the answers so far are kept. ` +
+      'Close what else uses the GPU, then load the model again.',
+  };
+}
+
 /** What the page shows for an error that was thrown in the engine. */
 export function engineError(scope: ErrorScope, cause: unknown): EngineError {
   if (cause instanceof VideoError) {
@@ -31,6 +59,12 @@ export function engineError(scope: ErrorScope, cause: unknown): EngineError {
       title: 'The model could not be loaded.',
       message: cause.message,
     };
+  if (cause instanceof NoModelError)
+    return { scope, code: 'no-model', title: 'No model is loaded.', message: 'Choose one, then try again.' };
+  if (cause instanceof GpuMemoryError) {
+    const message = `${cause.message} ${MEMORY_HINTS[scope]}`;
+    return { scope, code: cause.code, title: 'Not enough GPU memory.', message };
+  }
   if (cause instanceof GpuError) {
     const title = cause.code === 'no-webgpu' ? 'This browser has no WebGPU.' : 'The GPU cannot be used.';
     return { scope: 'gpu', code: cause.code, title, message: cause.message };

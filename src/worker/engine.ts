@@ -1,36 +1,37 @@
-import { type Gpu, openGpu } from '../gpu/device';
-import { TinyLlava } from '../model/tiny-llava';
-import { Preprocessor } from '../video/preprocessor';
-import { type FileStore, urlStore } from '../weights/file-store';
-import { AnswerWriter } from './answer-writer';
-import { engineError } from './engine-error';
+import { openGpu } from '../gpu/device';
+import { reopenGpu } from '../gpu/reopen';
+import { type FileStore, fileStore, urlStore } from '../weights/file-store';
+import { engineError, lostAgain, NoModelError } from './engine-error';
+import { LossLimit } from './loss-limit';
 import type { EngineEvent, EngineRequest, ErrorScope, ModelSource } from './protocol';
+import { closeSession, isLost, loadSession, lossOf, type Session } from './session';
 import { type EncodedVideo, readVideo } from './video-reader';
 
 type Request<T extends EngineRequest['type']> = Extract<EngineRequest, { type: T }>;
 type Post = (event: EngineEvent, transfer?: Transferable[]) => void;
 
 function openStore(source: ModelSource): FileStore {
-  if (source.kind === 'url') return urlStore(source.url);
-  throw new Error('Models from files on disk cannot be opened yet.');
+  return source.kind === 'url' ? urlStore(source.url) : fileStore(source.files);
 }
 
-/** What is on the GPU: dropped as a whole when the device is lost. */
-interface Session {
-  gpu: Gpu;
-  model: TinyLlava;
-  writer: AnswerWriter;
-  preprocessor: Preprocessor;
+/** A session, and the request that it came from. */
+interface Loaded extends Session {
+  request: Request<'load-model'>;
 }
 
 /**
  * The engine behind the protocol. Requests run one after another; a newer video ends the one being read and the
- * answer being written, `stop` ends the answer at once. When the GPU is lost, model and video are loaded again.
+ * answer being written, `stop` ends the answer at once. When the GPU is lost, model and video are loaded again; when a
+ * model cannot be loaded, the one before it stays.
  */
 export class Engine {
-  private session: Session | undefined;
+  private session: Loaded | undefined;
   private video: EncodedVideo | undefined;
+  /** The model that is loaded, or that is being loaded. */
   private lastModel: Request<'load-model'> | undefined;
+  private readonly losses = new LossLimit();
+  /** Set from a loss until a model is loaded again. */
+  private lost = false;
   private lastVideo: Request<'open-video'> | undefined;
   private tail: Promise<void> = Promise.resolve();
   private reading: AbortController | undefined;
@@ -78,58 +79,71 @@ export class Engine {
     job: () => Promise<void>,
   ): void {
     this.tail = this.tail.then(async () => {
+      const { session } = this;
       try {
-        await job();
+        // What went wrong and was not told belongs to an earlier request.
+        await session?.gpu.memory.check().catch(() => undefined);
+        const running = job();
+        // Work on a lost GPU may never end: the queue goes on without it.
+        await (session ? Promise.race([running, lossOf(session.gpu)]) : running);
       } catch (cause) {
         // An aborted request was replaced by a newer one, which has the page's attention.
         if (signal?.aborted && cause === signal.reason) return;
-        this.post({ type: 'error', id, error: engineError(scope, cause) });
+        // The loss is told as such, not as what it made of a request.
+        if (session && (await isLost(session.gpu, cause))) return;
+        this.post({ type: 'error', id, error: engineError(scope, cause), ...this.keptModel(scope, id) });
       }
       this.reportMemory();
     });
   }
 
   private async loadModel(request: Request<'load-model'>): Promise<void> {
-    await this.closeSession();
+    const { session: before, lastModel } = this;
     const progress = (label: string, done: number, total: number) =>
       this.post({ type: 'progress', scope: 'model', id: request.id, label, done, total });
+    this.lastModel = request;
     progress('Opening the GPU', 0, 0);
-    const gpu = await openGpu();
-    this.post({ type: 'gpu', adapter: gpu.adapter, f16: gpu.f16, subgroups: gpu.subgroups });
+    let session: Loaded;
     try {
-      const model = await TinyLlava.load(gpu, openStore(request.source), {
+      const store = openStore(request.source);
+      const gpu = await (this.lost ? reopenGpu() : openGpu());
+      this.post({ type: 'gpu', adapter: gpu.adapter, f16: gpu.f16, subgroups: gpu.subgroups });
+      const loaded = await loadSession(gpu, store, {
         ...(request.backend ? { backend: request.backend } : {}),
         onProgress: ({ stage, done, total }) =>
           progress(stage === 'weights' ? 'Loading the weights' : 'Compiling shaders', done, total),
       });
-      const writer = await AnswerWriter.create(gpu, model);
-      const preprocessor = await Preprocessor.create(
-        gpu,
-        model.config.vision_config.image_size,
-        model.normalisation,
-      );
-      this.session = { gpu, model, writer, preprocessor };
-      this.lastModel = request;
-      void gpu.lost.then((reason) => this.recover(gpu, reason));
-      const { config } = model;
-      this.post({
-        type: 'model-ready',
-        id: request.id,
-        model: {
-          name: request.name,
-          parameters: model.parameters,
-          weightBytes: model.weights.bytes,
-          frames: config.num_frames,
-          visualTokens: config.connector.num_queries,
-          imageSize: config.vision_config.image_size,
-          vocabSize: config.text_config.vocab_size,
-          backend: model.backend,
-        },
-      });
+      session = { ...loaded, request };
+      if (before && this.session !== before) {
+        // The GPU was lost in the meantime, and this request is in the queue again.
+        await closeSession(session);
+        return;
+      }
     } catch (cause) {
-      gpu.close();
+      if (this.session === before) this.lastModel = before && lastModel;
       throw cause;
     }
+    this.session = session;
+    this.lost = false;
+    this.video = undefined;
+    void session.gpu.lost.then((reason) => this.recover(session, reason));
+    if (before) await closeSession(before);
+    const { model } = session;
+    const { config } = model;
+    this.post({
+      type: 'model-ready',
+      id: request.id,
+      model: {
+        name: request.name,
+        parameters: model.parameters,
+        weightBytes: model.weights.bytes,
+        frames: config.num_frames,
+        visualTokens: config.connector.num_queries,
+        imageSize: config.vision_config.image_size,
+        vocabSize: config.text_config.vocab_size,
+        backend: model.backend,
+      },
+    });
   }
 
   private async openVideo(request: Request<'open-video'>, signal: AbortSignal): Promise<void> {
@@ -178,30 +192,31 @@ export class Engine {
   }
 
   private needSession(): Session {
-    if (!this.session) throw new Error('No model is loaded. Choose one, then try again.');
+    if (!this.session) throw new NoModelError();
     return this.session;
   }
 
-  private async recover(lost: Gpu, reason: string): Promise<void> {
-    if (this.session?.gpu !== lost) return;
+  /** What an error event says of the model: after a load that failed, which one is still there. */
+  private keptModel(scope: ErrorScope, id: number): { model_kept?: number } {
+    const kept = this.session?.request.id;
+    return scope === 'model' && kept !== undefined && kept !== id ? { model_kept: kept } : {};
+  }
+
+  private recover(lost: Loaded, reason: string): void {
+    if (this.session !== lost) return;
     this.interrupt();
     this.session = undefined;
     this.video = undefined;
-    this.post({ type: 'device-lost', reason });
+    this.lost = true;
+    void closeSession(lost);
     const { lastModel, lastVideo } = this;
+    if (!this.losses.recovers(performance.now())) {
+      this.post({ type: 'error', id: lost.request.id, error: lostAgain(reason) });
+      return;
+    }
+    this.post({ type: 'device-lost', reason });
     if (lastModel) this.handle(lastModel);
     if (lastVideo) this.handle(lastVideo);
-  }
-
-  private async closeSession(): Promise<void> {
-    const { session } = this;
-    this.session = undefined;
-    this.video = undefined;
-    if (!session) return;
-    await session.model.destroy();
-    session.writer.destroy();
-    session.preprocessor.destroy();
-    session.gpu.close();
   }
 
   private reportMemory(): void {

@@ -188,6 +188,7 @@ export type EngineEvent =
   /** All answers to the question have ended. */
   | { type: 'ask-done'; id: number; group: GroupStats }
   | { type: 'memory'; bytes: number; peakBytes: number }
-  | { type: 'error'; id: number; error: EngineError }
+  /** `model_kept`: after a load that failed, the id of the load whose model is still there and goes on. */
+  | { type: 'error'; id: number; error: EngineError; model_kept?: number }
   /** The GPU was lost and the engine is loading again; an answer that was under way is lost. */
   | { type: 'device-lost'; reason: string };

@@ -305,3 +305,44 @@ describe('reduceEvent', () => {
     expect(state.answers.at(-1)?.id).toBe(10 + MAX_ANSWERS + 4);
   });
 });
+
+describe('a model that cannot be loaded', () => {
+  const other: PageAction = {
+    type: 'page/load-model',
+    id: 2,
+    source: { kind: 'files', files: [] },
+    name: 'mine',
+    recorded: false,
+  };
+  const error: EngineError = {
+    scope: 'model',
+    code: 'checkpoint',
+    title: 'No.',
+    message: 'A shard is missing.',
+  };
+
+  it('leaves the one before it, where the engine has kept it', () => {
+    const state = play(load, ready, other, { type: 'error', id: 2, error, model_kept: 1 });
+    expect(state.model).toMatchObject({ id: 1, name: 'toy', status: 'ready', info: model });
+    expect(state.errors.model?.message).toBe('A shard is missing. toy stays loaded.');
+    expect(state.previousModel).toBeUndefined();
+  });
+
+  it('fails where the engine has none, and once another one is ready there is nothing to go back to', () => {
+    expect(play(load, ready, other, { type: 'error', id: 2, error }).model.status).toBe('failed');
+    expect(play(load, ready, other, { type: 'model-ready', id: 2, model }).previousModel).toBeUndefined();
+  });
+});
+
+it('a GPU that was lost twice leaves no model, and ends the answer', () => {
+  const error: EngineError = {
+    scope: 'gpu',
+    code: 'device-lost-again',
+    title: 'Twice.',
+    message: 'Stopped.',
+  };
+  const state = play(load, ready, open(2), videoReady(2), ask(3), { type: 'error', id: 1, error });
+  expect(state.model.status).toBe('failed');
+  expect(runningAnswer(state)).toBeUndefined();
+  expect(state.video?.status).toBe('ready');
+});

@@ -51,6 +51,8 @@ function WayOut({ error }: { error: EngineError }) {
       </>
     );
   }
+  // A model that could not be loaded, and the one before it goes on.
+  if (error.scope === 'model' && model.status === 'ready') return close;
   const notHere = NOT_HERE.includes(error.code);
   return (
     <>

@@ -122,6 +122,8 @@ export interface AnswerState {
 export interface EngineState {
   gpu?: GpuState;
   model: ModelState;
+  /** The model before the one being loaded: it comes back if the new one cannot be loaded. */
+  previousModel?: ModelState;
   video?: VideoState;
   /** The video before the one being read: it comes back if the new one cannot be read. */
   previousVideo?: VideoState;

@@ -36,6 +36,7 @@ export function reduceEvent(state: EngineState, event: EngineEvent | PageAction)
         ...failRunning(state),
         ...(previous ? { previousVideo: { ...previous, status: 'reading' } } : {}),
         model: { id, status: 'loading', name, source, recorded },
+        ...(state.model.info ? { previousModel: state.model } : {}),
         errors: without(state.errors, 'model', 'gpu', 'ask'),
       };
     }
@@ -86,9 +87,10 @@ export function reduceEvent(state: EngineState, event: EngineEvent | PageAction)
       return progress(state, event);
     case 'model-ready': {
       if (event.id !== state.model.id) return state;
+      const { previousModel, ...rest } = state;
       const { progress: _, ...model } = state.model;
       const next: EngineState = {
-        ...state,
+        ...rest,
         model: { ...model, status: 'ready', info: event.model },
         errors: without(state.errors, 'model'),
       };
@@ -127,7 +129,9 @@ export function reduceEvent(state: EngineState, event: EngineEvent | PageAction)
     case 'ask-done':
       return reduceAnswers(state, event);
     case 'error':
-      return fail(state, event.id, event.error);
+      return event.model_kept === undefined || event.model_kept !== state.previousModel?.id
+        ? fail(state, event.id, event.error)
+        : keepModel(state, event.id, event.error);
     case 'device-lost':
       return deviceLost(state, event.reason);
   }
@@ -168,8 +172,9 @@ function fail(state: EngineState, id: number, error: EngineError): EngineState {
     case 'gpu':
     case 'model': {
       const { progress: _, ...model } = state.model;
-      const loading = model.status === 'loading';
-      const next = { ...state, errors, model: loading ? { ...model, status: 'failed' as const } : model };
+      // After a loss that is not recovered from, the engine has no model either.
+      const gone = model.status === 'loading' || error.code === 'device-lost-again';
+      const next = { ...state, errors, model: gone ? { ...model, status: 'failed' as const } : model };
       return error.scope === 'gpu' ? failRunning(next) : next;
     }
     case 'video': {
@@ -198,6 +203,18 @@ function fail(state: EngineState, id: number, error: EngineError): EngineState {
     case 'ask':
       return runningAnswer(state)?.id === id ? { ...failRunning(state), errors } : state;
   }
+}
+
+/** A model could not be loaded, and the one before it goes on. */
+function keepModel(state: EngineState, id: number, error: EngineError): EngineState {
+  const { previousModel, ...rest } = state;
+  if (!previousModel || id !== state.model.id) return state;
+  const message = `${error.message} ${previousModel.name} stays loaded.`;
+  return {
+    ...rest,
+    model: { ...previousModel, status: 'ready' },
+    errors: { ...state.errors, [error.scope]: { ...error, message } },
+  };
 }
 
 function deviceLost(state: EngineState, reason: string): EngineState {

@@ -1,0 +1,48 @@
+import { cpSync, writeFileSync } from 'node:fs';
+import { type Browser, chromium, expect, type Page, test } from '@playwright/test';
+
+// The engine of the built page loses its GPU, or gets a model that is none. A browser of its own: after a crash of the
+// GPU process Chromium keeps some pages from the GPU for a while.
+let browser: Browser;
+let page: Page;
+
+test.describe.configure({ mode: 'serial' });
+test.beforeAll(async ({ launchOptions, baseURL }) => {
+  browser = await chromium.launch(launchOptions);
+  page = await browser.newPage({ viewport: { width: 1440, height: 900 } });
+  await page.goto(baseURL!);
+  await page.getByTestId('gallery-item').first().click();
+  await expect(page.getByTestId('ask')).toBeEnabled({ timeout: 90_000 });
+});
+test.afterAll(() => browser?.close());
+
+test('a crash of the GPU process in the middle of an answer: the page recovers by itself, and answers', async () => {
+  const question = await page.getByTestId('question').inputValue();
+  await page.getByTestId('ask').click();
+  await expect(page.getByTestId('think')).toContainText(/\w{2,}/);
+  const session = await browser.newBrowserCDPSession();
+  // The command never answers where the process is gone before it could.
+  session.send('Browser.crashGpuProcess').catch(() => undefined);
+  const message = page.getByTestId('error');
+  await expect(message).toContainText('The GPU was reset.', { timeout: 60_000 });
+  await expect(message).toContainText('Your question and your video are kept.');
+  await expect(message).toHaveAttribute('data-code', 'device-recovered', { timeout: 90_000 });
+  await expect(page.getByTestId('question')).toHaveValue(question);
+  await message.getByRole('button', { name: 'Ask again' }).click();
+  await expect(page.getByTestId('answer')).toContainText(/[A-E]/, { timeout: 60_000 });
+  await expect(page.getByTestId('stop')).toBeHidden({ timeout: 60_000 });
+});
+
+test('a folder that is no model is named, and the toy model goes on', async () => {
+  const folder = test.info().outputPath('my-model');
+  cpSync('public/models/toy', folder, { recursive: true });
+  writeFileSync(`${folder}/model.safetensors`, 'These are my notes.');
+  await page.keyboard.press('m');
+  await page.getByTestId('model-folder').setInputFiles(folder);
+  await expect(page.getByTestId('error')).toContainText(
+    'model.safetensors is not a safetensors file, but a text file',
+    { timeout: 60_000 },
+  );
+  await expect(page.getByTestId('error')).toContainText('Toy model stays loaded.');
+  await expect(page.getByTestId('ask')).toBeEnabled({ timeout: 60_000 });
+});
