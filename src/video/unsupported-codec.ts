@@ -10,6 +10,7 @@ const CODEC_NAMES: Record<string, string> = {
   mp4v: 'MPEG-4 Visual',
   jpeg: 'Motion JPEG',
   mjpg: 'Motion JPEG',
+  apco: 'ProRes 422 Proxy',
   apcn: 'ProRes 422',
   apch: 'ProRes 422 HQ',
   apcs: 'ProRes 422 LT',

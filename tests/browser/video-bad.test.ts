@@ -129,7 +129,7 @@ describe('pictures of no size or of any', () => {
 describe('codecs without a decoder are named', () => {
   it.each([
     ['mpeg4.mp4', 'MPEG-4 Visual (mp4v'],
-    ['prores.mov', 'the codec apco'],
+    ['prores.mov', 'ProRes 422 Proxy (apco)'],
   ])('%s', async (name, codec) => {
     const error = await failure(decodeAll(await videoFixture(name)));
     expect(error.code).toBe('unsupported-codec');

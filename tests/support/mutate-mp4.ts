@@ -1,25 +1,5 @@
 import { allBoxes, type BoxNode, findBox, parseBoxes, sizeOf, writeBoxes } from './mp4-tree';
-
-type Random = () => number;
-
-/** Values that parsers trip over. */
-const EXTREMES = [
-  0,
-  1,
-  2,
-  7,
-  8,
-  9,
-  15,
-  16,
-  255,
-  65535,
-  2 ** 24,
-  2 ** 31 - 1,
-  2 ** 31,
-  2 ** 32 - 2,
-  2 ** 32 - 1,
-];
+import { BYTE_MUTATIONS, type Damaged, damageBytes, type Random, type Tools, tools } from './mutate-bytes';
 
 /** Where the number of entries stands after a table's header, and where the entries begin. */
 const TABLES: Record<string, { count: number; entries: number }> = {
@@ -53,24 +33,6 @@ const FIELDS: Record<string, number[]> = {
   av01: [24, 28, 32],
   hdlr: [8],
 };
-
-interface Tools {
-  random: Random;
-  /** 0 <= integer < n. */
-  below(n: number): number;
-  pick<T>(list: readonly T[]): T;
-  extreme(): number;
-}
-
-function tools(random: Random): Tools {
-  const below = (n: number) => Math.floor(random() * n);
-  return {
-    random,
-    below,
-    pick: (list) => list[below(list.length)]!,
-    extreme: () => (random() < 0.8 ? EXTREMES[below(EXTREMES.length)]! : below(2 ** 32)),
-  };
-}
 
 function set32({ payload }: BoxNode, at: number, value: number): void {
   if (at + 4 > payload.length) return;
@@ -195,44 +157,15 @@ const BOX_MUTATIONS: Record<string, (nodes: BoxNode[], rnd: Tools) => void> = {
   },
 };
 
-/** Damage to the file's bytes, whatever they are. */
-const BYTE_MUTATIONS: Record<string, (bytes: Uint8Array, rnd: Tools) => Uint8Array> = {
-  truncate: (bytes, rnd) => bytes.subarray(0, rnd.below(bytes.length + 1)),
-  bytes(bytes, rnd) {
-    for (let n = 1 + rnd.below(16); n > 0; n--) bytes[rnd.below(bytes.length)] = rnd.below(256);
-    return bytes;
-  },
-  word(bytes, rnd) {
-    if (bytes.length >= 4)
-      new DataView(bytes.buffer, bytes.byteOffset).setUint32(rnd.below(bytes.length - 3), rnd.extreme());
-    return bytes;
-  },
-  cut(bytes, rnd) {
-    const at = rnd.below(bytes.length);
-    const end = Math.min(bytes.length, at + 1 + rnd.below(rnd.pick([4, 64, 1024])));
-    return new Uint8Array([...bytes.subarray(0, at), ...bytes.subarray(end)]);
-  },
-  insert(bytes, rnd) {
-    const at = rnd.below(bytes.length);
-    const some = Array.from({ length: 1 + rnd.below(32) }, () => rnd.below(256));
-    return new Uint8Array([...bytes.subarray(0, at), ...some, ...bytes.subarray(at)]);
-  },
-};
-
-/** All that `mutateMp4` does, by name. */
-export const MUTATIONS: readonly string[] = [...Object.keys(BOX_MUTATIONS), ...Object.keys(BYTE_MUTATIONS)];
+const MUTATIONS = [...Object.keys(BOX_MUTATIONS), ...Object.keys(BYTE_MUTATIONS)];
 
 /**
  * A broken copy of a well-formed MP4 or MOV file: one to three kinds of damage. Where boxes before the media data
  * grew or shrank, the chunks' offsets mostly follow, so that the damage alone decides what can be read.
  * @param bytes the intact file; not changed.
  * @param random uniform numbers in [0, 1); the same ones give the same file.
- * @returns the file, and the names of the damage.
  */
-export function mutateMp4(
-  bytes: Uint8Array,
-  random: Random,
-): { bytes: Uint8Array<ArrayBuffer>; damage: string[] } {
+export function mutateMp4(bytes: Uint8Array, random: Random): Damaged {
   const rnd = tools(random);
   const nodes = parseBoxes(bytes);
   const media = mediaStart(nodes);
@@ -243,9 +176,7 @@ export function mutateMp4(
     if (name in BOX_MUTATIONS && allBoxes(nodes).length) attempt(() => BOX_MUTATIONS[name]!(nodes, rnd));
   }
   if (offsets && rnd.random() < 0.8) shiftChunks(nodes, offsets, mediaStart(nodes) - media);
-  let out: Uint8Array = writeBoxes(nodes);
-  for (const name of damage) if (name in BYTE_MUTATIONS && out.length) out = BYTE_MUTATIONS[name]!(out, rnd);
-  return { bytes: new Uint8Array(out), damage };
+  return { bytes: damageBytes(writeBoxes(nodes), damage, rnd), damage };
 }
 
 function attempt(mutation: () => void): void {
