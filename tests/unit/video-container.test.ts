@@ -241,6 +241,14 @@ describe('openVideo', () => {
     expect(['truncated', 'corrupt', 'no-video-track']).toContain(head.code);
   });
 
+  it('ends at damage in a Matroska file behind which nothing is found', async () => {
+    const bytes = await bytesOf('live.mkv');
+    bytes.fill(0, bytes.length * 0.6);
+    const video = await openVideo(new File([bytes], 'damaged.mkv'));
+    expect(video.frameCount).toBeGreaterThan(10);
+    expect(video.frameCount).toBeLessThan(45);
+  });
+
   it('turns every damage of the tables into a sentence', async () => {
     const bytes = await bytesOf('faststart.mp4');
     const moov = (await listBoxes(new Blob([bytes]))).find((box) => box.type === 'moov')!;
