@@ -56,6 +56,8 @@ function fetched(visited: Visit, ending: string): string[] {
   return [...visited.files.keys()].filter((path) => path.endsWith(ending));
 }
 
+// The trace of the first host, to which the others are held: the tests run in order.
+test.describe.configure({ mode: 'serial' });
 let ownKernels: string | undefined;
 
 test('a plain host under a sub-path: on a CPU adapter own kernels answer, and no runtime is fetched', async ({
