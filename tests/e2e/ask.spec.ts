@@ -42,6 +42,14 @@ test.describe('Ask', () => {
     }
     expect(answers[0]).toMatch(/\w{2,}/);
     expect(answers[1]).toBe(answers[0]);
+    // A WebM goes the same way; what reads it is fetched now.
+    const scripts: string[] = [];
+    page.on('request', (request) => scripts.push(request.url()));
+    await page.getByTestId('video-input').setInputFiles('tests/fixtures/video/odd-size.webm');
+    await expect(page.getByText(/127 × 35/)).toBeVisible();
+    await expect(page.getByTestId('frame-strip').getByRole('button')).toHaveCount(8);
+    await expect(page.getByTestId('ask')).toBeEnabled();
+    expect(scripts.filter((url) => /\/matroska-[^/]*\.js$/.test(url)).length).toBe(1);
   });
 
   test('Stop ends an answer, keeps what was written, and another can be asked', async ({ page }) => {
