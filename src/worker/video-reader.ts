@@ -14,6 +14,9 @@ import type { FrameSampling, VideoInfo } from './protocol';
 const SCAN_PATIENCE_MS = 300;
 const SCAN_INTERVAL_MS = 100;
 
+/** Bytes of a frame (4K: 12 MB, 8K: 50 MB) from which on the GPU is waited for before the next one. */
+const LARGE_FRAME_BYTES = 16 * 2 ** 20;
+
 /** What `readVideo` tells while it works. */
 export interface VideoReaderEvents {
   /** How many bytes of a file without a table of frames are scanned; only where that takes a while. */
@@ -72,6 +75,8 @@ export async function readVideo(
       async onFrame(position, frame) {
         const pixels = await readPixels(frame, video);
         preprocessor.run(pixels, pixel_values, position);
+        // The queue keeps a copy of the frame's bytes until its turn comes.
+        if (pixels.data.length > LARGE_FRAME_BYTES) await gpu.device.queue.onSubmittedWorkDone();
         events.onFrame(position, times[position]!, await makeThumbnail(pixels, video));
       },
     });

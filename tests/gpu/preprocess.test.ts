@@ -66,6 +66,23 @@ describe('Preprocessor', () => {
     });
   });
 
+  it('refuses pictures that do not fit into a buffer of the GPU, with a sentence', async () => {
+    const limits = { ...gpu.adapter.limits, maxStorageBufferBindingSize: 640 * 480 * 4 - 1 };
+    const small = { ...gpu, adapter: { ...gpu.adapter, limits } };
+    const preprocessor = await Preprocessor.create(small, 28);
+    const pixelValues = createTensor(gpu, [1, 3, 28, 28], 'f32', 'pixel values');
+    const run = (height: number) =>
+      preprocessor.run(pixelsOfRgb(640, height, new Uint8Array(640 * height * 3)), pixelValues, 0);
+    try {
+      run(479);
+      expect(() => run(480)).toThrow('Pictures of 640 x 480 pixels are too large for this GPU.');
+      run(479);
+    } finally {
+      pixelValues.buffer.destroy();
+      preprocessor.destroy();
+    }
+  });
+
   it.each(['shrink', 'dark'])('equals it on the %s frame', async (name) => {
     await withPreprocessor(size, 1, async (preprocessor, pixelValues) => {
       preprocessor.run(picture(name === 'dark' ? 'dark.frame' : 'shrink.source'), pixelValues, 0);
