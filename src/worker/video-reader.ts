@@ -37,7 +37,7 @@ export interface EncodedVideo {
 /**
  * A file's way to visual tokens: tables, sampled frames, decoding, preprocessing, vision tower, resampler. Frames are
  * as many as the model's config says, or one a second of the video and 64 at most, both evenly spread.
- * @throws VideoError; the signal's reason when aborted.
+ * @throws VideoError; GpuMemoryError where frames or activations find no room; the signal's reason when aborted.
  */
 export async function readVideo(
   gpu: Gpu,
@@ -65,6 +65,7 @@ export async function readVideo(
   let times: number[] = [];
   const pixel_values = createTensor(gpu, [frames, 3, size, size], 'f32', 'pixel values');
   try {
+    await gpu.memory.check();
     await decodeSampled(video, {
       signal,
       choose: (n) => sampleFrameIndices(n, frames),
