@@ -1,6 +1,14 @@
 import type { Page } from '@playwright/test';
 import type { AnswerReward, EngineEvent, FinishReason, TokenInfo, Trace } from '../../src/worker/protocol';
-import { emit, fakeStats, fakeToken, lastId } from './page-fake-engine';
+import {
+  emit,
+  fakeStats,
+  fakeToken,
+  installFakeEngine,
+  lastId,
+  loadFakeModel,
+  readFakeVideo,
+} from './page-fake-engine';
 
 interface Made {
   /** Sentences of the thought; one that begins with "!" is marked. */
@@ -203,3 +211,21 @@ export async function streamLongAnswers(
     { id, total, tokens, perEvent, word, stop, stats: fakeStats(tokens) },
   );
 }
+
+/** Opens the page with a fake engine, a video and a question of four options, ready to ask. */
+export async function readyToAsk(page: Page): Promise<void> {
+  await installFakeEngine(page);
+  await page.goto('./');
+  await loadFakeModel(page);
+  await page
+    .getByTestId('video-input')
+    .setInputFiles({ name: 'clip.mp4', mimeType: 'video/mp4', buffer: Buffer.from('for the engine') });
+  await readFakeVideo(page);
+  await page.getByTestId('question').fill('Which way does the red circle move?');
+  for (const [letter, text] of Object.entries({ A: 'left', B: 'down', C: 'right', D: 'up' })) {
+    await page.getByLabel(`Option ${letter}`, { exact: true }).fill(text);
+  }
+}
+
+/** The answers of the group that is shown. */
+export const columns = (page: Page) => page.getByTestId('group-answer');

@@ -205,6 +205,8 @@ test('a video that was being read when the GPU was lost is sent again', async ({
 test('a bad file during recovery does not lose the video before it', async ({ page }) => {
   await ready(page);
   await emit(page, { type: 'device-lost', reason: 'The system took the GPU away.' });
+  // Events reach the page with its next frame: the file comes after that.
+  await expect(page.getByTestId('error')).toContainText('The model is loading again');
   await page.getByTestId('video-input').setInputFiles({ ...NOT_PLAYABLE, name: 'broken.mp4' });
   const failed = await lastId(page, 'open-video');
   await emit(page, {

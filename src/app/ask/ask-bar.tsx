@@ -5,6 +5,7 @@ import { Stepper } from '../shared/stepper';
 import { useDraft, useEngine, useServices } from '../store/app-services';
 import { SETTING_BOUNDS, settingProblem } from '../store/draft';
 import { runningAnswer } from '../store/engine-state';
+import { PromptRow } from './prompt-row';
 import { useActions, useAskBlocker } from './use-actions';
 
 const FIELDS = [
@@ -31,7 +32,7 @@ export function AskBar() {
   const other = generations === MAX_GENERATIONS ? 1 : MAX_GENERATIONS;
   return (
     <div className="ask-bar">
-      <PromptLength />
+      <PromptRow locked={running} />
       <div className="params">
         <Stepper
           label="Answers, G"
@@ -97,34 +98,3 @@ export function AskBar() {
 }
 
 const IS_APPLE = /Mac|iPhone|iPad/.test(globalThis.navigator?.userAgent ?? '');
-
-function PromptLength() {
-  const info = useEngine((state) => state.model.info);
-  const prompt = useEngine((state) => state.answers.at(-1)?.promptTokens);
-  if (!info) return null;
-  if (prompt === undefined) {
-    return (
-      <div className="row xs t3 prompt-length">
-        <span>Prompt</span>
-        <span className="sp">
-          {info.visualTokens} tokens from {info.frames} frames, text counted when asked
-        </span>
-      </div>
-    );
-  }
-  const share = Math.min(1, info.visualTokens / prompt) * 100;
-  return (
-    <div className="prompt-length">
-      <div className="row xs t3">
-        <span>Prompt, {prompt} tokens</span>
-        <span className="sp">
-          {info.visualTokens} from {info.frames} frames, {prompt - info.visualTokens} text
-        </span>
-      </div>
-      <div className="bar" aria-hidden="true">
-        <i className="visual" style={{ width: `${share}%` }} />
-        <i className="grow" />
-      </div>
-    </div>
-  );
-}

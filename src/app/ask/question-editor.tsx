@@ -12,7 +12,6 @@ export function QuestionEditor() {
   const id = useId();
   const mode = useDraft((state) => state.mode);
   const text = useDraft((state) => state.text);
-  const reasoning = useDraft((state) => state.reasoning);
   const locked = useEngine((state) => runningAnswer(state) !== undefined);
   return (
     <>
@@ -44,31 +43,6 @@ export function QuestionEditor() {
         onChange={(event) => draft.setState(editDraft(draft.getState(), { text: event.target.value }), true)}
       />
       {mode === 'choice' && <OptionList locked={locked} />}
-      <div className="row prompt-kind">
-        <Segmented
-          label="Prompt"
-          value={reasoning ? 'think' : 'direct'}
-          disabled={locked}
-          options={[
-            {
-              value: 'think',
-              label: 'Think first',
-              title: 'The prompt that TinyLLaVA-Video-R1 was trained with',
-            },
-            {
-              value: 'direct',
-              label: 'Answer directly',
-              title: 'The prompt of the models that do not reason',
-            },
-          ]}
-          onChange={(value) => draft.setState({ reasoning: value === 'think' })}
-        />
-        <span className="t3 xs">
-          {reasoning
-            ? 'Asks for <think> and <answer>: a thought, then the answer.'
-            : "Asks for the option's letter at once, without a thought."}
-        </span>
-      </div>
     </>
   );
 }

@@ -1,4 +1,4 @@
-import { formatProbability, visibleToken } from '../shared/format';
+import { formatProbability, tokenName, visibleToken } from '../shared/format';
 import { Icon } from '../shared/icon';
 import { type Shown, useInspectedIndex, useView } from '../store/app-services';
 import { Alternatives } from './alternatives';
@@ -62,7 +62,7 @@ export function TokenInspector({ shown }: { shown: Shown | undefined }) {
           </span>
         </div>
         <div className="row token-name">
-          <span className="token-text">{visibleToken(token.text)}</span>
+          <span className="token-text">{visibleToken(tokenName(token))}</span>
           {aha && (
             <span className="chip aha sp" title={ahaReason(aha)}>
               <Icon name={ahaIcon(aha)} size={12} />

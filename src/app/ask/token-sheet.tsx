@@ -1,4 +1,4 @@
-import { formatProbability, visibleToken } from '../shared/format';
+import { formatProbability, tokenName, visibleToken } from '../shared/format';
 import { Icon } from '../shared/icon';
 import { useMediaQuery } from '../shared/use-media-query';
 import { useServices, useShown, useView } from '../store/app-services';
@@ -21,7 +21,7 @@ export function TokenSheet() {
   return (
     <aside className="sheet" aria-label="Token">
       <div className="row sheet-head">
-        <span className="sheet-token">{visibleToken(token.text)}</span>
+        <span className="sheet-token">{visibleToken(tokenName(token))}</span>
         <span className="sm">
           <b>{formatProbability(token.prob)}</b> <span className="t3">probability</span>
         </span>

@@ -1,3 +1,4 @@
+import type { TokenInfo } from '../../worker/protocol';
 import type { GpuState } from '../store/engine-state';
 
 export { formatBytes } from '../../gpu/format-bytes';
@@ -41,6 +42,14 @@ export function formatSigned(value: number): string {
 /** The class of a signed number's colour: blue above zero, vermilion below, none where it reads as 0.00. */
 export function signTone(value: number): 'pos' | 'neg' | '' {
   return Math.abs(value) < 0.005 ? '' : value < 0 ? 'neg' : 'pos';
+}
+
+/**
+ * A token's own text; for one that has none (it ends the answer, or continues a character) the name that it has among
+ * its alternatives.
+ */
+export function tokenName({ id, text, alternatives }: TokenInfo): string {
+  return text || (alternatives.find((alternative) => alternative.id === id)?.text ?? '');
 }
 
 /** A token with its spaces and breaks made visible. */
