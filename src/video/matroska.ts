@@ -108,11 +108,21 @@ async function readStream(track: InputVideoTrack, name: string): Promise<Stream>
   const { codec, colorSpace } = config;
   const given = config.description as Uint8Array | undefined;
   const description = given?.slice();
-  const container: ColourTags = colorSpace ? colourTags(colorSpace) : {};
+  let container: ColourTags = colorSpace ? colourTags(colorSpace) : {};
   let own: ColourTags | undefined;
   if (codec === 'vp8') own = VP8_TAGS;
-  else if (codec.startsWith('avc') && description) own = readH264Colour(description);
+  else if (codec.startsWith('vp09')) {
+    // FFmpeg goes by a VP9 stream alone, also where that says nothing.
+    own = vp9Tags(codec);
+    container = {};
+  } else if (codec.startsWith('avc') && description) own = readH264Colour(description);
   return { codec, description, colour: mergeTags(own, container), colourIsFinal: own !== undefined };
+}
+
+/** The stream's own tags from a VP9 codec string, whose fields are left out where all of them are BT.709's. */
+function vp9Tags(codec: string): ColourTags {
+  const [, , , , , , , matrix, range] = codec.split('.');
+  return { matrix: matrix === undefined ? 1 : Number(matrix), fullRange: range === '01' };
 }
 
 /** Lists the packets of a track. `onPosition` hears of each where in the file it is, to the cluster. */

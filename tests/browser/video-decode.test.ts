@@ -200,6 +200,7 @@ describe('colours', () => {
     'vp9.mp4',
     'av1.mp4',
     'vp8-bt709.webm',
+    'vp9-tagged.webm',
   ])('%s: as FFmpeg converts it', async (name) => {
     const rgb = await bytesOf(`colour-${name.split('.')[0]}.rgb`);
     const difference = compare(await rgbOf(`colour-${name}`, 2), rgb);
