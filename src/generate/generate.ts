@@ -108,7 +108,7 @@ export class Generator {
     return this.last;
   }
 
-  /** Frees what is kept for forks. */
+  /** Frees what is kept for forks: for other work's memory, or because the model's weights have changed. */
   forget(): void {
     this.tree?.destroy();
     this.tree = undefined;
@@ -225,8 +225,8 @@ export class Generator {
         segment = tree.extend(segment, rest.length);
         const tokens = uploadTensor(gpu, Int32Array.from(rest), [rest.length], 'i32', 'forced tokens');
         const append = [{ segment, count: rest.length }];
-        hidden = await language.forward({ cache: tree.cache, append, tokens });
-        tokens.buffer.destroy();
+        const pass = language.forward({ cache: tree.cache, append, tokens });
+        hidden = await pass.finally(() => tokens.buffer.destroy());
       }
       void gpu.device.queue.onSubmittedWorkDone().then(
         () => onPrefill(total, total),
