@@ -1,0 +1,185 @@
+import AxeBuilder from '@axe-core/playwright';
+import { expect, type Page, test } from '@playwright/test';
+import {
+  emit,
+  fakeAnswer,
+  fakeStats,
+  installFakeEngine,
+  lastId,
+  loadFakeModel,
+  readFakeVideo,
+} from './page-fake-engine';
+
+// The page's states under axe's rules for WCAG 2 A and AA, in both themes and on a phone.
+
+const CLIP = { name: 'clip.mp4', mimeType: 'video/mp4', buffer: Buffer.from('only the engine reads this') };
+const TAGS = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'];
+
+async function check(page: Page, state: string): Promise<void> {
+  // Colours that are still changing would be measured half-way.
+  await page.evaluate(() =>
+    Promise.all(document.getAnimations().map((animation) => animation.finished.catch(() => {}))),
+  );
+  // On a phone the bars at top and bottom cover what is scrolled under them; at the page's top nothing is half covered.
+  await page.evaluate(() => scrollTo(0, 0));
+  const { violations } = await new AxeBuilder({ page }).withTags(TAGS).analyze();
+  const found = violations.map(
+    ({ id, help, nodes }) =>
+      `${id}: ${help}: ${nodes.map(({ html, failureSummary }) => `${html}\n${failureSummary}`).join('\n')}`,
+  );
+  expect(found, state).toEqual([]);
+}
+
+async function ask(page: Page, count: number, answers: number, label?: string): Promise<number> {
+  await page.getByTestId('ask').click();
+  const id = await lastId(page, 'ask');
+  await emit(page, { type: 'ask-started', id, promptTokens: 164 });
+  for (let sample = 0; sample < answers; sample++) {
+    const { tokens, trace } = fakeAnswer(count);
+    const stats = fakeStats(tokens.length);
+    await emit(page, { type: 'tokens', id, sample, tokens, trace, stats });
+    if (Number.isFinite(count)) continue;
+    const reward = {
+      reward: sample === 0 ? 1.21 : -0.58,
+      accuracy: sample === 0 ? 1 : -1,
+      format: 1,
+      length: 0.21,
+    };
+    await emit(page, {
+      type: 'answered',
+      id,
+      sample,
+      trace,
+      stats,
+      reason: 'eos',
+      ...(label ? { reward } : {}),
+    });
+  }
+  if (!Number.isFinite(count)) {
+    await emit(page, {
+      type: 'ask-done',
+      id,
+      group: {
+        prefixTokens: 164,
+        prefillMs: 34,
+        decodeMs: 400,
+        newTokens: 37 * answers,
+        tokensPerSecond: 212,
+        kvBytes: 4_000_000,
+        ...(label ? { advantages: Array.from({ length: answers }, (_, i) => (i === 0 ? 1.5 : -0.5)) } : {}),
+      },
+    });
+  }
+  return id;
+}
+
+async function states(page: Page): Promise<void> {
+  await installFakeEngine(page);
+  await page.goto('./');
+  await expect(page.getByTestId('gallery-item')).toHaveCount(8);
+  await check(page, 'empty, the model loading');
+  await loadFakeModel(page);
+  await page.getByTestId('gallery-item').first().click();
+  await expect(page.getByTestId('sample-question')).toBeVisible();
+  await readFakeVideo(page, 5, false);
+  await check(page, 'a video being read');
+  await readFakeVideo(page);
+  await expect(page.getByTestId('ask')).toBeEnabled();
+  await ask(page, 26, 1);
+  await expect(page.getByTestId('aha')).toHaveCount(1);
+  await check(page, 'an answer streaming');
+  await page.keyboard.press('Escape');
+  const { tokens, trace } = fakeAnswer();
+  const id = await lastId(page, 'ask');
+  const stats = fakeStats(tokens.length);
+  await emit(page, { type: 'tokens', id, sample: 0, tokens: tokens.slice(26), trace, stats });
+  await emit(page, { type: 'answered', id, sample: 0, trace, stats, reason: 'eos' });
+  await expect(page.getByTestId('answer')).toContainText('B');
+  await page.keyboard.press('a');
+  await check(page, 'an answer finished, a token pinned');
+  for (const [key, name] of [
+    ['m', 'Models'],
+    ['?', 'Keys'],
+  ] as const) {
+    await page.keyboard.press(key);
+    await expect(page.getByRole('dialog', { name })).toBeVisible();
+    await check(page, `the dialog ${name}`);
+    await page.keyboard.press('Escape');
+    await expect(page.getByRole('dialog')).toHaveCount(0);
+  }
+  await page.getByRole('button', { name: 'Export this answer' }).first().click();
+  await expect(page.getByRole('dialog', { name: 'Export' })).toBeVisible();
+  await check(page, 'the dialog Export');
+  await page.keyboard.press('Escape');
+  // The GPU goes, and a file that cannot be read is chosen meanwhile: two messages.
+  await emit(page, { type: 'device-lost', reason: 'The system took the GPU away.' });
+  await expect(page.getByTestId('error')).toHaveCount(1);
+  await page.getByTestId('video-input').setInputFiles({ ...CLIP, name: 'phone.mov' });
+  await emit(page, {
+    type: 'error',
+    id: await lastId(page, 'open-video'),
+    error: {
+      scope: 'video',
+      code: 'unsupported-codec',
+      title: 'This video cannot be read here.',
+      message: 'No HEVC.',
+    },
+  });
+  await page.getByRole('button', { name: 'Show the ffmpeg line' }).click();
+  await expect(page.getByTestId('error')).toHaveCount(2);
+  await check(page, 'messages');
+  await loadFakeModel(page);
+  await readFakeVideo(page);
+  await expect(page.getByText('We are back')).toBeVisible();
+  for (let i = 0; i < 3; i++) await page.getByRole('button', { name: 'Answers, G: one more' }).click();
+  await expect(page.getByTestId('ask')).toBeEnabled();
+  await ask(page, Number.POSITIVE_INFINITY, 4, 'A');
+  await expect(page.getByTestId('group')).toBeVisible();
+  await check(page, 'a group of four answers');
+}
+
+test('light', async ({ page }) => {
+  await page.emulateMedia({ colorScheme: 'light' });
+  await states(page);
+});
+
+test('dark, and what a browser without WebGPU shows', async ({ page }) => {
+  await page.emulateMedia({ colorScheme: 'dark' });
+  await states(page);
+  await page.addInitScript(() => {
+    Object.defineProperty(Navigator.prototype, 'gpu', { get: () => undefined });
+  });
+  await page.goto('./');
+  await page.getByRole('button', { name: 'Why' }).click();
+  await expect(page.getByTestId('needs').getByText('WebCodecs')).toBeVisible();
+  await check(page, 'what this page needs');
+  await page.keyboard.press('Escape');
+  await page.getByRole('button', { name: 'See recorded answers' }).click();
+  await expect(page.getByRole('button', { name: /Which object moves\?/ }).first()).toBeVisible();
+  await check(page, 'the recorded answers');
+});
+
+test('a phone, where what is touched is large enough', async ({ page }) => {
+  await page.emulateMedia({ colorScheme: 'light' });
+  await page.setViewportSize({ width: 390, height: 844 });
+  await states(page);
+  expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(390);
+  await page.reload();
+  await loadFakeModel(page);
+  await page.getByTestId('gallery-item').first().click();
+  await readFakeVideo(page);
+  await ask(page, Number.POSITIVE_INFINITY, 1);
+  await expect(page.getByTestId('answer')).toContainText('B');
+  // A token of the trace is as large as its word; its neighbours are reached with the sheet's arrows.
+  const small = await page.evaluate(() =>
+    [...document.querySelectorAll<HTMLElement>('button, select, textarea, input, summary, .seg > label')]
+      .filter((target) => target.checkVisibility() && !target.classList.contains('hidden'))
+      .map((target) => ({ target, box: target.getBoundingClientRect() }))
+      .filter(({ box }) => box.height > 1 && (box.height < 44 || box.width < 24))
+      .map(
+        ({ target, box }) =>
+          `${target.outerHTML.slice(0, 120)} ${Math.round(box.width)}x${Math.round(box.height)}`,
+      ),
+  );
+  expect(small).toEqual([]);
+});
