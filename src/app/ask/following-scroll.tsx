@@ -13,7 +13,6 @@ export function FollowingScroll({
   live,
   resetKey,
   label = 'Trace and answer',
-  compact = false,
   children,
 }: {
   /** Grows with the text. */
@@ -23,8 +22,6 @@ export function FollowingScroll({
   resetKey: string;
   /** What a screen reader calls the panel. */
   label?: string;
-  /** In a column of a group: no button to the newest text. */
-  compact?: boolean;
   children: ReactNode;
 }) {
   const panel = useRef<HTMLDivElement>(null);
@@ -64,7 +61,7 @@ export function FollowingScroll({
       >
         {children}
       </section>
-      {live && away && !compact && (
+      {live && away && (
         <button type="button" className="btn to-newest" onClick={toEnd}>
           Newest
         </button>

@@ -35,7 +35,6 @@ export function GroupTrace({
       live={live}
       resetKey={`${answer.id} ${index}`}
       label={`Thought of answer ${index + 1}`}
-      compact
     >
       {lines.map((line) => {
         const key = parts && line.start >= alone ? sentenceKey(rangeText(sample.tokens, line)) : '';
