@@ -1,0 +1,39 @@
+import { expect, test } from '@playwright/test';
+
+// A browser without WebGPU: what is missing is said, and recorded answers of the toy model play in the whole page.
+
+test('without WebGPU, recorded answers play, and what was not recorded is said', async ({ page }) => {
+  await page.addInitScript(() => {
+    Object.defineProperty(Navigator.prototype, 'gpu', { get: () => undefined });
+  });
+  await page.goto('./');
+  await page.getByRole('button', { name: 'Why' }).click();
+  const needs = page.getByTestId('needs').getByRole('listitem');
+  await expect(needs).toHaveCount(4);
+  await expect(needs.nth(1)).toHaveAttribute('data-ok', 'false');
+  await expect(page.getByRole('dialog')).toContainText('not tried by us');
+  await page.keyboard.press('Escape');
+  await page.getByRole('button', { name: 'See recorded answers' }).click();
+  await expect(page.getByTestId('model-chip')).toContainText('Recorded answers');
+  await expect(page.getByText('Recorded answers are played again. Nothing is computed.')).toBeVisible();
+
+  // One answer with an aha moment.
+  await page
+    .getByRole('button', { name: /checks itself/ })
+    .last()
+    .click();
+  await expect(page.getByTestId('ask')).toBeEnabled();
+  await expect(page.getByTestId('frame-strip').locator('canvas')).toHaveCount(8);
+  await page.getByTestId('ask').click();
+  await expect(page.getByTestId('answer')).toContainText(/[A-E]/);
+  await expect(page.getByTestId('aha').first()).toBeVisible();
+  await expect(page.getByTestId('stats')).toContainText('tok/s');
+
+  // Another seed was not recorded; nothing is made up.
+  await page.getByLabel('Seed').fill('99');
+  await page.getByTestId('ask').click();
+  await expect(page.getByTestId('error')).toContainText('This question was recorded with other settings');
+  await page.getByTestId('video-input').setInputFiles('tests/fixtures/video/faststart.mp4');
+  await expect(page.getByText(/Only the sample clips have recorded answers/)).toBeVisible();
+  expect(page.workers()).toHaveLength(0);
+});
