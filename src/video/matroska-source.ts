@@ -5,8 +5,9 @@ import { WindowReader } from './read-bytes';
 /** Bytes behind the end of a cut-off file that read as zeros, so that the cluster that was cut can still be parsed. */
 const MAX_MISSING = 2 ** 26;
 
-/** Requests of the same bytes in a row after which the demuxer is going in a circle. */
+/** Requests in a row, of ranges that were all among the latest, after which the demuxer is going in a circle. */
 const MAX_REPEATS = 50;
+const LATEST = 16;
 
 /** The bytes of a WebM or Matroska file for mediabunny, read as they are asked for. */
 export class MatroskaSource {
@@ -14,11 +15,11 @@ export class MatroskaSource {
   readonly cutShort: boolean;
   /**
    * True once the demuxer has met damage behind which it finds nothing: looking for the next element, it asks for the
-   * last 8 bytes of its range for ever (mediabunny 1.61). Nothing is cached, so that it must ask here every time.
+   * same few ranges for ever (mediabunny 1.61). Nothing is cached, so that it must ask here every time.
    */
   stalled = false;
   readonly source: CustomSource;
-  private last = '';
+  private readonly latest: string[] = [];
   private repeats = 0;
 
   private constructor(file: Blob, declaredSize: number, signal: AbortSignal | undefined) {
@@ -52,9 +53,18 @@ export class MatroskaSource {
   /** From now on the signal of opening does not count. */
   readonly opened: () => void;
 
+  /** To be called before each packet that is asked for: what was asked for before it does not count as a circle. */
+  begin(): void {
+    this.repeats = 0;
+  }
+
   private checkRepeats(range: string): void {
-    this.repeats = range === this.last ? this.repeats + 1 : 0;
-    this.last = range;
+    if (this.latest.includes(range)) this.repeats++;
+    else {
+      this.repeats = 0;
+      this.latest.push(range);
+      if (this.latest.length > LATEST) this.latest.shift();
+    }
     if (this.repeats < MAX_REPEATS) return;
     this.stalled = true;
     throw new Error('The demuxer finds nothing behind the damage.');

@@ -96,7 +96,7 @@ async function readTrack(
     codec,
     ...stream,
     truncation: cutShort ? { declaredSeconds, readableSeconds: seconds } : undefined,
-    openReader: () => new PacketReader(name, sink, table.samples),
+    openReader: () => new PacketReader(name, sink, table.samples, source),
   };
 }
 
@@ -166,6 +166,7 @@ async function following(
   source: MatroskaSource,
 ): Promise<EncodedPacket | null> {
   try {
+    source.begin();
     return await sink.getNextPacket(packet);
   } catch (cause) {
     if (source.stalled) return null;

@@ -1,5 +1,6 @@
 import type { EncodedPacket, EncodedPacketSink } from 'mediabunny';
 import { VideoError } from './errors';
+import type { MatroskaSource } from './matroska-source';
 import type { SampleReader } from './sample-reader';
 import type { Samples } from './video-file';
 
@@ -12,13 +13,20 @@ export class PacketReader implements SampleReader {
     private readonly name: string,
     private readonly sink: EncodedPacketSink,
     private readonly samples: Pick<Samples, 'positions' | 'timestamps'>,
+    private readonly source: Pick<MatroskaSource, 'begin'>,
   ) {}
 
   async read(sample: number): Promise<Uint8Array> {
     const position = this.samples.positions[sample]!;
-    const next = this.packet && sample === this.sample + 1;
-    let packet = next ? await this.sink.getNextPacket(this.packet!) : await this.near(sample, position);
-    while (packet && packet.sequenceNumber < position) packet = await this.sink.getNextPacket(packet);
+    const packet = await this.find(sample, position).catch((cause) => {
+      if (cause instanceof VideoError) throw cause;
+      throw new VideoError(
+        'corrupt',
+        `${this.name} is damaged: a frame cannot be found again.`,
+        'Get the file again from where it came, or choose another video.',
+        { cause },
+      );
+    });
     if (packet?.sequenceNumber !== position) {
       throw new VideoError(
         'unreadable',
@@ -29,6 +37,17 @@ export class PacketReader implements SampleReader {
     this.packet = packet;
     this.sample = sample;
     return packet.data;
+  }
+
+  private async find(sample: number, position: number): Promise<EncodedPacket | null> {
+    this.source.begin();
+    const next = this.packet && sample === this.sample + 1;
+    let packet = next ? await this.sink.getNextPacket(this.packet!) : await this.near(sample, position);
+    while (packet && packet.sequenceNumber < position) {
+      this.source.begin();
+      packet = await this.sink.getNextPacket(packet);
+    }
+    return packet;
   }
 
   /** A packet at or before a sample's. */

@@ -1,6 +1,9 @@
 import { grow, MAX_SAMPLES, type RawSamples } from './raw-samples';
 import type { Samples, ShownFrames } from './video-file';
 
+/** Each edit looks at every sample: what is beyond this would take seconds. */
+const MAX_EDITED = 5e8;
+
 /** An entry of an edit list; `segment_duration` in the movie's timescale, `media_time` in the track's, -1: nothing. */
 export interface Edit {
   segment_duration: number;
@@ -31,11 +34,12 @@ export interface TableOptions {
 /**
  * Orders a track's samples by presentation time and applies its edit list as FFmpeg does: a frame is shown where its
  * own time lies in `[media_time, media_time + segment_duration)` of an edit; empty edits only shift times.
- * @throws RangeError where a timescale is 0, or the edits show more frames than a file can have.
+ * @throws RangeError where a timescale is 0, or the edits show more frames than a file can have or have too many entries.
  */
 export function buildSampleTable(raw: RawSamples, options: TableOptions): SampleTable {
   const { edits, timescale, movieTimescale, count = raw.length, isHidden = () => false } = options;
   if (!(timescale > 0 && (movieTimescale > 0 || !edits?.length))) throw new RangeError('A timescale is 0.');
+  if ((edits?.length ?? 0) * count > MAX_EDITED) throw new RangeError('The edit list has too many entries.');
   const order = presentationOrder(raw.cts.subarray(0, count));
   const timestamps = new Float64Array(count);
   // Broken files repeat times; the decoder's output can be told apart only by unique ones.

@@ -1,10 +1,10 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { cdp } from 'vitest/browser';
 import { openVideo } from '../../src/video/container';
 import { decodeFrames } from '../../src/video/decode';
 import { sampleFrameIndices } from '../../src/video/frame-indices';
 import type { OpenOptions } from '../../src/video/video-file';
 import { numberOf } from '../support/frame-number';
+import { collectGarbage, heldBytes } from '../support/held-bytes';
 import { GROUP_FRAMES, longMp4, manyFragments } from '../support/long-mp4';
 import { videoBytes } from '../support/video-fixtures';
 
@@ -21,17 +21,11 @@ class CountedFile extends File {
   }
 }
 
-/** Bytes of the page's objects and array buffers, garbage included. */
-async function heldBytes(): Promise<number> {
-  const { usedSize, backingStorageSize } = await cdp().send('Runtime.getHeapUsage');
-  return usedSize + backingStorageSize;
-}
-
 const mb = (bytes: number) => `${(bytes / MB).toFixed(1)} MB`;
 
 /** Opens a file and takes 16 frames. `peak` is the most that was held at every fourth of them. */
 async function take16(file: File, onProgress?: OpenOptions['onProgress']) {
-  await cdp().send('HeapProfiler.collectGarbage');
+  await collectGarbage();
   const before = await heldBytes();
   const start = performance.now();
   const video = await openVideo(file, onProgress ? { onProgress } : {});
@@ -108,7 +102,7 @@ describe('a file of 20,000 fragments', () => {
   });
 
   it('is given up at once when the user cancels, and nothing is left', async () => {
-    await cdp().send('HeapProfiler.collectGarbage');
+    await collectGarbage();
     const before = await heldBytes();
     const cancel = new AbortController();
     let cancelled = 0;
@@ -133,7 +127,7 @@ describe('a file of 20,000 fragments', () => {
     const at = done;
     expect(at).toBeLessThan(file.size / 2);
     expect(ms).toBeLessThan(200);
-    await cdp().send('HeapProfiler.collectGarbage');
+    await collectGarbage();
     expect((await heldBytes()) - before).toBeLessThan(8 * MB);
     expect([file.reads, done]).toEqual([reads, at]);
     console.log(`Cancelled after ${mb(at)} in ${ms.toFixed(0)} ms.`);
