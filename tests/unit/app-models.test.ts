@@ -1,0 +1,131 @@
+import { describe, expect, it } from 'vitest';
+import {
+  exportToken,
+  TRACE_FORMAT,
+  TRACE_VERSION,
+  type TraceDocument,
+} from '../../src/app/export/trace-document';
+import { isModel } from '../../src/app/models/folder-files';
+import { rememberUrl, reviveModels } from '../../src/app/models/model-store';
+import { modelName, modelUrl } from '../../src/app/models/model-url';
+import { hashFile } from '../../src/app/recorded/hash-file';
+import { playRecording } from '../../src/app/recorded/play-recording';
+import { findRecording, notRecorded } from '../../src/app/recorded/recordings';
+import type { EngineEvent } from '../../src/worker/protocol';
+
+const base = 'http://localhost:4173/playground/';
+
+describe('the address of a model', () => {
+  it('is a folder over https, or of this host', () => {
+    const url = (text: string) => modelUrl(text, base);
+    expect(url(' https://a.test/m ')).toEqual({ url: 'https://a.test/m/' });
+    expect(url('https://a.test/m/config.json?x=1#y')).toEqual({ url: 'https://a.test/m/' });
+    expect(url('models/toy')).toEqual({ url: 'http://localhost:4173/playground/models/toy/' });
+    expect(url('https://huggingface.co/Zhang199/TinyLLaVA-Video-R1')).toEqual({
+      url: 'https://huggingface.co/Zhang199/TinyLLaVA-Video-R1/resolve/main/',
+    });
+    for (const bad of [
+      '',
+      'http://a.test/m',
+      'javascript:alert(1)',
+      'file:///etc',
+      'https://',
+      'https://u:p@a.test/m',
+    ])
+      expect(url(bad), bad).toHaveProperty('problem');
+  });
+
+  it('has a short name', () => {
+    expect(modelName('https://huggingface.co/a/b-c/resolve/main/')).toBe('b-c');
+    expect(modelName('https://a.test/x/my%20model/')).toBe('my model');
+    expect(modelName('https://a.test/')).toBe('a.test');
+  });
+
+  it('is remembered, newest first, and checked when it comes back', () => {
+    let models = reviveModels(undefined, base);
+    expect(models).toEqual({ chosen: { kind: 'toy' }, recent: [] });
+    for (const name of ['a', 'b', 'a'])
+      models = { ...models, ...rememberUrl(models, `https://${name}.test/m/`) };
+    expect(reviveModels(JSON.parse(JSON.stringify(models)), base)).toEqual({
+      chosen: { kind: 'url', url: 'https://a.test/m/' },
+      recent: ['https://a.test/m/', 'https://b.test/m/'],
+    });
+    expect(reviveModels({ chosen: { kind: 'url', url: 'http://evil.test/' }, recent: [3] }, base)).toEqual({
+      chosen: { kind: 'toy' },
+      recent: [],
+    });
+  });
+
+  it('tells a model from a video among dropped files', () => {
+    expect(isModel([new File([], 'config.json')])).toBe(true);
+    expect(isModel([new File([], 'clip.mp4')])).toBe(false);
+  });
+});
+
+const settings = { temperature: 1, top_k: 50, top_p: 0.95, max_new_tokens: 256, seed: 17 };
+const question = { text: 'Which?', options: ['red', 'blue'], reasoning: true };
+const token = (id: number, text: string) =>
+  exportToken({ id, text, prob: 1, logp: 0, rank: 1, entropy: 0, alternatives: [] });
+const recorded: TraceDocument = {
+  format: TRACE_FORMAT,
+  version: TRACE_VERSION,
+  created: '',
+  model: { name: 'toy' },
+  video: { name: 'clip.mp4' },
+  question,
+  settings,
+  samples: [
+    {
+      reason: 'eos',
+      trace: { phase: 'done', text: 'whole', sentences: [], answer: 'A', problems: [] },
+      tokens: [token(1, '<think>'), token(2, 'Wait.')],
+      reward: { reward: 1 },
+    },
+  ],
+};
+
+describe('recorded answers', () => {
+  it('are found by everything they depend on', () => {
+    expect(findRecording([recorded], { question, settings, num_generations: 1 })).toBe(recorded);
+    const other = { question, settings: { ...settings, seed: 18 }, num_generations: 1 };
+    expect(findRecording([recorded], other)).toBeUndefined();
+    expect(notRecorded([recorded], other)).toContain('seed 17');
+    const words = { question: { ...question, options: ['red'] }, settings, num_generations: 1 };
+    expect(findRecording([recorded], words)).toBeUndefined();
+    expect(notRecorded([recorded], words)).toContain('Which?');
+    expect(findRecording([recorded], { question, settings, num_generations: 2 })).toBeUndefined();
+  });
+
+  it('are played token by token, and end as they were recorded', async () => {
+    const events: EngineEvent[] = [];
+    await playRecording(recorded, 5, new AbortController().signal, (event) => events.push(event));
+    expect(events.map(({ type }) => type)).toEqual([
+      'ask-started',
+      'tokens',
+      'tokens',
+      'answered',
+      'ask-done',
+    ]);
+    expect(events[3]).toMatchObject({
+      id: 5,
+      trace: { text: 'whole' },
+      reason: 'eos',
+      reward: { reward: 1 },
+    });
+  });
+
+  it('end where they are stopped', async () => {
+    const events: EngineEvent[] = [];
+    const stop = new AbortController();
+    await playRecording(recorded, 5, stop.signal, (event) => {
+      events.push(event);
+      if (event.type === 'tokens') stop.abort();
+    });
+    expect(events.at(-2)).toMatchObject({ type: 'answered', reason: 'stopped', stats: { newTokens: 1 } });
+  });
+
+  it('know their clip by its bytes', async () => {
+    expect(await hashFile(new Blob(['a']))).toBe('e40c292c');
+    expect(await hashFile(new Blob([]))).toBe('811c9dc5');
+  });
+});
