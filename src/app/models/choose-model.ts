@@ -1,6 +1,9 @@
 import type { AppServices } from '../store/app-services';
+import type { ModelState } from '../store/engine-state';
 import type { ModelFolder } from './folder-files';
 import { type ChosenModel, chosenName, rememberUrl } from './model-store';
+
+const FOLDERS = { toy: 'models/toy/', recorded: 'samples/' };
 
 /** Loads a model and remembers the choice. The open video is read again with it; question and settings stay. */
 export function chooseModel(
@@ -8,8 +11,7 @@ export function chooseModel(
   chosen: Exclude<ChosenModel, { kind: 'folder' }>,
 ): void {
   models.setState(chosen.kind === 'url' ? rememberUrl(models.getState(), chosen.url) : { chosen });
-  const folder = { toy: 'models/toy/', recorded: 'samples/' };
-  const url = chosen.kind === 'url' ? chosen.url : new URL(folder[chosen.kind], document.baseURI).href;
+  const url = chosen.kind === 'url' ? chosen.url : new URL(FOLDERS[chosen.kind], document.baseURI).href;
   client.loadModel({
     name: chosenName(chosen),
     source: { kind: 'url', url },
@@ -24,8 +26,23 @@ export function chooseFolder({ client, models, backend }: AppServices, { name, f
   client.loadModel({ name, source: { kind: 'files', files }, ...(backend ? { backend } : {}) });
 }
 
-/** Loads what was chosen at the last visit. The files of a folder are out of reach by now: the toy model then. */
+/**
+ * Loads what was chosen at the last visit. The files of a folder are out of reach by now: the toy model then. Where a
+ * later choice cannot be loaded and the model before it stays, that one is the chosen one again.
+ */
 export function startModel(services: AppServices): void {
-  const { chosen } = services.models.getState();
+  const { client, models } = services;
+  client.store.subscribe(({ model }, before) => {
+    const back = before.previousModel !== undefined && model.id === before.previousModel.id;
+    if (back && model.id !== before.model.id) models.setState({ chosen: chosenOf(model) });
+  });
+  const { chosen } = models.getState();
   chooseModel(services, chosen.kind === 'url' ? chosen : { kind: 'toy' });
+}
+
+function chosenOf({ name, source, recorded }: ModelState): ChosenModel {
+  if (recorded) return { kind: 'recorded' };
+  if (source.kind === 'files') return { kind: 'folder', name };
+  const isToy = source.url === new URL(FOLDERS.toy, document.baseURI).href;
+  return isToy ? { kind: 'toy' } : { kind: 'url', url: source.url };
 }
