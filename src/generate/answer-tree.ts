@@ -1,4 +1,5 @@
 import type { GpuTensor } from '../gpu/tensor';
+import type { DecoderSteps } from '../model/decoder-steps';
 import type { KvCache } from '../model/kv-cache';
 import type { LanguageModel } from '../model/language-model';
 
@@ -33,16 +34,18 @@ export class AnswerTree {
     private readonly prompt_ids: Int32Array,
     private readonly visual: GpuTensor | undefined,
     readonly promptRows: number,
+    private readonly steps: DecoderSteps | undefined,
   ) {
     this.cache = language.createCache(promptRows);
     this.prompt = this.cache.addSegment(promptRows);
   }
 
-  /** Whether the tree's prompt is this one. */
-  isFor(prompt_ids: Int32Array, visual: GpuTensor | undefined): boolean {
+  /** Whether the tree's prompt is this one, computed by this decoder. */
+  isFor(prompt_ids: Int32Array, visual: GpuTensor | undefined, steps?: DecoderSteps): boolean {
     const own = this.prompt_ids;
     return (
       this.visual?.buffer === visual?.buffer &&
+      this.steps === steps &&
       own.length === prompt_ids.length &&
       own.every((id, i) => id === prompt_ids[i])
     );

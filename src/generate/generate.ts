@@ -3,6 +3,7 @@ import { GpuMemoryError } from '../gpu/errors';
 import { ReadBackRing } from '../gpu/read-back';
 import { Recorder } from '../gpu/recorder';
 import { createTensor, type GpuTensor, uploadTensor } from '../gpu/tensor';
+import type { DecoderSteps } from '../model/decoder-steps';
 import { kvRowBytes } from '../model/kv-cache';
 import type { TinyLlava } from '../model/tiny-llava';
 import { AnswerTree, type Branch } from './answer-tree';
@@ -31,6 +32,8 @@ export interface GenerateRequest {
   num_generations?: number;
   /** Tokens that every answer begins with. They are not drawn and not yielded. Default none. */
   forced?: readonly number[];
+  /** The decoder that writes, with an adapter (`LanguageModel.adapt`). Default: the model's own. */
+  steps?: DecoderSteps;
   /** Which question of a run this is: answers to different ones draw different random numbers. Default 0. */
   question?: number;
   /** Number of the first answer in its group, for the random numbers. Default 0. */
@@ -151,6 +154,7 @@ export class Generator {
             cache: tree.cache,
             append: alive.map(({ leaf }) => ({ segment: leaf, count: 1 })),
             tokens: this.tokens![0],
+            ...(request.steps ? { steps: request.steps } : {}),
           });
           next = this.draw(request, await language.logits(states), alive, step, ring);
         }
@@ -196,7 +200,7 @@ export class Generator {
   private async begin(
     request: GenerateRequest,
   ): Promise<{ tree: AnswerTree; segment: number; hidden: GpuTensor } | undefined> {
-    const { prompt_ids, visual, forced = [], signal, onPrefill = () => {} } = request;
+    const { prompt_ids, visual, forced = [], steps, signal, onPrefill = () => {} } = request;
     const { gpu, recorder } = this;
     const { language } = this.model;
     const kept = this.reusable(request);
@@ -205,7 +209,7 @@ export class Generator {
     try {
       const promptRows = kept?.promptRows ?? embeds!.shape[0]!;
       checkRequest(request, promptRows + forced.length, this.model, this.fittingRows());
-      const tree = kept ?? new AnswerTree(language, prompt_ids, visual, promptRows);
+      const tree = kept ?? new AnswerTree(language, prompt_ids, visual, promptRows, steps);
       this.tree = tree;
       const from = tree.shared(forced);
       const total = (embeds ? promptRows : 0) + forced.length - from.rows;
@@ -214,7 +218,17 @@ export class Generator {
       if (embeds) {
         const { cache } = tree;
         const tell = (rows: number) => onPrefill(rows, total);
-        hidden = await computePrompt({ gpu, recorder, language, cache, segment, embeds, tell, signal });
+        hidden = await computePrompt({
+          gpu,
+          recorder,
+          language,
+          cache,
+          segment,
+          embeds,
+          steps,
+          tell,
+          signal,
+        });
         if (!hidden) {
           this.forget();
           return undefined;
@@ -225,7 +239,7 @@ export class Generator {
         segment = tree.extend(segment, rest.length);
         const tokens = uploadTensor(gpu, Int32Array.from(rest), [rest.length], 'i32', 'forced tokens');
         const append = [{ segment, count: rest.length }];
-        const pass = language.forward({ cache: tree.cache, append, tokens });
+        const pass = language.forward({ cache: tree.cache, append, tokens, ...(steps ? { steps } : {}) });
         hidden = await pass.finally(() => tokens.buffer.destroy());
       }
       void gpu.device.queue.onSubmittedWorkDone().then(
@@ -242,11 +256,12 @@ export class Generator {
   private reusable({
     prompt_ids,
     visual,
+    steps,
     forced = [],
     max_new_tokens,
   }: GenerateRequest): AnswerTree | undefined {
     const { tree } = this;
-    if (!tree || forced.length === 0 || !tree.isFor(prompt_ids, visual)) return undefined;
+    if (!tree || forced.length === 0 || !tree.isFor(prompt_ids, visual, steps)) return undefined;
     return tree.rows + forced.length + max_new_tokens <= this.fittingRows() ? tree : undefined;
   }
 

@@ -73,3 +73,12 @@ export function randomUniforms(seed: number, stream: number, count: number): Flo
   }
   return out;
 }
+
+/** `count` standard-normal numbers, from `randomUniforms` by Box and Muller. */
+export function randomNormals(seed: number, stream: number, count: number): Float64Array {
+  const uniforms = randomUniforms(seed, stream, 2 * count);
+  return Float64Array.from({ length: count }, (_, i) => {
+    const radius = Math.sqrt(-2 * Math.log(1 - uniforms[2 * i]!));
+    return radius * Math.cos(2 * Math.PI * uniforms[2 * i + 1]!);
+  });
+}

@@ -9,6 +9,8 @@ export interface AdvantageOptions {
    */
   noise?: ArrayLike<number>;
   noise_scale?: number;
+  /** TRL's `scale_rewards`: 'none' leaves the difference from the mean undivided. Default 'group'. */
+  scale_rewards?: 'group' | 'none';
 }
 
 /**
@@ -20,7 +22,7 @@ export interface AdvantageOptions {
  */
 export function group_advantages(
   rewards: ArrayLike<number>,
-  { noise, noise_scale = 0.02 }: AdvantageOptions = {},
+  { noise, noise_scale = 0.02, scale_rewards = 'group' }: AdvantageOptions = {},
 ): number[] {
   const G = rewards.length;
   if (G < 2) throw new Error(`Advantages compare the answers of a group; ${G} cannot be compared.`);
@@ -29,7 +31,7 @@ export function group_advantages(
   const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
   const std = Math.sqrt(squares / (G - 1));
   return values.map((value, i) => {
-    const advantage = (value - mean) / (std + EPSILON);
+    const advantage = (value - mean) / (scale_rewards === 'none' ? 1 : std + EPSILON);
     return Math.fround(advantage + (noise ? noise_scale * noise[i]! : 0));
   });
 }
