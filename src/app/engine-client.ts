@@ -36,8 +36,8 @@ export class EngineClient {
   private readonly createWorker: CreateWorker;
   private worker: EngineWorker | undefined;
   private choice: ModelChoice | undefined;
-  /** The choice before, to which a load that fails goes back. */
-  private previousChoice: ModelChoice | undefined;
+  /** By the id of their load: one that fails goes back to the one before. */
+  private readonly choices = new Map<number, ModelChoice>();
   private nextId = 1;
   private queue: EngineEvent[] = [];
   private flushHandle: (() => void) | undefined;
@@ -55,9 +55,9 @@ export class EngineClient {
     // Another model in the place of one that answers: what is being written ends with the old one.
     this.stop();
     if (recorded !== (this.choice?.recorded ?? false)) this.dropWorker();
-    this.previousChoice = this.choice;
     this.choice = choice;
     const id = this.nextId++;
+    this.choices.set(id, choice);
     const { name, source, backend } = choice;
     this.dispatch({ type: 'page/load-model', id, name, source, recorded });
     const missing = recorded ? undefined : missingCapability();
@@ -220,7 +220,7 @@ export class EngineClient {
   private commit(before: EngineState, after: EngineState): void {
     if (before === after) return;
     this.store.setState(after, true);
-    if (before.previousModel && after.model.id === before.previousModel.id) this.choice = this.previousChoice;
+    if (after.model.id !== before.model.id) this.choice = this.choices.get(after.model.id);
     const urls = new Set([after.video?.url, after.previousVideo?.url]);
     for (const video of [before.video, before.previousVideo]) {
       if (!video) continue;

@@ -92,7 +92,10 @@ export async function openGpu(
   let closed = false;
   const lost = new Promise<string>((resolve) => {
     void device.lost.then((info) => {
-      if (!closed) resolve(info.message || 'The system took the GPU away.');
+      if (closed) return;
+      // Words for developers, such as "A valid external Instance reference no longer exists."
+      onError(`The GPU device was lost (${info.reason}). ${info.message}`);
+      resolve('The system took the GPU away.');
     });
   });
   return {

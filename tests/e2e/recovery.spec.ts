@@ -25,6 +25,7 @@ test('a crash of the GPU process in the middle of an answer: the page recovers b
   session.send('Browser.crashGpuProcess').catch(() => undefined);
   const message = page.getByTestId('error');
   await expect(message).toContainText('The GPU was reset.', { timeout: 60_000 });
+  await expect(message).toContainText('The system took the GPU away.');
   await expect(message).toContainText('Your question and your video are kept.');
   await expect(message).toHaveAttribute('data-code', 'device-recovered', { timeout: 90_000 });
   await expect(page.getByTestId('question')).toHaveValue(question);
@@ -43,7 +44,8 @@ test('a folder that is no model is named, and the toy model goes on', async () =
   await expect(message).toContainText('model.safetensors is not a safetensors file, but a text file', {
     timeout: 60_000,
   });
-  await expect(message).toContainText('stays loaded.');
+  await expect(message).toContainText('Toy model stays loaded.');
+  await expect(page.getByRole('button', { name: /^Toy model.*in use/i })).toBeDisabled();
   await page.keyboard.press('Escape');
   await expect(page.getByTestId('ask')).toBeEnabled({ timeout: 60_000 });
 });
