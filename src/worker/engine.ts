@@ -147,7 +147,8 @@ export class Engine {
   }
 
   private async openVideo(request: Request<'open-video'>, signal: AbortSignal): Promise<void> {
-    const { gpu, model, writer, preprocessor } = this.needSession();
+    const session = this.needSession();
+    const { gpu, model, writer, preprocessor } = session;
     signal.throwIfAborted();
     // Encoding needs the memory more than forks of the old video's answers do.
     writer.forget();
@@ -179,6 +180,8 @@ export class Engine {
       },
       signal,
     );
+    // The GPU was lost meanwhile, and the queue went on without this.
+    if (this.session !== session) return;
     this.video?.visual.buffer.destroy();
     this.video = video;
     this.lastVideo = request;
