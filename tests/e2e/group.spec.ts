@@ -9,7 +9,7 @@ test('long answers do not hold up the page', async ({ page }) => {
   await readyToAsk(page);
   await page.getByTestId('ask').click();
   const one = await longestTask(page, () =>
-    streamLongAnswers(page, { total: 1, tokens: 2000, perEvent: 20 }),
+    streamLongAnswers(page, { total: 1, tokens: 2000, perEvent: 40 }),
   );
   await expect(page.getByTestId('stats')).toContainText('2000');
   await expect(page.locator('[data-token="1999"]')).toBeVisible();
@@ -21,7 +21,7 @@ test('long answers do not hold up the page', async ({ page }) => {
   // The layout that has most to do.
   await page.getByText('Differences', { exact: true }).click();
   const eight = await longestTask(page, () =>
-    streamLongAnswers(page, { total: 8, tokens: 512, perEvent: 8 }),
+    streamLongAnswers(page, { total: 8, tokens: 512, perEvent: 16 }),
   );
   await expect(columns(page).nth(7)).toContainText('512 tokens');
   for (const [type, { cpu, wall }] of Object.entries({ one, eight })) {
