@@ -212,6 +212,8 @@ export class EngineClient {
   }
 
   private dispatch(event: EngineEvent | PageAction): void {
+    // What the engine said before comes first: a video that has just become readable would else be forgotten.
+    if (this.queue.length > 0) this.flush();
     const before = this.store.getState();
     this.commit(before, reduceEvent(before, event));
   }
