@@ -79,6 +79,20 @@ const NOT_DECODED: Record<string, BadFile> = {
   },
 };
 
+const TIMELESS = {
+  name: 'timeless.mp4',
+  bytes: changed((boxes) => {
+    for (const [type, at] of [
+      ['stts', 12], // the duration of every frame
+      ['mdhd', 16],
+      ['mvhd', 16],
+      ['tkhd', 20],
+      ['elst', 8],
+    ] as const)
+      findBox(boxes, type).payload.fill(0, at, at + 4);
+  }),
+};
+
 async function choose(page: Page, name: string, bytes: Uint8Array): Promise<void> {
   const buffer = Buffer.from(bytes);
   await page.getByTestId('video-input').setInputFiles({ name, mimeType: 'video/mp4', buffer });
@@ -142,12 +156,20 @@ test.describe('Bad files', () => {
   test('one frame is enough', async () => {
     await chooseGood('still.mp4', fixture('one-frame.mp4'));
     await expect(page.getByTestId('warning')).toHaveCount(0);
+    await expect(page.locator('.scrub i')).toHaveCount(1);
+  });
+
+  test('a track that lasts no time is shown and read', async () => {
+    const { name, bytes } = TIMELESS;
+    await chooseGood(name, bytes);
+    await expect(page.getByTestId('warning')).toHaveCount(0);
   });
 
   refuses(NOT_DECODED);
 
   test('a stretch in the middle that cannot be decoded is left out', async () => {
     await chooseGood('glitch.mp4', spoilt(0.65, 0.7));
+    await expect(page.locator('.scrub i')).toHaveCount(8);
     await expect(page.getByTestId('warning')).toContainText(
       /The video is damaged: \d\.\d s of it, from \d\.\d s on, cannot be decoded\. Frames are taken from the rest\./,
     );

@@ -53,8 +53,10 @@ export function Player({
         </button>
         <div className="scrub">
           <div className="scrub-past" style={{ width: `${share * 100}%` }} />
-          {duration
-            ? times.map((at) => <i key={at} style={{ left: `${Math.min(1, at / duration) * 100}%` }} />)
+          {duration // A clip of few frames gives some of them more than once.
+            ? [...new Set(times)].map((at) => (
+                <i key={at} style={{ left: `${Math.min(1, at / duration) * 100}%` }} />
+              ))
             : null}
           <b style={{ left: `${share * 100}%` }} />
           <input
