@@ -9,7 +9,9 @@
  */
 import { once } from 'node:events';
 import { parseArgs } from 'node:util';
+import type { ToyFamily } from '../src/data/toy/questions';
 import { renderToyScene } from '../src/data/toy/render';
+import { ToyRng } from '../src/data/toy/rng';
 import {
   cellAt,
   colourAt,
@@ -18,7 +20,7 @@ import {
   objectPosition,
   type ToyScene,
 } from '../src/data/toy/scene';
-import { makeTrainingRows, type ToyRowPlan } from '../src/data/toy/training-rows';
+import { makeTrainingRows, type ToyRowPlan, type ToyTrainingRow } from '../src/data/toy/training-rows';
 import {
   HELD_OUT_SEED_START,
   TOY_COLOURS,
@@ -31,6 +33,32 @@ interface Plan extends ToyRowPlan {
   frames?: boolean;
   /** Edge length of the frames, 64 by default. */
   size?: number;
+  /** Share of a family's questions that is kept, 1 by default: weak families weigh more where others are thinned out. */
+  keep?: Partial<Record<ToyFamily, number>>;
+  /** Only what follows from the text before it is learned: the conclusions of questions, not what is seen. */
+  conclusions?: boolean;
+}
+
+/** Where a careful trace ends to look and begins to reason. */
+const REASONING = / (The [a-z]+ [a-z]+ moves \d.*)?So the answer is /;
+
+function withoutSeeing(row: ToyTrainingRow): ToyTrainingRow {
+  const segments = row.segments.flatMap(({ text, loss }) => {
+    const at = text.match(REASONING)?.index ?? text.length;
+    return [
+      { text: text.slice(0, at), loss: false },
+      { text: text.slice(at), loss },
+    ].filter((segment) => segment.text);
+  });
+  return { ...row, segments };
+}
+
+function keptRows(scene: ToyScene, plan: Plan): ToyTrainingRow[] {
+  const rng = new ToyRng(scene.seed + 0x73_0000_0000);
+  const rows = makeTrainingRows(scene, plan).filter(
+    ({ family }) => !family || rng.chance(plan.keep?.[family] ?? 1),
+  );
+  return plan.conclusions ? rows.map(withoutSeeing) : rows;
 }
 
 /** Per frame and seen object: [colour, shape, cell, x, y, radius]. */
@@ -64,9 +92,7 @@ async function main(): Promise<void> {
     throw new Error('This runs into the held-out seeds.');
   for (let seed = from; seed < end; seed++) {
     const scene = makeToyScene(seed);
-    const json = Buffer.from(
-      JSON.stringify({ seed, labels: labelsOf(scene), rows: makeTrainingRows(scene, plan) }),
-    );
+    const json = Buffer.from(JSON.stringify({ seed, labels: labelsOf(scene), rows: keptRows(scene, plan) }));
     const head = Buffer.alloc(4);
     head.writeUInt32LE(json.length);
     const frames = plan.frames === false ? [] : renderToyScene(scene, { size: plan.size ?? TOY_SIZE });

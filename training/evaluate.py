@@ -58,6 +58,18 @@ def score(text, answer):
     return right, formed
 
 
+def check_outcome(texts, answers):
+    """Of the traces that check themselves and concluded before: how many, right before, right after."""
+    before, after = [], []
+    for text, answer in zip(texts, answers):
+        first, check, _ = text.partition(CHECK)
+        concluded = re.findall(r" is [^.]*, ([A-E])\.", first)
+        if check and concluded:
+            before.append(concluded[-1] == answer)
+            after.append(score(text, answer)[0])
+    return [len(before), sum(before), sum(after)]
+
+
 @torch.no_grad()
 def evaluate(model, tokenizer, eos, test, temperature=0.0, seed=0, blank=False):
     frames, rows = test
@@ -82,6 +94,7 @@ def evaluate(model, tokenizer, eos, test, temperature=0.0, seed=0, blank=False):
         "accuracy": mean([r for r, _ in scores]),
         "well_formed": mean([f for _, f in scores]),
         "self_check": mean(checked),
+        "checks_right_before_after": check_outcome(texts, [row["answer"] for _, row in rows]),
         "families": {f: [mean(v), len(v)] for f, v in sorted(families.items())},
     }, texts
 

@@ -50,7 +50,7 @@ class Rows:
     and attention pads within groups of similar length."""
 
     def __init__(self, tokenizer, eos, batch, answer_weight):
-        rows = []
+        rows, so = [], tokenizer.token_to_id("ĠSo")
         letter_ids = {tokenizer.token_to_id(f"Ġ{letter}") for letter in "ABCDE"}
         for c, (record, _) in enumerate(batch):
             for row in record["rows"]:
@@ -68,8 +68,12 @@ class Rows:
                 weight.append(1.0)
                 letter = None
                 if row["kind"] in ("question", "lookup"):
-                    # Letters in a trace are found by looking up an option; the last one is a copy.
+                    # Letters in a trace are found by looking up an option; the last one is a copy. The words of a
+                    # conclusion (the last one's, between "So the answer is" and its letter) are found by reasoning.
                     named = [i for i, t in enumerate(target) if t in letter_ids]
+                    if so in target:
+                        first = len(target) - 1 - target[::-1].index(so) + 4
+                        weight[first : named[-2]] = [answer_weight] * (named[-2] - first)
                     for i in named if row["kind"] == "lookup" else named[:-1]:
                         weight[i] = answer_weight
                     letter = named[0] if row["kind"] == "question" else None

@@ -68,6 +68,8 @@ def main():
     args = argparse.ArgumentParser()
     args.add_argument("--stage", required=True, help="a name for the log")
     args.add_argument("--plan", required=True, help="JSON for scripts/toy-stream.ts")
+    args.add_argument("--text-plan", help="a second plan without frames: every other step learns from it")
+    args.add_argument("--text-batch", type=int, default=20)
     args.add_argument("--minutes", type=float, required=True)
     args.add_argument("--muon", type=float, default=0.012)
     args.add_argument("--adam", type=float, default=1.5e-3)
@@ -116,12 +118,19 @@ def main():
     positions = torch.arange(len(before) + VISUAL)
     test = held_out(32) if sees else None
     schedule, step, rows_seen = None, 0, 0
-    losses, letters, last = [], [], 0.0
-    for batch in batches(clips(args.first_clip, 400_000_000, plan), args.batch):
+    losses, letters, text_losses, last = [], [], [], 0.0
+    stream = batches(clips(args.first_clip, 300_000_000, plan), args.batch)
+    reading = None
+    if args.text_plan:
+        text_plan = {**json.loads(args.text_plan), "frames": False}
+        reading = batches(clips(args.first_clip + 50_000_000, 300_000_000, text_plan), args.text_batch)
+    while True:
+        with_frames = sees and (reading is None or step % 2 == 0)
+        batch = next(stream if reading is None or with_frames else reading)
         schedule = schedule or Schedule(args.minutes * 60, args.warmup, time.time, args.final)
         rows = Rows(tokenizer, eos, batch, args.answer_weight)
         text = model.lm.embed_tokens(before)
-        if sees:
+        if with_frames:
             images = pixels(np.stack([frames for _, frames in batch]).reshape(-1, 64, 64, 3), generator)
             with torch.set_grad_enabled(not args.freeze):
                 selected = model.vision(images)
@@ -141,14 +150,18 @@ def main():
         optimiser.step(schedule.factor(step))
         average.update(step)
         step, rows_seen = step + 1, rows_seen + rows.count
-        losses.append(loss.item())
-        letters.append(right)
+        if with_frames or not sees:
+            losses.append(loss.item())
+            letters.append(right)
+        else:
+            text_losses.append(loss.item())
         seconds, done = time.time() - schedule.start, schedule.progress() >= 1
         if not (done or seconds - last > args.every or step % 25 == 0):
             continue
         line = {"stage": args.stage, "seed": args.seed, "step": step, "rows": rows_seen, "seconds": round(seconds)}
-        line |= {"loss": round(float(np.mean(losses)), 4), "letter": round(float(np.mean(letters)), 3)}
-        losses, letters = [], []
+        means = {"loss": losses, "letter": letters, "text_loss": text_losses}
+        line |= {name: round(float(np.mean(values)), 4) for name, values in means.items() if values}
+        losses, letters, text_losses = [], [], []
         if done or seconds - last > args.every:
             last = seconds
             average.swap()
