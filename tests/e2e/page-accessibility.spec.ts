@@ -167,6 +167,7 @@ test('a phone, where what is touched is large enough', async ({ page }) => {
   await page.reload();
   await loadFakeModel(page);
   await page.getByTestId('gallery-item').first().click();
+  await expect(page.getByTestId('sample-question')).toBeVisible();
   await readFakeVideo(page);
   await page.getByRole('spinbutton', { name: 'Answers, G' }).press('Home');
   await ask(page, Number.POSITIVE_INFINITY, 1);

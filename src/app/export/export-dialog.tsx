@@ -13,7 +13,7 @@ import { documentJson } from './trace-document';
 export function ExportDialog() {
   const shown = useShown();
   return (
-    <Dialog name="export" title="Export">
+    <Dialog name="export" title="Export" className="middle">
       {shown ? <Export answer={shown.answer} /> : <p className="t2">There is no answer yet.</p>}
     </Dialog>
   );
