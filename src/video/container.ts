@@ -1,3 +1,4 @@
+import { VideoError } from './errors';
 import { openMp4 } from './mp4';
 import { sniffContainer } from './sniff';
 import type { OpenOptions, VideoFile } from './video-file';
@@ -15,6 +16,13 @@ export async function openVideo(
 ): Promise<VideoFile> {
   const name = file.name || 'The file';
   if ((await sniffContainer(file, name)) === 'mp4') return openMp4(file, name, options);
-  const { openMatroska } = await import('./matroska');
+  const { openMatroska } = await import('./matroska').catch((cause: unknown) => {
+    throw new VideoError(
+      'unsupported-container',
+      `${name} is a WebM or MKV file, and the part of this page that reads them could not be loaded.`,
+      'Check the connection, reload the page and drop the file again.',
+      { cause },
+    );
+  });
   return openMatroska(file, name, options);
 }

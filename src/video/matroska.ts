@@ -14,10 +14,9 @@ import { PacketReader } from './packet-reader';
 import { RawSamples } from './raw-samples';
 import { buildSampleTable, type SampleTable } from './sample-table';
 import { shownSize } from './shown-size';
+import { checkSize, cutOff, GET_AGAIN, withoutFrames, withoutVideo } from './track-errors';
 import { unsupportedCodec } from './unsupported-codec';
 import type { OpenOptions, VideoFile } from './video-file';
-
-const AGAIN = 'Get the file again from where it came, or choose another video.';
 
 /** Matroska has times in nanoseconds, mostly rounded to milliseconds; here they are microseconds. */
 const TIMESCALE = 1e6;
@@ -44,15 +43,10 @@ export async function openMatroska(
   } catch (cause) {
     input.dispose();
     if (cause instanceof VideoError || signal?.aborted) throw cause;
-    throw new VideoError('corrupt', `${name} is damaged: its frames cannot be listed.`, AGAIN, { cause });
+    throw new VideoError('corrupt', `${name} is damaged: its frames cannot be listed.`, GET_AGAIN, { cause });
   } finally {
     source.opened();
   }
-}
-
-function withoutVideo(name: string, sound: boolean): VideoError {
-  const what = sound ? ', only sound' : '';
-  return new VideoError('no-video-track', `${name} holds no video track${what}.`, 'Choose another video.');
 }
 
 async function readTrack(
@@ -62,21 +56,14 @@ async function readTrack(
   source: MatroskaSource,
   onPosition: (bytes: number) => void,
 ): Promise<VideoFile> {
+  const [codedWidth, codedHeight] = [await track.getCodedWidth(), await track.getCodedHeight()];
+  checkSize(name, codedWidth, codedHeight);
   const { codec, ...stream } = await readStream(track, name);
   const sink = new EncodedPacketSink(track);
   const { table, seconds } = await scan(sink, codec, source, onPosition);
   const cutShort = source.cutShort || source.stalled;
   const declaredSeconds = Math.max(seconds, (await track.getDurationFromMetadata()) ?? 0);
-  if (!table.frames.length) {
-    if (!cutShort)
-      throw new VideoError('no-video-track', `${name} has a video track without frames to show.`, AGAIN);
-    throw new VideoError(
-      'truncated',
-      `${name} says it lasts ${declaredSeconds.toFixed(1)} s, but none of its frames can be read. It looks cut off.`,
-      AGAIN,
-    );
-  }
-  const [codedWidth, codedHeight] = [await track.getCodedWidth(), await track.getCodedHeight()];
+  if (!table.frames.length) throw cutShort ? cutOff(name, declaredSeconds) : withoutFrames(name);
   const rotation = await track.getRotation();
   const square = [await track.getSquarePixelWidth(), await track.getSquarePixelHeight()] as const;
   const stretch = (square[0] / square[1]) * (codedHeight / codedWidth);
@@ -167,7 +154,10 @@ async function following(
 ): Promise<EncodedPacket | null> {
   try {
     source.begin();
-    return await sink.getNextPacket(packet);
+    const next = await sink.getNextPacket(packet);
+    if (!next || next.sequenceNumber > packet.sequenceNumber) return next;
+    source.stalled = true; // It gives the same packets again.
+    return null;
   } catch (cause) {
     if (source.stalled) return null;
     throw cause;

@@ -7,10 +7,9 @@ import type { RawSamples } from './raw-samples';
 import { ByteRangeReader } from './sample-reader';
 import { buildSampleTable, type Edit, type SampleTable } from './sample-table';
 import { shownSize } from './shown-size';
+import { checkSize, cutOff, withoutFrames, withoutVideo } from './track-errors';
 import { unsupportedCodec } from './unsupported-codec';
 import type { Truncation, VideoFile } from './video-file';
-
-const AGAIN = 'Get the file again from where it came, or choose another video.';
 
 /** What `describeTrack` needs of an opened file. */
 export interface Tables {
@@ -39,22 +38,11 @@ export function describeTrack(tables: Tables): VideoFile {
   const trak = moov.traks.find((candidate) => samples.get(candidate.tkhd.track_id)?.length);
   if (!trak) {
     if (samples.size) throw withoutFrames(name);
-    const sound = handlers.includes('soun');
-    throw new VideoError(
-      'no-video-track',
-      `${name} holds no video track${sound ? ', only sound' : ''}.`,
-      'Choose another video.',
-    );
+    throw withoutVideo(name, handlers.includes('soun'));
   }
   const entry = trak.mdia.minf.stbl.stsd.entries[0] as VisualSampleEntry;
   const stream = readStream(entry, name, bytes);
-  if (!entry.width || !entry.height) {
-    throw new VideoError(
-      'corrupt',
-      `${name} is damaged: it says that its pictures are ${entry.width} x ${entry.height} pixels.`,
-      AGAIN,
-    );
-  }
+  checkSize(name, entry.width, entry.height);
   const { table, truncation } = readSamples(tables, trak);
   const rotation = readRotation(trak.tkhd.matrix);
   const pasp = child(entry, 'pasp') as { hSpacing: number; vSpacing: number } | undefined;
@@ -76,10 +64,6 @@ export function describeTrack(tables: Tables): VideoFile {
     truncation,
     openReader: () => new ByteRangeReader(file, table.samples),
   };
-}
-
-function withoutFrames(name: string): VideoError {
-  return new VideoError('no-video-track', `${name} has a video track without frames to show.`, AGAIN);
 }
 
 function child(entry: VisualSampleEntry, type: string): Box | undefined {
@@ -169,13 +153,7 @@ function readSamples(
   if (missing < 0 && !(cutShort && fragmented)) return { table: whole, truncation: undefined };
   const table = missing < 0 ? whole : buildSampleTable(raw, { ...options, count: missing });
   const declaredSeconds = Math.max(whole.seconds, fragmentSeconds(moov));
-  if (!table.frames.length) {
-    throw new VideoError(
-      'truncated',
-      `${name} says it lasts ${declaredSeconds.toFixed(1)} s, but none of its frames can be read. It looks cut off.`,
-      AGAIN,
-    );
-  }
+  if (!table.frames.length) throw cutOff(name, declaredSeconds);
   return { table, truncation: { declaredSeconds, readableSeconds: table.seconds } };
 }
 

@@ -6,9 +6,8 @@ import { describeTrack, type Tables } from './mp4-track';
 import { checkFragment, keepVideoTracks } from './prepare-tables';
 import type { RawSamples } from './raw-samples';
 import { WindowReader } from './read-bytes';
+import { GET_AGAIN } from './track-errors';
 import type { OpenOptions, VideoFile } from './video-file';
-
-const AGAIN = 'Get the file again from where it came, or choose another video.';
 
 /** Bytes of tables that are read into memory at most; a day of video has about 50 MB of them. */
 const MAX_TABLE_BYTES = 512 * 2 ** 20;
@@ -36,7 +35,7 @@ export async function openMp4(file: Blob, name: string, options: OpenOptions = {
 }
 
 function corrupt(name: string, cause?: unknown): VideoError {
-  return new VideoError('corrupt', `${name} is damaged: its table of frames cannot be read.`, AGAIN, {
+  return new VideoError('corrupt', `${name} is damaged: its table of frames cannot be read.`, GET_AGAIN, {
     cause,
   });
 }
@@ -96,10 +95,14 @@ function noTables(file: Blob, name: string, last: TopLevelBox | undefined): Vide
     return new VideoError(
       'truncated',
       `${name} is cut off before its table of frames, so nothing of it can be read (${file.size} of at least ${end} bytes are here).`,
-      AGAIN,
+      GET_AGAIN,
     );
   }
   if (last && end === file.size)
-    return new VideoError('no-video-track', `${name} has no table of frames, so it holds no video.`, AGAIN);
+    return new VideoError(
+      'no-video-track',
+      `${name} has no table of frames, so it holds no video.`,
+      GET_AGAIN,
+    );
   return corrupt(name);
 }

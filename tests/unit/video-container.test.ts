@@ -250,6 +250,29 @@ describe('openVideo', () => {
     expect(video.frameCount).toBeLessThan(45);
   });
 
+  it('does not go in circles in a damaged Matroska file', async () => {
+    const bytes = await bytesOf('av1.webm');
+    bytes.fill(0, 157, 177).fill(0, 343, 363); // The demuxer alone would never come back from this.
+    expect((await failure(new File([bytes], 'damaged.webm'))).code).toBe('corrupt');
+  });
+
+  it('turns damage of a Matroska header into a sentence', async () => {
+    vi.spyOn(console, 'error').mockImplementation(() => {});
+    let refused = 0;
+    for (let at = 0; at < 420; at += 9) {
+      const bytes = await bytesOf('b-frames.mkv');
+      const error = await openVideo(new File([bytes.fill(0xff, at, at + 4)], 'broken.mkv')).then(
+        () => undefined,
+        (reason: unknown) => reason,
+      );
+      if (error === undefined) continue;
+      refused++;
+      expect(error).toBeInstanceOf(VideoError);
+    }
+    vi.restoreAllMocks();
+    expect(refused).toBeGreaterThan(10);
+  });
+
   it('turns every damage of the tables into a sentence', async () => {
     const bytes = await bytesOf('faststart.mp4');
     const moov = (await listBoxes(new Blob([bytes]))).find((box) => box.type === 'moov')!;
