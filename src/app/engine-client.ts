@@ -222,13 +222,20 @@ export class EngineClient {
   private commit(before: EngineState, after: EngineState): void {
     if (before === after) return;
     this.store.setState(after, true);
-    if (after.model.id !== before.model.id) this.choice = this.choices.get(after.model.id);
+    if (after.model.id !== before.model.id) this.takeChoice(after);
     const urls = new Set([after.video?.url, after.previousVideo?.url]);
     for (const video of [before.video, before.previousVideo]) {
       if (!video) continue;
       if (!urls.has(video.url)) URL.revokeObjectURL(video.url);
       for (const frame of video.frames) if (!keeps(after, frame.thumbnail)) frame.thumbnail.close();
     }
+  }
+
+  /** The model in use is another one. Older loads, and with them the files of older models, are forgotten. */
+  private takeChoice({ model, previousModel }: EngineState): void {
+    this.choice = this.choices.get(model.id);
+    for (const id of this.choices.keys())
+      if (id < model.id && id !== previousModel?.id) this.choices.delete(id);
   }
 
   private reopenVideo(): void {

@@ -259,10 +259,12 @@ export class Generator {
     steps,
     forced = [],
     max_new_tokens,
+    num_generations = 1,
   }: GenerateRequest): AnswerTree | undefined {
     const { tree } = this;
     if (!tree || forced.length === 0 || !tree.isFor(prompt_ids, visual, steps)) return undefined;
-    return tree.rows + forced.length + max_new_tokens <= this.fittingRows() ? tree : undefined;
+    const rows = tree.rows + forced.length + num_generations * max_new_tokens;
+    return rows <= this.fittingRows() ? tree : undefined;
   }
 
   private fittingRows(): number {

@@ -82,7 +82,8 @@ export class AnswerGroup {
       type: 'ask-done',
       id: this.request.id,
       group: {
-        prefixTokens: use?.promptRows ?? this.prompt.promptTokens,
+        // A request that was stopped while its prompt was read has left none behind.
+        prefixTokens: use?.promptRows || this.prompt.promptTokens,
         prefillMs,
         decodeMs,
         newTokens,

@@ -95,7 +95,7 @@ const document: TraceDocument = {
         phase: 'done',
         text: '<think>Wait.</think><answer>B</answer>',
         sentences: [
-          { text: 'I see it.', start: 0, end: 1 },
+          { text: '1. I see it.', start: 0, end: 1 },
           { text: 'Wait.', start: 1, end: 2, aha: { kind: 'checks', rule: 'wait', label: 'checks itself' } },
         ],
         answer: 'B',
@@ -128,6 +128,7 @@ describe('an exported trace', () => {
   it('is Markdown in which foreign text is no markup', () => {
     const text = traceMarkdown(document);
     expect(text).toContain('# Which \\[object\\]\\(http://x\\) \\| moves?');
+    expect(text).toContain('> 1\\. I see it.');
     expect(text).toContain('> Wait. **[checks itself: wait]**');
     expect(text).toContain('- B. blue (right)');
     expect(text).toContain('**Answer:** B, blue');

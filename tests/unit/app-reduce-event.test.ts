@@ -332,6 +332,22 @@ describe('a model that cannot be loaded', () => {
     expect(play(load, ready, other, { type: 'error', id: 2, error }).model.status).toBe('failed');
     expect(play(load, ready, other, { type: 'model-ready', id: 2, model }).previousModel).toBeUndefined();
   });
+
+  it('does not fail the newer one that is being loaded', () => {
+    const loading = play(load, other);
+    expect(reduceEvent(loading, { type: 'error', id: 1, error })).toBe(loading);
+  });
+});
+
+it('a recovery ends where the video that it still reads is cancelled', () => {
+  const lost: EngineEvent = { type: 'device-lost', reason: 'Gone.' };
+  const state = play(load, ready, open(2), videoReady(2), lost, ready, { type: 'page/cancel-video' });
+  expect(state.video).toBeUndefined();
+  expect(state.recovering).toBe(false);
+  expect(state.errors.gpu?.code).toBe('device-recovered');
+  const loading = play(load, ready, open(2), videoReady(2), lost, { type: 'page/cancel-video' });
+  expect(loading.recovering).toBe(true);
+  expect(reduceEvent(loading, ready).recovering).toBe(false);
 });
 
 it('a GPU that was lost twice leaves no model, and ends the answer', () => {

@@ -59,7 +59,7 @@ export function Alternatives({ shown, index }: { shown: Shown; index: number }) 
                     className="alt"
                     aria-pressed={row.id === chosen?.id}
                     title="Choose it, to continue the answer from it"
-                    onClick={() => view.setState({ alternative: row.id })}
+                    onClick={() => view.setState({ pinned: index, alternative: row.id })}
                   >
                     {cells}
                   </button>

@@ -7,7 +7,7 @@ import { useEngine, useModels, useServices } from '../store/app-services';
 import { useActions, useAskBlocker } from './use-actions';
 
 /** Codes of what a browser lacks: no model can run in it, and loading it again would not help. */
-const NOT_HERE = ['insecure-context', 'no-webgpu', 'no-webcodecs', 'no-adapter', 'limit'];
+const NOT_HERE = ['insecure-context', 'no-webgpu', 'no-webcodecs', 'no-adapter'];
 
 /** The engine's errors of the given scopes, each with its way out. */
 export function EngineErrors({ scopes }: { scopes: readonly ErrorScope[] }) {

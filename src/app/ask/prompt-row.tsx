@@ -7,6 +7,8 @@ export function PromptRow({ locked }: { locked: boolean }) {
   const reasoning = useDraft((state) => state.reasoning);
   const info = useEngine((state) => state.model.info);
   const prompt = useEngine((state) => state.answers.at(-1)?.promptTokens);
+  const sampled = useEngine((state) => state.video?.info?.sampledTimes.length);
+  const frames = sampled ?? info?.frames;
   const share = info && prompt !== undefined ? Math.min(1, info.visualTokens / prompt) * 100 : undefined;
   return (
     <div className="prompt">
@@ -36,8 +38,8 @@ export function PromptRow({ locked }: { locked: boolean }) {
         {info && (
           <span className="xs t3 sp">
             {prompt === undefined
-              ? `${info.visualTokens} tokens from ${info.frames} frames, and the text`
-              : `${prompt} tokens: ${info.visualTokens} of ${info.frames} frames, ${prompt - info.visualTokens} of text`}
+              ? `${info.visualTokens} tokens from ${frames} frames, and the text`
+              : `${prompt} tokens: ${info.visualTokens} of ${frames} frames, ${prompt - info.visualTokens} of text`}
           </span>
         )}
       </div>

@@ -31,7 +31,8 @@ function handleKey(event: KeyboardEvent, services: AppServices, actions: AskActi
   }
   if (event.key === 'Escape') {
     if (runningAnswer(client.store.getState())) actions.stop();
-    else if (drawerOpen || pinned !== undefined) view.setState({ drawerOpen: false, pinned: undefined });
+    else if (drawerOpen || pinned !== undefined)
+      view.setState({ drawerOpen: false, pinned: undefined, alternative: undefined });
     else if (alone) view.setState({ alone: false });
     else return false;
     return true;

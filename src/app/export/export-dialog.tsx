@@ -6,7 +6,7 @@ import { useServices, useShown } from '../store/app-services';
 import type { AnswerState } from '../store/engine-state';
 import { exportName, makeDocument } from './make-document';
 import { traceMarkdown } from './markdown';
-import { linkHash, type QuestionLink } from './question-link';
+import { linkHash, parseLink, type QuestionLink } from './question-link';
 import { documentJson } from './trace-document';
 
 /** Downloads and copies of the shown answer, and a link to its question. */
@@ -54,7 +54,7 @@ function Export({ answer }: { answer: AnswerState }) {
           <span className="t3 sm">
             {link
               ? 'clip, question, settings and seed'
-              : 'only about a clip of the gallery, and not from a fork'}
+              : 'only about a clip of the gallery, not from a fork, and for a short question'}
           </span>
         </span>
         {link && <CopyButton text={link} label="Copy link" />}
@@ -120,6 +120,8 @@ function linkTo(
     num_generations: samples.length,
     settings,
   });
+  // A link that its reader would find fault with (a very long question, say) is none.
+  if (parseLink(hash, { settings })?.problems.length !== 0) return undefined;
   return new URL(hash, location.href).href;
 }
 

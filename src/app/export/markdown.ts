@@ -1,4 +1,4 @@
-import { formatBytes, formatDuration, formatTime } from '../shared/format';
+import { formatBytes, formatDuration, formatSigned, formatTime } from '../shared/format';
 import { LETTERS } from '../store/draft';
 import type { ExportedSample, TraceDocument } from './trace-document';
 
@@ -49,7 +49,7 @@ export function traceMarkdown(document: TraceDocument): string {
     fact('Fork', `from token ${document.fork.position + 1}, where “${document.fork.from}” stood`);
   if (group) {
     fact('Group', `${group.newTokens} tokens, ${group.tokensPerSecond.toFixed(1)} tok/s`);
-    if (group.advantages) fact('Advantages', group.advantages.map((value) => signed(value)).join(', '));
+    if (group.advantages) fact('Advantages', group.advantages.map(formatSigned).join(', '));
   }
   fact('Exported', document.created);
   return `${lines.join('\n')}\n`;
@@ -78,14 +78,10 @@ function sampleLines(
     `${tokens.length} tokens`,
     stats && `${stats.tokensPerSecond.toFixed(1)} tok/s`,
     stats && `first token after ${formatDuration(stats.timeToFirstTokenMs)}`,
-    reward && `reward ${signed(reward.reward)}`,
+    reward && `reward ${formatSigned(reward.reward)}`,
     end,
   ].filter(Boolean);
   return [...lines, numbers.join(', '), ''];
-}
-
-function signed(value: number): string {
-  return `${value < 0 ? '−' : '+'}${Math.abs(value).toFixed(2)}`;
 }
 
 /** One line of text in which nothing is markup: neither Markdown's nor HTML's. */
@@ -93,6 +89,7 @@ function plain(text: string): string {
   return text
     .trim()
     .replace(/[\\`*_{}[\]()#+!|~>$-]/g, '\\$&')
+    .replace(/^(\d+)\./, '$1\\.')
     .replaceAll('&', '&amp;')
     .replaceAll('<', '&lt;')
     .replace(/\s*\n\s*/g, ' ');

@@ -59,8 +59,8 @@ export interface ExportedAdapter {
 /** What was asked about. Times in seconds. */
 export interface ExportedVideo {
   name: string;
-  /** Size of the file and FNV-1a hash of its bytes, where it is a clip of the gallery. */
   bytes?: number;
+  /** FNV-1a of the file's bytes (`hashFile`), in recordings alone: they are found by it. */
   hash?: string;
   codec?: string;
   width?: number;

@@ -18,7 +18,6 @@ export function chooseModel(
     ...(backend ? { backend } : {}),
     ...(chosen.kind === 'recorded' ? { recorded: true } : {}),
   });
-  returnTo({ client, models }, chosen);
 }
 
 /** Loads a model from files of the user's. */
@@ -26,15 +25,6 @@ export function chooseFolder({ client, models, backend }: AppServices, { name, f
   const chosen: ChosenModel = { kind: 'folder', name };
   models.setState({ chosen, lastFolder: name });
   client.loadModel({ name, source: { kind: 'files', files }, ...(backend ? { backend } : {}) });
-  returnTo({ client, models }, chosen);
-}
-
-/** A later model that cannot be loaded leaves the one that is being loaded now: it is the chosen one again then. */
-function returnTo({ client, models }: Pick<AppServices, 'client' | 'models'>, chosen: ChosenModel): void {
-  const { id } = client.store.getState().model;
-  client.store.subscribe((after, before) => {
-    if (after.model.id === id && before.model.id !== id) models.setState({ chosen });
-  });
 }
 
 /**

@@ -1,5 +1,7 @@
-/** Edge of the stills, pixels. */
+/** Width of the stills, pixels. */
 const WIDTH = 160;
+/** A player that shows nothing in this time (phones load no video before it is touched) never will. */
+const PATIENCE_MS = 5000;
 
 /**
  * Stills of a clip at the given times (seconds), through the browser's own player, as there is no decoder of ours.
@@ -14,23 +16,24 @@ export async function playFrames(
   const url = URL.createObjectURL(file);
   const video = document.createElement('video');
   video.muted = true;
+  video.playsInline = true;
   video.preload = 'auto';
   try {
-    await once(video, 'loadeddata', () => {
+    await once(video, 'loadeddata', signal, () => {
       video.src = url;
     });
     const height = Math.round((WIDTH * video.videoHeight) / video.videoWidth);
     for (const [index, time] of times.entries()) {
-      await once(video, 'seeked', () => {
+      await once(video, 'seeked', signal, () => {
         // A hair after the frame's own time: exactly at it, some decoders still show the frame before.
         video.currentTime = time + 0.001;
       });
       signal.throwIfAborted();
       onFrame(index, await createImageBitmap(video, { resizeWidth: WIDTH, resizeHeight: height }));
     }
-  } catch (cause) {
+  } catch {
     // The film strip stays empty; the recording itself can still be played.
-    if (signal.aborted) throw cause;
+    if (signal.aborted) throw signal.reason;
   } finally {
     video.removeAttribute('src');
     video.load();
@@ -38,20 +41,22 @@ export async function playFrames(
   }
 }
 
-function once(video: HTMLVideoElement, event: string, start: () => void): Promise<void> {
+function once(video: HTMLVideoElement, event: string, signal: AbortSignal, start: () => void): Promise<void> {
   return new Promise((resolve, reject) => {
     const end = new AbortController();
     const settle = (done: () => void) => () => {
       end.abort();
+      clearTimeout(late);
       done();
     };
+    const fail = settle(() => reject(new Error('The player cannot show this file.')));
+    const late = setTimeout(fail, PATIENCE_MS);
     video.addEventListener(event, settle(resolve), { signal: end.signal });
-    video.addEventListener(
-      'error',
-      settle(() => reject(new Error('The player cannot show this file.'))),
-      {
-        signal: end.signal,
-      },
+    video.addEventListener('error', fail, { signal: end.signal });
+    signal.addEventListener(
+      'abort',
+      settle(() => reject(signal.reason)),
+      { signal: end.signal },
     );
     start();
   });

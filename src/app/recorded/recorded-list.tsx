@@ -9,7 +9,7 @@ import { loadRecordings } from './recordings';
 
 /** What was recorded, to choose from: a click opens the clip and fills in the question as it was asked. */
 export function RecordedList() {
-  const { draft } = useServices();
+  const { draft, view } = useServices();
   const { openSample } = useActions();
   const [documents, setDocuments] = useState<TraceDocument[]>();
   const [problem, setProblem] = useState<string>();
@@ -26,6 +26,7 @@ export function RecordedList() {
   const take = async ({ video, question, label, settings, samples }: TraceDocument) => {
     const clip = (await loadSamples()).find((sample) => sample.fileName === video.name);
     if (!clip) throw new Error(`${video.name} is no sample clip any more.`);
+    view.setState({ sampling: video.sampling ?? 'uniform' });
     draft.setState(
       {
         mode: question.options.length > 0 ? 'choice' : 'free',
@@ -55,7 +56,14 @@ export function RecordedList() {
       )}
       <ul>
         {documents?.map((recorded) => (
-          <li key={`${recorded.video.name} ${recorded.samples.length} ${recorded.settings.seed}`}>
+          <li
+            key={JSON.stringify([
+              recorded.video.name,
+              recorded.question,
+              recorded.settings,
+              recorded.samples.length,
+            ])}
+          >
             <button
               type="button"
               className="recorded-row"

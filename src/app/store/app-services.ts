@@ -36,14 +36,17 @@ export function useEngine<T>(select: (state: EngineState) => T): T {
   return useStore(useServices().client.store, select);
 }
 
+/** A part of the question's draft. */
 export function useDraft<T>(select: (draft: Draft) => T): T {
   return useStore(useServices().draft, select);
 }
 
+/** A part of what is remembered about models. */
 export function useModels<T>(select: (models: Models) => T): T {
   return useStore(useServices().models, select);
 }
 
+/** A part of what the user looks at. */
 export function useView<T>(select: (view: View) => T): T {
   return useStore(useServices().view, select);
 }

@@ -49,11 +49,13 @@ export function reduceEvent(state: EngineState, event: EngineEvent | PageAction)
     }
     case 'page/cancel-video': {
       const { video: _, previousVideo, ...rest } = state;
-      return {
+      const next = {
         ...rest,
         ...(previousVideo ? { video: previousVideo } : {}),
         errors: without(state.errors, 'video'),
       };
+      // What was cancelled may be all that the end of a recovery waited for.
+      return next.model.status === 'ready' && previousVideo?.status !== 'reading' ? recovered(next) : next;
     }
     case 'page/engine-gone': {
       const { progress: _, ...model } = state.model;
@@ -172,6 +174,8 @@ function fail(state: EngineState, id: number, error: EngineError): EngineState {
     case 'gpu':
     case 'model': {
       const { progress: _, ...model } = state.model;
+      // An older load has failed while a newer one is under way.
+      if (error.scope === 'model' && model.status === 'loading' && id !== model.id) return state;
       // After a loss that is not recovered from, the engine has no model either.
       const gone = model.status === 'loading' || error.code === 'device-lost-again';
       const next = { ...state, errors, model: gone ? { ...model, status: 'failed' as const } : model };
