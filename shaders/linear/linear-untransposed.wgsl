@@ -1,5 +1,5 @@
-// y = alpha x W (+ c): x [rows, N], W [N, K], y [rows, K], K a multiple of 4, N too (WIDE) or any (ANY). With W a layer's weight [out, in]
-// this is the gradient of a linear layer with respect to its input, through frozen weights.
+// y = alpha x W (+ c): x [rows, N], W [N, K], y [rows, K], K a multiple of 4, N too (WIDE) or any (ANY). With W a
+// layer's weight [out, in] this is the gradient of a linear layer with respect to its input, through frozen weights.
 //
 // Grid: (K / 4 / WG, rows / 4), rounded up. A thread makes 4 rows x 4 columns in registers, without workgroup memory:
 // per step of 4 channels it loads 4 + 4 vec4 for 64 multiply-adds; neighbouring threads read neighbouring columns of W.

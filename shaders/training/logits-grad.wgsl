@@ -1,5 +1,5 @@
-// The gradient of the loss with respect to logits, in place of them: dl/dz_v = g (1[v = token] - softmax(z)_v), where g is
-// the gradient with respect to the token's log-probability.
+// The gradient of the loss with respect to logits, in place of them: dl/dz_v = g (1[v = token] - softmax(z)_v), where
+// g is the gradient with respect to the token's log-probability.
 //
 // Grid: rows * V / 64, folded into two dimensions. Memory: logits once in and out.
 

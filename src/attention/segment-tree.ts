@@ -38,9 +38,9 @@ interface MutableSegment {
 
 /**
  * Which rows of a KV storage `[T, Hkv, D]` see each other. Segments lie one behind the other in the order in which
- * they were added; a segment may be cut in two later (`split`). A row sees all rows of its ancestors, and of its own segment the rows up to itself (causal) or
- * all (full). A chat is a chain, a group of sampled answers is one prefix with G children, a batch of images is a
- * row of full segments.
+ * they were added; a segment may be cut in two later (`split`). A row sees all rows of its ancestors, and of its own
+ * segment the rows up to itself (causal) or all (full). A chat is a chain, a group of sampled answers is one prefix
+ * with G children, a batch of images is a row of full segments.
  */
 export class SegmentTree {
   private readonly nodes: MutableSegment[] = [];
@@ -107,7 +107,7 @@ export class SegmentTree {
   /**
    * Cuts a causal segment in two in front of its row `at`, so that other children than the rest of it can follow.
    * Rows stay where they are in the KV storage. The rest keeps the id, the room and the children; the part above,
-   * its new parent, is full. What any row sees stays the same.
+   * its new parent, has no room left. What any row sees stays the same.
    * @returns the id of the part above.
    * @throws Error when one of the parts would be empty, or the segment is full attention.
    */

@@ -44,10 +44,17 @@ export async function loadSession(gpu: Gpu, store: FileStore, options: LoadModel
 
 async function load(gpu: Gpu, store: FileStore, options: LoadModelOptions): Promise<Session> {
   const model = await TinyLlava.load(gpu, store, options);
-  const writer = await AnswerWriter.create(gpu, model);
-  const { image_size } = model.config.vision_config;
-  const preprocessor = await Preprocessor.create(gpu, image_size, model.normalisation);
-  return { gpu, model, writer, preprocessor };
+  let writer: AnswerWriter | undefined;
+  try {
+    writer = await AnswerWriter.create(gpu, model);
+    const { image_size } = model.config.vision_config;
+    const preprocessor = await Preprocessor.create(gpu, image_size, model.normalisation);
+    return { gpu, model, writer, preprocessor };
+  } catch (cause) {
+    writer?.destroy();
+    await model.destroy();
+    throw cause;
+  }
 }
 
 /** Frees a session, that of a lost device too: ONNX Runtime's sessions and buffers do not go with it. */

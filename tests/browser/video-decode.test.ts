@@ -9,18 +9,11 @@ import { readPixels } from '../../src/video/frame-pixels';
 import { Preprocessor } from '../../src/video/preprocessor';
 import { makeThumbnail } from '../../src/video/thumbnail';
 import type { VideoFile } from '../../src/video/video-file';
-
-const fixture = (name: string) => new URL(`../fixtures/video/${name}`, import.meta.url);
-
-async function bytesOf(name: string): Promise<Uint8Array<ArrayBuffer>> {
-  const response = await fetch(fixture(name));
-  if (!response.ok || response.headers.get('content-type')?.startsWith('text/html'))
-    throw new Error(`There is no tests/fixtures/video/${name}.`);
-  return new Uint8Array(await response.arrayBuffer());
-}
+import { numberOf } from '../support/frame-number';
+import { videoBytes, videoFixture } from '../support/video-fixtures';
 
 async function open(name: string): Promise<VideoFile> {
-  return openVideo(new File([await bytesOf(name)], name));
+  return openVideo(await videoFixture(name));
 }
 
 let gpu: Gpu;
@@ -33,17 +26,6 @@ beforeAll(async () => {
   pixelValues = createTensor(gpu, [1, 3, 28, 28], 'f32', 'pixel values');
 });
 afterAll(() => gpu?.close());
-
-/** The frame's number as its columns show it, from the middle of each. */
-async function numberOf(frame: VideoFrame, video: VideoFile): Promise<number> {
-  const { width, height, planes, data } = await readPixels(frame, video);
-  let number = 0;
-  for (let bit = 0; bit < 8; bit++) {
-    const at = planes[0]!.offset + planes[0]!.stride * (height >> 1) + Math.floor(((bit + 0.5) * width) / 8);
-    if (data[at]! > 127) number += 2 ** bit;
-  }
-  return number;
-}
 
 async function numbersAt(video: VideoFile, indices: readonly number[]): Promise<number[]> {
   const numbers: number[] = [];
@@ -59,7 +41,7 @@ async function numbersAt(video: VideoFile, indices: readonly number[]): Promise<
 }
 
 const shown = new TextDecoder()
-  .decode(await bytesOf('numbers.txt'))
+  .decode(await videoBytes('numbers.txt'))
   .trim()
   .split('\n')
   .map((line) => {
@@ -87,7 +69,7 @@ describe('decodeFrames', () => {
   });
 
   it('reads only the groups that it needs', async () => {
-    const bytes = await bytesOf('moov-last.mp4');
+    const bytes = await videoBytes('moov-last.mp4');
     let read = 0;
     class Counted extends File {
       override slice(start = 0, end = this.size, type?: string): Blob {
@@ -106,7 +88,7 @@ describe('decodeFrames', () => {
   });
 
   it('decodes what is left of a truncated file', async () => {
-    const bytes = await bytesOf('faststart.mp4');
+    const bytes = await videoBytes('faststart.mp4');
     const video = await openVideo(new File([bytes.subarray(0, bytes.length - 400)], 'cut.mp4'));
     expect(video.truncation).toBeDefined();
     const indices = sampleFrameIndices(video.frameCount, 8);
@@ -116,7 +98,7 @@ describe('decodeFrames', () => {
   });
 
   it('says that data is damaged, and where', async () => {
-    const bytes = await bytesOf('faststart.mp4');
+    const bytes = await videoBytes('faststart.mp4');
     const intact = await openVideo(new File([bytes], 'intact.mp4'));
     const { keys, positions, sizes } = intact.samples;
     for (let i = keys.indexOf(1, 1); i < sizes.length; i++)
@@ -202,13 +184,13 @@ describe('colours', () => {
     'vp8-bt709.webm',
     'vp9-tagged.webm',
   ])('%s: as FFmpeg converts it', async (name) => {
-    const rgb = await bytesOf(`colour-${name.split('.')[0]}.rgb`);
+    const rgb = await videoBytes(`colour-${name.split('.')[0]}.rgb`);
     const difference = compare(await rgbOf(`colour-${name}`, 2), rgb);
     expect(difference.mean).toBeLessThan(0.1);
   });
 
   it.each(['10bit.mp4', '444.mp4', 'odd-size.mp4', 'vp9-10bit.webm'])('%s: close to FFmpeg', async (name) => {
-    const rgb = await bytesOf(`colour-${name.split('.')[0]}.rgb`);
+    const rgb = await videoBytes(`colour-${name.split('.')[0]}.rgb`);
     const difference = compare(await rgbOf(`colour-${name}`, 2), rgb);
     expect(difference.mean).toBeLessThan(2);
   });
@@ -218,7 +200,7 @@ describe('colours', () => {
       ['rotated.mp4', 'rotated.rgb'],
       ['rotated.mkv', 'rotated-matroska.rgb'],
     ] as const) {
-      const difference = compare(await rgbOf(name, 37), await bytesOf(rgb));
+      const difference = compare(await rgbOf(name, 37), await videoBytes(rgb));
       expect(difference.mean).toBeLessThan(0.1);
     }
   });
@@ -233,7 +215,7 @@ it('works in a worker', async () => {
         worker.onerror = (event) => reject(new Error(event.message));
       },
     );
-    worker.postMessage(new File([await bytesOf('moov-last.mp4')], 'moov-last.mp4'));
+    worker.postMessage(await videoFixture('moov-last.mp4'));
     const { error, frameCount, pictures } = await answer;
     expect(error).toBeUndefined();
     expect(frameCount).toBe(60);
@@ -277,7 +259,7 @@ describe('makeThumbnail', () => {
         expect([picture.width, picture.height]).toEqual([36, 128]);
         const context = new OffscreenCanvas(36, 128).getContext('2d')!;
         context.drawImage(picture, 0, 0);
-        const shownRgb = await bytesOf('rotated.rgb');
+        const shownRgb = await videoBytes('rotated.rgb');
         for (let row = 8; row < 128; row += 16) {
           const [red] = context.getImageData(18, row, 1, 1).data;
           expect(Math.abs(red! - shownRgb[(row * 36 + 18) * 3]!)).toBeLessThan(12);

@@ -105,31 +105,33 @@ describe('a file of 20,000 fragments', () => {
     await collectGarbage();
     const before = await heldBytes();
     const cancel = new AbortController();
-    let cancelled = 0;
+    let asked = false;
+    /** Reads when the user cancelled. */
+    let reads = 0;
     let done = 0;
     const opening = openVideo(file, {
       signal: cancel.signal,
       onProgress(bytes) {
         done = bytes;
         // From a task of its own, as a message to the worker comes: the scan must let it in.
-        if (!cancelled && bytes > file.size / 3) {
-          cancelled = Number.POSITIVE_INFINITY;
+        if (!asked && bytes > file.size / 3) {
+          asked = true;
           setTimeout(() => {
-            cancelled = performance.now();
+            reads = file.reads;
             cancel.abort(new DOMException('The user cancelled.', 'AbortError'));
           });
         }
       },
     });
     await expect(opening).rejects.toMatchObject({ name: 'AbortError', message: 'The user cancelled.' });
-    const ms = performance.now() - cancelled;
-    const { reads } = file;
     const at = done;
     expect(at).toBeLessThan(file.size / 2);
-    expect(ms).toBeLessThan(200);
+    // At once: the read under way, and no other.
+    expect(reads).toBeGreaterThan(0);
+    expect(file.reads).toBeLessThanOrEqual(reads + 1);
+    ({ reads } = file);
     await collectGarbage();
     expect((await heldBytes()) - before).toBeLessThan(8 * MB);
     expect([file.reads, done]).toEqual([reads, at]);
-    console.log(`Cancelled after ${mb(at)} in ${ms.toFixed(0)} ms.`);
   });
 });

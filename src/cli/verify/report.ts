@@ -3,7 +3,10 @@ export interface StageResult {
   name: string;
   /** Largest absolute difference; of stages that compare texts or ids, how many differ. */
   max_abs: number;
-  /** `max_abs` by the largest absolute reference value (or the stage's unit, where that is larger); of texts or ids, the share that differs. */
+  /**
+   * `max_abs` by the largest absolute reference value (or the stage's unit, where that is larger); of texts or ids, the
+   * share that differs.
+   */
   max_rel: number;
   /** What `max_rel` may be. 0: must be equal. */
   tolerance: number;
