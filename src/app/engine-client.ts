@@ -239,8 +239,10 @@ export class EngineClient {
   }
 
   private reopenVideo(): void {
-    const { video } = this.store.getState();
-    if (!video || video.status === 'failed') return;
+    const { video, errors } = this.store.getState();
+    // A model reads what recorded answers are not about.
+    const unreadable = video?.status === 'failed' && errors.video?.code !== 'not-recorded';
+    if (!video || unreadable) return;
     const id = this.nextId++;
     this.dispatch({ type: 'page/reopen-video', id });
     this.sendVideo();

@@ -89,6 +89,7 @@ function lastCount(client: EngineClient): number | undefined {
 function Suggestions({ error }: { error: EngineError }) {
   const { client, draft } = useServices();
   const { ask } = useActions();
+  const blocked = useAskBlocker() !== undefined;
   const { num_generations, max_new_tokens } = error.suggestions ?? {};
   const again = (change: () => void, times: number | undefined) => () => {
     change();
@@ -101,6 +102,7 @@ function Suggestions({ error }: { error: EngineError }) {
         <button
           type="button"
           className="btn"
+          disabled={blocked}
           onClick={again(() => draft.setState({ num_generations }), num_generations)}
         >{`Use ${num_generations} ${num_generations === 1 ? 'answer' : 'answers'}`}</button>
       )}
@@ -108,6 +110,7 @@ function Suggestions({ error }: { error: EngineError }) {
         <button
           type="button"
           className={num_generations === undefined ? 'btn' : 'btn q'}
+          disabled={blocked}
           onClick={again(
             () => draft.setState(({ settings }) => ({ settings: { ...settings, max_new_tokens } })),
             lastCount(client),

@@ -45,7 +45,9 @@ export function reduceEvent(state: EngineState, event: EngineEvent | PageAction)
     case 'page/reopen-video': {
       if (!state.video) return state;
       const { progress: _, ...video } = state.video;
-      return { ...state, video: { ...video, id: event.id, status: 'reading' } };
+      const errors =
+        state.errors.video?.code === 'not-recorded' ? without(state.errors, 'video') : state.errors;
+      return { ...state, errors, video: { ...video, id: event.id, status: 'reading' } };
     }
     case 'page/cancel-video': {
       const { video: _, previousVideo, ...rest } = state;
