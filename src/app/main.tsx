@@ -1,6 +1,7 @@
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 import { App } from './app';
+import { watchLabel } from './ask/samples';
 import { EngineClient } from './engine-client';
 import { watchContexts } from './export/answer-context';
 import { startModel } from './models/choose-model';
@@ -28,6 +29,7 @@ const services: AppServices = {
   player: { current: null },
 };
 applyTheme(services.view);
+watchLabel(client.store, services.draft);
 startModel(services);
 
 createRoot(document.getElementById('root')!).render(

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import { createStore } from 'zustand/vanilla';
 import { slotCount, tokenAtX } from '../../src/app/ask/entropy-chart';
-import { parseSamples } from '../../src/app/ask/sample-list';
-import { applySampleQuestion } from '../../src/app/ask/samples';
+import { parseSamples, type Sample } from '../../src/app/ask/sample-list';
+import { applySampleQuestion, markSample, watchLabel } from '../../src/app/ask/samples';
 import { nearestFrame } from '../../src/app/ask/use-playback';
 import {
   formatBytes,
@@ -21,6 +22,7 @@ import {
   reviveDraft,
   settingProblem,
 } from '../../src/app/store/draft';
+import { type EngineState, INITIAL_ENGINE_STATE, type VideoState } from '../../src/app/store/engine-state';
 import { nextTheme, reviveView } from '../../src/app/store/view';
 
 const draft = { ...DEFAULT_DRAFT, text: ' Which? ', options: ['left', 'down', '', ''] };
@@ -130,6 +132,31 @@ describe('samples', () => {
     applySampleQuestion(store, { question: 'Why?', options: [], label: -1, family: '' });
     expect(store.getState()).toMatchObject({ mode: 'free', text: 'Why?' });
     expect(store.getState().label).toBeUndefined();
+  });
+
+  it("keeps a sample's label for samples alone", () => {
+    const draft = createDraftStore(false);
+    const engine = createStore<EngineState>(() => INITIAL_ENGINE_STATE);
+    watchLabel(engine, draft);
+    const question = { question: 'Which?', options: ['x', 'y'], label: 1, family: '' };
+    const show = (file: Blob, status: VideoState['status']) =>
+      engine.setState({
+        video: { id: 1, status, name: 'v', file, url: '', sampling: 'uniform', frames: [] },
+      });
+    const [clip, own] = [new Blob(['clip']), new Blob(['own'])];
+    markSample(clip, { fileName: 'clip.mp4', questions: [question] } as unknown as Sample);
+    applySampleQuestion(draft, question);
+    show(clip, 'ready');
+    // One that cannot be read leaves everything as it was.
+    show(own, 'reading');
+    expect(draft.getState().label).toBe(1);
+    show(own, 'ready');
+    expect(draft.getState()).toMatchObject({ text: 'Which?', options: ['x', 'y'], fromSample: true });
+    expect(draft.getState()).not.toHaveProperty('label');
+    // A label of the user's own stays.
+    draft.setState({ label: 0, fromSample: false });
+    show(new Blob(['another']), 'ready');
+    expect(draft.getState().label).toBe(0);
   });
 });
 

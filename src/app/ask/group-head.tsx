@@ -23,7 +23,7 @@ export function GroupHead({ answer }: { answer: AnswerState }) {
     <header className="group-head">
       <Frames answer={answer} />
       <div className="group-question">
-        <h2>{answer.question.text}</h2>
+        <h2 title={answer.question.text}>{answer.question.text}</h2>
         <Options answer={answer} />
       </div>
       <Prefix answer={answer} />

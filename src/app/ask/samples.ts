@@ -1,6 +1,8 @@
 import { useEffect, useState } from 'react';
+import type { StoreApi } from 'zustand/vanilla';
 import { useEngine } from '../store/app-services';
 import type { DraftStore } from '../store/draft';
+import type { EngineState } from '../store/engine-state';
 import { loadSamples, type Sample, type SampleQuestion } from './sample-list';
 
 const origins = new WeakMap<Blob, Sample>();
@@ -34,6 +36,21 @@ export function applySampleQuestion(draft: DraftStore, question: SampleQuestion)
     },
     true,
   );
+}
+
+/**
+ * Takes a sample's label from its question once a video that is no sample is ready: the question can be asked about
+ * that one too, but its right answer is not known. Returns what ends the watch.
+ */
+export function watchLabel(
+  engine: Pick<StoreApi<Pick<EngineState, 'video'>>, 'subscribe'>,
+  draft: DraftStore,
+): () => void {
+  return engine.subscribe(({ video }, before) => {
+    if (video?.status !== 'ready' || video === before.video || sampleOf(video.file)) return;
+    const { label, ...rest } = draft.getState();
+    if (rest.fromSample && label !== undefined) draft.setState(rest, true);
+  });
 }
 
 /** The gallery's clips; undefined while they load. `failed` where the list cannot be read. */
