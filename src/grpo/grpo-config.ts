@@ -61,3 +61,13 @@ export const TRL: GrpoConfig = {
   lr_scheduler_type: 'linear',
   warmup_ratio: 0,
 };
+
+/** For the toy model: small enough that a CPU adapter sees it learn within an hour. */
+export const TOY: GrpoConfig = {
+  ...TINYLLAVA_VIDEO_R1,
+  top_k: 0,
+  max_completion_length: 160,
+  learning_rate: 3e-3,
+  lr_scheduler_type: 'constant',
+  max_steps: 60,
+};

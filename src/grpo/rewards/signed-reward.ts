@@ -30,11 +30,12 @@ export function signed_reward(accuracy: number, format: number): number {
  * Scores a completion as the original's trainer does.
  * @param text the completion, decoded without special tokens; it is stripped first.
  * @param solution the right answer, usually `<answer>X</answer>`.
+ * @param max_length see `format_reward`.
  */
-export function scoreAnswer(text: string, solution: string): AnswerReward {
+export function scoreAnswer(text: string, solution: string, max_length?: number): AnswerReward {
   const content = pythonStrip(text);
   const accuracy = accuracy_reward(content, solution);
-  const format = format_reward(content);
+  const format = format_reward(content, max_length);
   const reward = signed_reward(accuracy, format);
   if (accuracy === 0 && format === 0) return { reward };
   const sign = accuracy === 1 ? 1 : -1;
