@@ -117,14 +117,33 @@ export class PolicyGradient {
    * @param d_logps d loss / d log-probability of each token, `[N]`.
    */
   async backward(forward: PolicyForward, d_logps: Float32Array<ArrayBuffer>): Promise<void> {
-    const { batch, index, hidden, final_norm, stats } = forward as Kept;
-    const { gpu, pool, recorder, steps, language } = this;
+    const { gpu, recorder } = this;
+    const { batch } = forward;
+    const plan = AttentionPlan.create(gpu, batch.tree, batch.runs);
+    const keys = KeyPlan.create(gpu, batch.tree, batch.runs);
+    try {
+      await this.walkBack(forward as Kept, d_logps, plan, keys);
+    } catch (cause) {
+      recorder.discard();
+      throw cause;
+    } finally {
+      plan.destroy();
+      keys.destroy();
+    }
+  }
+
+  /** Head, then the layers from the last to the first. */
+  private async walkBack(
+    { batch, index, hidden, final_norm, stats }: Kept,
+    d_logps: Float32Array<ArrayBuffer>,
+    plan: AttentionPlan,
+    keys: KeyPlan,
+  ): Promise<void> {
+    const { pool, recorder, steps, language } = this;
     const { rows } = batch;
     const text = language.config.text_config;
     const { hidden_size: H, num_hidden_layers: n, num_attention_heads, num_key_value_heads, head_dim } = text;
     const [Q, KV] = [num_attention_heads * head_dim, num_key_value_heads * head_dim];
-    const plan = AttentionPlan.create(gpu, batch.tree, batch.runs);
-    const keys = KeyPlan.create(gpu, batch.tree, batch.runs);
     const T = batch.tree.capacity;
     const d_final_norm = pool.take('d_final_norm', [rows, H]);
     await this.headBackward(batch, index, final_norm, stats, d_logps, d_final_norm);
@@ -168,8 +187,6 @@ export class PolicyGradient {
       recorder.submit();
     }
     if (steps.first) await this.backwardStep(steps.first, { hidden: hidden[0]!, ...d_qkv }, {});
-    plan.destroy();
-    keys.destroy();
   }
 
   /** Frees all buffers; model and adapter stay with their owners. */
@@ -197,34 +214,41 @@ export class PolicyGradient {
       : Array.from({ length: n + 1 }, (_, i) => take(i % 2 === 0 ? 'd_hidden' : 'd_hidden spare', H));
     const final_norm = keep ? createTensor(gpu, [rows, H], 'f32', 'final norm') : take('d_final_norm', H);
     const index = uploadIndex(gpu, batch);
-    this.embed(batch, prompt, hidden[0]!);
-    const qkv = { q: take('q', Q), k: take('k', KV), v: take('v', KV) };
-    const T = batch.tree.capacity;
-    const cache = { k_cache: pool.take('k cache', [T, KV]), v_cache: pool.take('v cache', [T, KV]) };
-    const attention = take('attention', Q);
-    await steps.first.graph.run({ ...steps.first.weights, hidden: hidden[0]! }, qkv);
-    for (const [i, { graph, weights }] of steps.layers.entries()) {
-      language.kernels.rotary.record(recorder, plan, { ...qkv, ...cache });
-      const seen = { q: qkv.q, k: cache.k_cache, v: cache.v_cache, o: attention };
-      language.kernels.attention.record(recorder, plan, seen);
-      recorder.submit();
-      const outputs = { hidden: hidden[i + 1]!, ...(i === n - 1 ? { final_norm } : qkv) };
-      await graph.run({ ...weights, attention, residual: hidden[i]! }, outputs);
-    }
-    plan.destroy();
     const stats = createTensor(gpu, [batch.tokens.length, 4], 'f32', 'token scores');
-    await this.chunks(batch, index, final_norm, async (first, _x, logits) => {
-      this.kernels.training.logps(recorder, logits, index.tokens, first, stats);
-      recorder.submit();
-    });
-    const values = await readF32(gpu, stats);
-    const column = (c: number) =>
-      Float32Array.from({ length: batch.tokens.length }, (_, i) => values[4 * i + c]!);
     const destroy = () => {
       for (const { buffer } of [...Object.values(index), stats]) buffer.destroy();
       if (keep) for (const { buffer } of [...hidden, final_norm]) buffer.destroy();
     };
-    return { batch, index, hidden, final_norm, stats, logps: column(0), entropies: column(1), destroy };
+    try {
+      this.embed(batch, prompt, hidden[0]!);
+      const qkv = { q: take('q', Q), k: take('k', KV), v: take('v', KV) };
+      const T = batch.tree.capacity;
+      const cache = { k_cache: pool.take('k cache', [T, KV]), v_cache: pool.take('v cache', [T, KV]) };
+      const attention = take('attention', Q);
+      await steps.first.graph.run({ ...steps.first.weights, hidden: hidden[0]! }, qkv);
+      for (const [i, { graph, weights }] of steps.layers.entries()) {
+        language.kernels.rotary.record(recorder, plan, { ...qkv, ...cache });
+        const seen = { q: qkv.q, k: cache.k_cache, v: cache.v_cache, o: attention };
+        language.kernels.attention.record(recorder, plan, seen);
+        recorder.submit();
+        const outputs = { hidden: hidden[i + 1]!, ...(i === n - 1 ? { final_norm } : qkv) };
+        await graph.run({ ...weights, attention, residual: hidden[i]! }, outputs);
+      }
+      await this.chunks(batch, index, final_norm, async (first, _x, logits) => {
+        this.kernels.training.logps(recorder, logits, index.tokens, first, stats);
+        recorder.submit();
+      });
+      const values = await readF32(gpu, stats);
+      const column = (c: number) =>
+        Float32Array.from({ length: batch.tokens.length }, (_, i) => values[4 * i + c]!);
+      return { batch, index, hidden, final_norm, stats, logps: column(0), entropies: column(1), destroy };
+    } catch (cause) {
+      recorder.discard();
+      destroy();
+      throw cause;
+    } finally {
+      plan.destroy();
+    }
   }
 
   /** The prompt's embeddings and those of the answers' tokens, one below the other. */

@@ -31,7 +31,10 @@ export interface LossInput {
   advantages: readonly number[];
   /** Answers whose tokens do not count (`mask_truncated_completions`). */
   masked?: readonly boolean[];
-  /** `dapo`: active tokens of the whole step, all its groups together. Default: those of this group. */
+  /**
+   * `dapo`: tokens of the whole step, all its groups together, masked ones included, as TRL counts them. Default: the
+   * active ones of this group.
+   */
   num_items_in_batch?: number;
 }
 

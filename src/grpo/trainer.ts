@@ -10,7 +10,7 @@ import { group_advantages } from './group-advantages';
 import type { GrpoConfig } from './grpo-config';
 import { learningRate } from './learning-rate';
 import { type PolicyBatch, policyBatch } from './policy-batch';
-import { PolicyGradient } from './policy-gradient';
+import { PolicyGradient, type TokenScores } from './policy-gradient';
 import { policyLoss } from './policy-loss';
 
 /** A question of a step. */
@@ -223,7 +223,13 @@ export class GrpoTrainer {
     });
     const prompt = model.language.embedPrompt(prompt_ids, visual);
     const batch = policyBatch(prompt.shape[0]!, tokens);
-    const reference = config.beta !== 0 ? await policy.reference(batch, prompt) : undefined;
+    let reference: TokenScores | undefined;
+    try {
+      reference = config.beta !== 0 ? await policy.reference(batch, prompt) : undefined;
+    } catch (cause) {
+      prompt.buffer.destroy();
+      throw cause;
+    }
     const { eos_token_id } = model.tokenizer;
     return {
       batch,
