@@ -33,6 +33,11 @@ test('without WebGPU, recorded answers play, and what was not recorded is said',
   await page.getByLabel('Seed').fill('99');
   await page.getByTestId('ask').click();
   await expect(page.getByTestId('error')).toContainText('This question was recorded with other settings');
+  await expect(page.getByRole('button', { name: 'Ask again' })).toHaveCount(0);
+  // What was recorded can still be chosen, beside the answer.
+  const recorded = page.getByRole('complementary').getByRole('button', { name: /\.mp4/ });
+  await recorded.first().click();
+  await expect(page.getByLabel('Seed')).not.toHaveValue('99');
   await page.getByTestId('video-input').setInputFiles('tests/fixtures/video/faststart.mp4');
   await expect(page.getByText(/Only the sample clips have recorded answers/)).toBeVisible();
   expect(page.workers()).toHaveLength(0);

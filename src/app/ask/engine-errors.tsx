@@ -40,6 +40,8 @@ function WayOut({ error }: { error: EngineError }) {
       Close
     </button>
   );
+  // Asked again, it would still not be recorded: what is, is listed beside the answer.
+  if (error.scope === 'ask' && error.code === 'not-recorded') return close;
   if (error.suggestions) return <Suggestions error={error} />;
   if (error.code === 'device-recovered' || error.scope === 'ask') {
     return (

@@ -1,5 +1,6 @@
+import { RecordedList } from '../recorded/recorded-list';
 import { Icon } from '../shared/icon';
-import { useServices, useShown, useView } from '../store/app-services';
+import { useEngine, useServices, useShown, useView } from '../store/app-services';
 import { AhaList } from './aha-list';
 import { SessionList } from './session-list';
 import { TokenInspector } from './token-inspector';
@@ -8,6 +9,7 @@ import { TokenInspector } from './token-inspector';
 export function SideColumn() {
   const { view } = useServices();
   const shown = useShown();
+  const recorded = useEngine((state) => state.model.recorded);
   const open = useView((state) => state.drawerOpen);
   return (
     <aside className={`col right ${open ? 'open' : ''}`} aria-label="Tokens and session">
@@ -21,6 +23,12 @@ export function SideColumn() {
       </button>
       <TokenInspector shown={shown} />
       <AhaList sample={shown?.sample} />
+      {/* Before the first answer they stand in the middle. */}
+      {recorded && shown && (
+        <div className="sec">
+          <RecordedList />
+        </div>
+      )}
       <SessionList shown={shown?.answer.id} />
     </aside>
   );

@@ -58,7 +58,8 @@ function useLink(): Outcome | undefined {
   useEffect(() => {
     const open = async (link: QuestionLink) => {
       const clip = (await loadSamples()).find(({ fileName }) => fileName === link.clip);
-      if (!clip) throw new Error(`There is no sample clip ${link.clip} here any more.`);
+      if (!clip)
+        throw new Error(`There is no sample clip ${link.clip} here any more. Your own question is kept.`);
       view.setState({ sampling: link.sampling });
       draft.setState(
         {
