@@ -41,4 +41,7 @@ test('without WebGPU, recorded answers play, and what was not recorded is said',
   await page.getByTestId('video-input').setInputFiles('tests/fixtures/video/faststart.mp4');
   await expect(page.getByText(/Only the sample clips have recorded answers/)).toBeVisible();
   expect(page.workers()).toHaveLength(0);
+  // The longest name of a model fits a phone.
+  await page.setViewportSize({ width: 390, height: 844 });
+  expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(390);
 });
