@@ -31,7 +31,7 @@ const WANTED: Wanted[] = [
   {
     file: 'one-moves',
     title: 'One of three moves',
-    first: 'mover',
+    first: 'direction',
     fits: (s) => s.scenario === 'move' && s.objects.length === 3,
   },
   {
@@ -67,7 +67,7 @@ const WANTED: Wanted[] = [
   {
     file: 'pair',
     title: 'One of two moves',
-    first: 'direction',
+    first: 'mover',
     fits: (s) => s.scenario === 'move' && s.objects.length === 2,
   },
   {

@@ -155,7 +155,7 @@ test('dark, and what a browser without WebGPU shows', async ({ page }) => {
   await check(page, 'what this page needs');
   await page.keyboard.press('Escape');
   await page.getByRole('button', { name: 'See recorded answers' }).click();
-  await expect(page.getByRole('button', { name: /Which object moves\?/ }).first()).toBeVisible();
+  await expect(page.getByRole('button', { name: /In which direction does the yellow square move\?/ }).first()).toBeVisible();
   await check(page, 'the recorded answers');
 });
 
