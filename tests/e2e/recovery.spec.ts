@@ -29,6 +29,8 @@ test('a crash of the GPU process in the middle of an answer: the page recovers b
   await expect(message).toContainText('Your question and your video are kept.');
   await expect(message).toHaveAttribute('data-code', 'device-recovered', { timeout: 90_000 });
   await expect(page.getByTestId('question')).toHaveValue(question);
+  // The crash took the pictures of the page as well: the player's and the chart's come back.
+  await expect.poll(() => page.evaluate(shownPictures)).toEqual({ player: true, chart: true });
   await message.getByRole('button', { name: 'Ask again' }).click();
   await expect(page.getByTestId('answer')).toContainText(/[A-E]/, { timeout: 60_000 });
   await expect(page.getByTestId('stop')).toBeHidden({ timeout: 60_000 });
@@ -49,3 +51,14 @@ test('a folder that is no model is named, and the toy model goes on', async () =
   await page.keyboard.press('Escape');
   await expect(page.getByTestId('ask')).toBeEnabled({ timeout: 60_000 });
 });
+
+/** Whether the player has a frame that is not black, and the entropy chart is not empty. Runs in the page. */
+function shownPictures(): { player: boolean; chart: boolean } {
+  const video = document.querySelector('video')!;
+  const copy = new OffscreenCanvas(64, 64).getContext('2d')!;
+  copy.drawImage(video, 0, 0, 64, 64);
+  const chart = document.querySelector<HTMLCanvasElement>('.ent canvas')!;
+  const drawn = chart.getContext('2d')!.getImageData(0, 0, chart.width, chart.height).data;
+  const lit = copy.getImageData(0, 0, 64, 64).data.some((value, i) => i % 4 < 3 && value > 40);
+  return { player: lit, chart: drawn.some((value) => value > 0) };
+}

@@ -157,6 +157,11 @@ describe('samples', () => {
     draft.setState({ label: 0, fromSample: false });
     show(new Blob(['another']), 'ready');
     expect(draft.getState().label).toBe(0);
+    // One that came with a link to a sample does not outlive the sample.
+    show(clip, 'ready');
+    expect(draft.getState().label).toBe(0);
+    show(new Blob(['a third']), 'ready');
+    expect(draft.getState()).not.toHaveProperty('label');
   });
 });
 

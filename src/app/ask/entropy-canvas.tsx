@@ -24,6 +24,7 @@ export function EntropyCanvas({
   const canvas = useRef<HTMLCanvasElement>(null);
   const chart = useRef<EntropyChart>(null);
   const [width, setWidth] = useState(0);
+  const [restored, setRestored] = useState(0);
   const theme = useView((view) => view.theme);
   const systemDark = useMediaQuery('(prefers-color-scheme: dark)');
   const { tokens, count, trace, status } = sample;
@@ -34,12 +35,19 @@ export function EntropyCanvas({
     chart.current = new EntropyChart(element, size);
     const observer = new ResizeObserver(() => setWidth(element.clientWidth));
     observer.observe(element);
-    return () => observer.disconnect();
+    // The picture goes with the GPU's process, if that crashes.
+    const onRestored = () => setRestored((times) => times + 1);
+    element.addEventListener('contextrestored', onRestored);
+    return () => {
+      observer.disconnect();
+      element.removeEventListener('contextrestored', onRestored);
+    };
   }, [size]);
   useEffect(() => {
     const sentences = trace?.sentences ?? [];
-    if (width > 0) chart.current?.draw({ tokens, count, sentences, pinned, live }, `${theme} ${systemDark}`);
-  }, [tokens, count, trace, pinned, live, width, theme, systemDark]);
+    const look = `${theme} ${systemDark} ${restored}`;
+    if (width > 0) chart.current?.draw({ tokens, count, sentences, pinned, live }, look);
+  }, [tokens, count, trace, pinned, live, width, theme, systemDark, restored]);
   const onClick =
     onPick &&
     ((event: MouseEvent) => {

@@ -12,7 +12,7 @@ import { VideoError, VideoWarning } from './media-messages';
 import { Player } from './player';
 import { useActions } from './use-actions';
 import { useFileDrop } from './use-file-drop';
-import { nearestFrame, usePlayback } from './use-playback';
+import { nearestFrame, usePlayback, useReload } from './use-playback';
 
 /** What the picker offers. Other files can still be dropped; the engine says what it cannot read. */
 const ACCEPT = 'video/*,.mp4,.m4v,.mov,.webm,.mkv';
@@ -26,6 +26,10 @@ export function MediaPanel() {
   const services = useServices();
   const dragging = useFileDrop(openFile, (folder) => chooseFolder(services, folder));
   const playback = usePlayback(services.player, video?.url);
+  useReload(
+    services.player,
+    useEngine((state) => state.recovering),
+  );
   const choose = useCallback(() => input.current?.click(), []);
   const toy = useToyClip();
   const info = video?.info;

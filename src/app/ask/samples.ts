@@ -39,17 +39,21 @@ export function applySampleQuestion(draft: DraftStore, question: SampleQuestion)
 }
 
 /**
- * Takes a sample's label from its question once a video that is no sample is ready: the question can be asked about
- * that one too, but its right answer is not known. Returns what ends the watch.
+ * Takes the label from the question once a video that is no sample is ready, where the question is a sample's own or
+ * the video before was a sample: it can be asked about the new one too, but its right answer is not known. Returns what
+ * ends the watch.
  */
 export function watchLabel(
   engine: Pick<StoreApi<Pick<EngineState, 'video'>>, 'subscribe'>,
   draft: DraftStore,
 ): () => void {
+  let sampleBefore = false;
   return engine.subscribe(({ video }, before) => {
-    if (video?.status !== 'ready' || video === before.video || sampleOf(video.file)) return;
+    if (video?.status !== 'ready' || video === before.video) return;
+    const isSample = sampleOf(video.file) !== undefined;
     const { label, ...rest } = draft.getState();
-    if (rest.fromSample && label !== undefined) draft.setState(rest, true);
+    if (!isSample && label !== undefined && (rest.fromSample || sampleBefore)) draft.setState(rest, true);
+    sampleBefore = isSample;
   });
 }
 

@@ -48,6 +48,22 @@ export function usePlayback(ref: RefObject<HTMLVideoElement | null>, url: string
   return { time, duration, playing, broken };
 }
 
+/** Loads the player's video once more when the GPU is back: a crash of the GPU's process leaves the player black. */
+export function useReload(ref: RefObject<HTMLVideoElement | null>, recovering: boolean): void {
+  const [lost, setLost] = useState(false);
+  useEffect(() => {
+    if (recovering) setLost(true);
+    else if (lost) {
+      setLost(false);
+      const video = ref.current;
+      if (!video) return;
+      const time = video.currentTime;
+      video.load();
+      video.currentTime = time;
+    }
+  }, [ref, recovering, lost]);
+}
+
 /** Plays or pauses. A browser that refuses to play leaves the video paused. */
 export function togglePlay(video: HTMLVideoElement | null): void {
   if (!video) return;
