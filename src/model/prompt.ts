@@ -1,3 +1,5 @@
+import { pythonStrip } from './python-text';
+
 /** Stands for the video in a prompt's text; it is not a token. */
 export const IMAGE_PLACEHOLDER = '<image>';
 
@@ -52,18 +54,4 @@ export function renderPrompt(message: string, answer: string | null = null): str
     : message;
   const assistant = answer === null ? 'ASSISTANT:' : `ASSISTANT: ${answer}${END_OF_TEXT}`;
   return `${SYSTEM}USER: ${user} ${assistant}`;
-}
-
-/**
- * What Python's `\s` and `str.isspace` take for white space (one or more), as the source of a regular expression.
- * Unlike JavaScript's it has U+001C..U+001F and U+0085, and not U+FEFF.
- */
-export const PYTHON_SPACE =
-  '[\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]+';
-const LEADING = new RegExp(`^${PYTHON_SPACE}`);
-const TRAILING = new RegExp(`${PYTHON_SPACE}$`);
-
-/** Python's `str.strip()`. */
-export function pythonStrip(text: string): string {
-  return text.replace(LEADING, '').replace(TRAILING, '');
 }

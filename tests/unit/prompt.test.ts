@@ -1,11 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import {
-  buildPrompt,
-  OPTION_INSTRUCTION,
-  pythonStrip,
-  renderPrompt,
-  withOptions,
-} from '../../src/model/prompt';
+import { buildPrompt, OPTION_INSTRUCTION, renderPrompt, withOptions } from '../../src/model/prompt';
+import { pythonStrip } from '../../src/model/python-text';
 import { goldenJson } from '../support/golden';
 import type { GoldenText } from '../support/tokenizer-golden';
 

@@ -1,4 +1,6 @@
-import { PYTHON_SPACE, pythonStrip } from '../../model/prompt';
+import { accuracy_reward } from '../../grpo/rewards/accuracy-reward';
+import { format_reward } from '../../grpo/rewards/format-reward';
+import { pythonStrip } from '../../model/python-text';
 import type { Trace } from '../../worker/protocol';
 
 /** One question's outcome. Accuracies count a letter that equals the label, read as the original reads it. */
@@ -24,23 +26,14 @@ export interface EvaluationReport {
   families: Record<string, { questions: number; accuracy_greedy: number }>;
 }
 
-/**
- * The original's accuracy rule for letters (`accuracy_reward`): what stands in `<answer>`, stripped, equals the letter
- * or starts with it; without a tag on one line the whole stripped text counts.
- */
+/** Whether a text is right by the original's rule for letters, `accuracy_reward`. */
 export function isCorrect(text: string, letter: string): boolean {
-  const stripped = pythonStrip(text);
-  const answer = pythonStrip(/<answer>([^\n]*?)<\/answer>/.exec(stripped)?.[1] ?? stripped);
-  return answer !== '' && (answer === letter || answer.startsWith(letter));
+  return accuracy_reward(pythonStrip(text), `<answer>${letter}</answer>`) === 1;
 }
 
-const WELL_FORMED = new RegExp(`^<think>[^]*?</think>(?:${PYTHON_SPACE})?<answer>[^]*?</answer>$`);
-
-/** The original's format rule: one think block, then one answer block, and nothing else. */
+/** Whether a trace has the original's form, `format_reward`: one think block, then one answer block, and nothing else. */
 export function isWellFormed(trace: Trace): boolean {
-  const text = pythonStrip(trace.text);
-  const tags = ['<think>', '</think>', '<answer>', '</answer>'];
-  return WELL_FORMED.test(text) && tags.every((tag) => text.split(tag).length === 2);
+  return format_reward(pythonStrip(trace.text)) > 0;
 }
 
 /** Shares over all outcomes, and by question family. */

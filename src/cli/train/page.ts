@@ -10,7 +10,7 @@ import { GrpoTrainer, type StepMetrics } from '../../grpo/trainer';
 import { LoraAdapter } from '../../lora/adapter';
 import { DEFAULT_LORA } from '../../lora/lora-config';
 import type { DecoderSteps } from '../../model/decoder-steps';
-import { pythonStrip } from '../../model/prompt';
+import { pythonStrip } from '../../model/python-text';
 import { TinyLlava } from '../../model/tiny-llava';
 import { urlStore } from '../../weights/file-store';
 import { ToyQuestions } from './toy-questions';

@@ -1,4 +1,4 @@
-import { pythonStrip } from '../python-text';
+import { pythonStrip } from '../../model/python-text';
 import { sameNumber } from './same-number';
 
 // Python's `.` stops at "\n" alone.

@@ -1,4 +1,4 @@
-import { PYTHON_SPACE, pythonLength, pythonStrip } from '../python-text';
+import { PYTHON_SPACE, pythonLength, pythonStrip } from '../../model/python-text';
 
 const WHOLE = new RegExp(`^<think>.*?</think>[${PYTHON_SPACE}]*<answer>.*?</answer>$`, 's');
 const THINK = /<think>(.*?)<\/think>/s;

@@ -1,4 +1,4 @@
-import { pythonStrip } from '../python-text';
+import { pythonStrip } from '../../model/python-text';
 import { accuracy_reward } from './accuracy-reward';
 import { format_reward, lengthPart } from './format-reward';
 
