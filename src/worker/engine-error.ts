@@ -24,6 +24,7 @@ const MEMORY_HINTS: Record<ErrorScope, string> = {
   model: 'Choose a smaller model, or close other tabs and programs that use the GPU, and load it again.',
   video: 'Take fewer frames, or close other tabs and programs that use the GPU, and open it again.',
   ask: 'Ask for fewer answers or fewer new tokens, or close other tabs and programs that use the GPU.',
+  train: 'Take fewer or shorter answers or a smaller rank, or close other tabs and programs that use the GPU.',
 };
 
 /** A request that needs a model came while none was loaded. */
@@ -79,6 +80,7 @@ export function engineError(scope: ErrorScope, cause: unknown): EngineError {
     model: 'The model could not be loaded.',
     video: 'The video could not be read.',
     ask: 'The answer could not be finished.',
+    train: 'The run could not go on.',
   };
   return { scope, code: 'failed', title: titles[scope], message };
 }

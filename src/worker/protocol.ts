@@ -57,12 +57,17 @@ export type EngineRequest =
       num_generations: number;
       label?: string;
       fork?: Fork;
+      /**
+       * Adapters to answer with ('' is the base; default only that): `num_generations` answers with each, one adapter
+       * after the other, samples numbered on.
+       */
+      adapters?: readonly string[];
     }
   /** Ends the answers being written; what was written stays. */
   | { type: 'stop' };
 
 /** Where an error belongs on the page. */
-export type ErrorScope = 'gpu' | 'model' | 'video' | 'ask';
+export type ErrorScope = 'gpu' | 'model' | 'video' | 'ask' | 'train';
 
 /** One sentence of what went wrong, one of what to do. Shown as text. */
 export interface EngineError {

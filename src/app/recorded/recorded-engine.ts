@@ -151,4 +151,5 @@ const TITLES: Record<EngineError['scope'], string> = {
   model: 'The recorded answers could not be read.',
   video: 'Nothing is recorded about this video.',
   ask: 'This was not recorded.',
+  train: 'Nothing can be trained without a GPU.',
 };

@@ -1,0 +1,287 @@
+/**
+ * The messages about training between the page and the engine's worker, beside those of protocol.ts on the same port.
+ * A run belongs to the engine, which keeps it on disk (OPFS): the page holds no state of it that cannot be asked for
+ * again. Errors are `error` events of the scope `train`.
+ */
+import type { SamplingSettings } from '../generate/settings';
+import type { Trace } from '../generate/trace';
+import type { GrpoConfig } from '../grpo/grpo-config';
+import type { LoraConfig } from '../lora/lora-config';
+
+/** A question that the user wrote about a clip of their own. */
+export interface OwnQuestion {
+  /** `question\nOptions:\nA. …`, as in the original's files. */
+  problem: string;
+  /** The right option's letter. */
+  label: string;
+  clip: Blob;
+  video_filename: string;
+}
+
+/** Where a run's questions come from. */
+export type TrainingData =
+  /** The toy world: never runs out, and has held-out seeds. */
+  | { kind: 'toy' }
+  /** A JSONL file in the original's format (`problem`, `solution`, `video_filename`) and the videos it names. */
+  | { kind: 'files'; name: string; questions: Blob; videos: readonly File[] }
+  | { kind: 'own'; questions: readonly OwnQuestion[] };
+
+/** What is wrong with a line of a JSONL file. `line` counts from 1. */
+export interface DataProblem {
+  line: number;
+  code: 'malformed' | 'missing-field' | 'bad-solution' | 'missing-video' | 'unreadable-video' | 'too-long';
+  /** A sentence for the user. */
+  message: string;
+}
+
+/** What a run would have to work with. */
+export interface DataReport {
+  /** Lines that can be used. */
+  usable: number;
+  total: number;
+  /** At most 200; `problem_count` is all of them. */
+  problems: DataProblem[];
+  problem_count: number;
+  /** Questions kept apart for the held-out accuracy. */
+  held_out: number;
+}
+
+/** A reward function of a run, and how much it counts (TRL's `reward_weights`). */
+export interface RewardSetting {
+  /**
+   * `signed`: the original's accuracy + format + length with the -2; the others are TRL's, by its names; `user`: a
+   * JavaScript function that the page runs in its sandbox.
+   */
+  name:
+    | 'signed_reward'
+    | 'accuracy_reward'
+    | 'format_reward'
+    | 'think_format_reward'
+    | 'soft_overlong_punishment'
+    | 'repetition_penalty'
+    | 'user_reward';
+  weight: number;
+  /** Source of `user_reward`. */
+  code?: string;
+}
+
+/** All that defines a run. It is kept with the run, and written into exports. */
+export interface RunConfig {
+  /** What the steps do: GRPO, or the paper's first stage (cross-entropy on given traces). */
+  stage: 'grpo' | 'cold-start';
+  grpo: GrpoConfig;
+  lora: LoraConfig;
+  rewards: RewardSetting[];
+  /** Thoughts of this many characters get the whole length reward. */
+  max_length_reward: number;
+  /** Held-out questions of each check; 0 leaves them out. */
+  eval_questions: number;
+  /** A check every so many steps, besides before and after. 0: only those. */
+  eval_steps: number;
+  /** A checkpoint every so many steps. */
+  save_steps: number;
+  /** Pause and say so above this KL. */
+  kl_limit: number;
+}
+
+/** Settings that may change while a run goes on. */
+export interface LiveSettings {
+  learning_rate?: number;
+  beta?: number;
+  max_steps?: number;
+}
+
+/** What a run's memory is made of, in bytes. */
+export interface MemoryPlan {
+  parts: {
+    name: 'weights' | 'lora' | 'prefix-cache' | 'answer-caches' | 'backward' | 'other';
+    bytes: number;
+  }[];
+  bytes: number;
+  /** What the adapter was found to give. `probed`: allocated under an error scope; `set`: by the user. */
+  budget?: { bytes: number; source: 'probed' | 'set' };
+  largestBuffer: number;
+  maxBufferSize: number;
+  /** Where it does not fit: settings that would, each alone enough. */
+  suggestions?: { num_generations?: number; max_completion_length?: number; r?: number };
+}
+
+export type RunState = 'compiling' | 'running' | 'paused' | 'stopped' | 'done' | 'failed';
+
+/** A line of the list of runs. */
+export interface RunSummary {
+  run: string;
+  name: string;
+  stage: RunConfig['stage'];
+  model: string;
+  data: TrainingData['kind'];
+  state: RunState;
+  /** Steps done, and the last one saved. */
+  step: number;
+  saved_step: number;
+  max_steps: number;
+  /** Of the last steps (mean of up to 10). */
+  reward?: number;
+  /** Sampled held-out accuracy, the last one measured. */
+  eval_accuracy?: number;
+  created: number;
+  /** Bytes on disk. */
+  bytes: number;
+}
+
+/** A step's line of the log: TRL's keys (`reward`, `rewards/{function}/mean`, ...) and numbers. */
+export type StepLine = { step: number } & Record<string, number>;
+
+/** A check on the held-out questions. */
+export interface EvalLine {
+  step: number;
+  questions: number;
+  accuracy_sampled: number;
+  accuracy_greedy: number;
+  format_rate: number;
+  self_check_rate: number;
+  /** Of the answers that check themselves: right by the first conclusion, and by the answer. */
+  checked_right_before: number;
+  checked_right_after: number;
+}
+
+/** Something that happened in a run. */
+export interface RunEvent {
+  step: number;
+  code:
+    | 'started'
+    | 'saved'
+    | 'eval'
+    | 'paused'
+    | 'resumed'
+    | 'stopped'
+    | 'done'
+    | 'device-lost'
+    | 'reward-failed'
+    | 'kl-high'
+    | 'update-skipped'
+    | 'went-back'
+    | 'changed';
+  /** A few words. */
+  text: string;
+  time: number;
+}
+
+/** A row of the completions table: TRL's columns. */
+export interface CompletionRow {
+  step: number;
+  question: number;
+  sample: number;
+  prompt: string;
+  completion: string;
+  /** Letter of the right option. */
+  solution: string;
+  /** Letter found in the completion. */
+  answer?: string;
+  rewards: Record<string, number>;
+  reward: number;
+  advantage: number;
+  tokens: number;
+  terminated: boolean;
+  /** The trace checks itself. */
+  aha: boolean;
+}
+
+/** Files that a run can give. */
+export type RunExport = 'adapter' | 'metrics-jsonl' | 'metrics-csv' | 'completions-jsonl' | 'trl';
+
+/** An adapter that answers can use. */
+export interface AdapterInfo {
+  /** '' is the base. */
+  adapter: string;
+  name: string;
+  r: number;
+  target_modules: readonly string[];
+  /** The run and step that it came from. */
+  run?: string;
+  step?: number;
+}
+
+/** Page -> engine. */
+export type TrainingRequest =
+  /** Checks data before a run starts -> `data-report`. */
+  | { type: 'check-data'; id: number; data: TrainingData }
+  /** Says what a run would take -> `memory-plan`. */
+  | { type: 'plan-memory'; id: number; config: RunConfig }
+  /** Starts a run with the model that is loaded -> `run-started`. Answering waits until it is paused. */
+  | { type: 'start-run'; id: number; name: string; config: RunConfig; data: TrainingData }
+  /** Goes on from a run's last checkpoint (or `step`); `data` where it cannot be kept on disk. */
+  | { type: 'resume-run'; id: number; run: string; step?: number; data?: TrainingData }
+  /** Ends after the answers being written are dropped, with a checkpoint; the GPU is free then. */
+  | { type: 'pause-run' }
+  /** As pause, and the run does not go on. */
+  | { type: 'stop-run' }
+  | { type: 'save-run' }
+  | { type: 'change-run'; settings: LiveSettings }
+  /** The page's answer to `score-answers`. One of the two is set. */
+  | { type: 'scores'; call: number; scores?: number[]; error?: string }
+  | { type: 'list-runs'; id: number }
+  /** All that is known of a run -> `run-data`. */
+  | { type: 'read-run'; id: number; run: string }
+  | { type: 'rename-run'; id: number; run: string; name: string }
+  | { type: 'delete-run'; id: number; run: string }
+  /** -> `run-files`. */
+  | { type: 'export-run'; id: number; run: string; what: RunExport }
+  /** Loads an adapter beside the base -> `adapters`: a run's last checkpoint, or PEFT's two files. */
+  | { type: 'load-adapter'; id: number; from: { run: string } | { files: readonly File[]; name: string } }
+  | { type: 'unload-adapter'; id: number; adapter: string };
+
+/** Engine -> page. */
+export type TrainingEvent =
+  | { type: 'data-report'; id: number; report: DataReport }
+  | { type: 'memory-plan'; id: number; plan: MemoryPlan }
+  | { type: 'run-started'; id: number; run: RunSummary; config: RunConfig }
+  /** `detail`: "compiling shaders, 12 of 31"; `message` where it failed or paused by itself. */
+  | { type: 'run-state'; run: string; state: RunState; step: number; detail?: string; message?: string }
+  /** A group begins: its question. */
+  | {
+      type: 'group-started';
+      run: string;
+      step: number;
+      question: number;
+      prompt: string;
+      solution: string;
+      settings: SamplingSettings;
+      num_generations: number;
+    }
+  /** The traces of a group so far, at most some times a second. */
+  | {
+      type: 'group-traces';
+      run: string;
+      question: number;
+      answers: { sample: number; trace: Trace; tokens: number; done: boolean }[];
+    }
+  /** A group is scored. */
+  | { type: 'group-scored'; run: string; question: number; rows: CompletionRow[] }
+  | { type: 'run-step'; run: string; line: StepLine }
+  | { type: 'run-eval'; run: string; line: EvalLine }
+  | { type: 'run-event'; run: string; event: RunEvent }
+  /** Progress inside a step, or of a check: "answers 3 of 8", for the line under the run's name. */
+  | { type: 'run-progress'; run: string; label: string; done: number; total: number }
+  /** Ask the page's sandbox for scores; it replies with `scores` of the same `call`. */
+  | {
+      type: 'score-answers';
+      call: number;
+      code: string;
+      answers: { text: string; problem: string; solution: string; tokens: number }[];
+    }
+  | { type: 'runs'; id: number; runs: RunSummary[] }
+  | {
+      type: 'run-data';
+      id: number;
+      run: RunSummary;
+      config: RunConfig;
+      lines: StepLine[];
+      evals: EvalLine[];
+      events: RunEvent[];
+      completions: CompletionRow[];
+      /** Steps that can be gone back to. */
+      checkpoints: number[];
+    }
+  | { type: 'run-files'; id: number; run: string; what: RunExport; files: { name: string; blob: Blob }[] }
+  | { type: 'adapters'; id: number; adapters: AdapterInfo[] };
