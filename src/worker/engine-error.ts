@@ -24,7 +24,8 @@ const MEMORY_HINTS: Record<ErrorScope, string> = {
   model: 'Choose a smaller model, or close other tabs and programs that use the GPU, and load it again.',
   video: 'Take fewer frames, or close other tabs and programs that use the GPU, and open it again.',
   ask: 'Ask for fewer answers or fewer new tokens, or close other tabs and programs that use the GPU.',
-  train: 'Take fewer or shorter answers or a smaller rank, or close other tabs and programs that use the GPU.',
+  train:
+    'Take fewer or shorter answers or a smaller rank, or close other tabs and programs that use the GPU.',
 };
 
 /** A request that needs a model came while none was loaded. */

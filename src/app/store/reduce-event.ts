@@ -167,6 +167,8 @@ function progress(state: EngineState, event: Extract<EngineEvent, { type: 'progr
       return onVideo(state, event.id, (video) => ({ ...video, progress: value }));
     case 'ask':
       return onRunning(state, event.id, (answer) => ({ ...answer, progress: value }));
+    case 'train':
+      return state;
   }
 }
 
@@ -206,6 +208,8 @@ function fail(state: EngineState, id: number, error: EngineError): EngineState {
         recovering: false,
       };
     }
+    case 'train':
+      return { ...state, errors };
     case 'ask':
       return runningAnswer(state)?.id === id ? { ...failRunning(state), errors } : state;
   }
