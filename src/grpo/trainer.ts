@@ -1,4 +1,4 @@
-import { Generator } from '../generate/generate';
+import { Generator, type GroupToken } from '../generate/generate';
 import { randomNormals } from '../generate/random';
 import type { Gpu } from '../gpu/device';
 import type { GpuTensor } from '../gpu/tensor';
@@ -69,6 +69,16 @@ export type RewardFunction = (
   question: number,
 ) => readonly number[] | Promise<readonly number[]>;
 
+/** What is told and asked while a step goes on. */
+export interface StepHooks {
+  /** Ends the step while nothing has changed, also in the middle of an answer; ignored from the first update on. */
+  signal?: AbortSignal;
+  /** The tokens of a question's answers, as they are read back. @param question its place in the step. */
+  onTokens?(question: number, tokens: readonly GroupToken[]): void;
+  /** A question's answers are scored. */
+  onGroup?(question: number, completions: readonly Completion[]): void;
+}
+
 interface Rollout {
   batch: PolicyBatch;
   prompt: GpuTensor;
@@ -119,14 +129,17 @@ export class GrpoTrainer {
     );
   }
 
-  /** One step on these questions. @throws Error where a reward is not a finite number. */
-  async train(questions: readonly TrainingQuestion[]): Promise<StepResult> {
+  /**
+   * One step on these questions. @throws Error where a reward is not a finite number, and the signal's reason when
+   * aborted: the step has not taken place then, and can be taken again.
+   */
+  async train(questions: readonly TrainingQuestion[], hooks: StepHooks = {}): Promise<StepResult> {
     const start = performance.now();
     const { config, policy } = this;
     const rollouts: Rollout[] = [];
     try {
       for (const [i, question] of questions.entries())
-        rollouts.push(await this.rollout(question, i, questions.length));
+        rollouts.push(await this.rollout(question, i, questions.length, hooks));
       const items = rollouts.reduce((sum, { batch }) => sum + batch.tokens.length, 0);
       const learning_rate = learningRate(this.step, config);
       const seen = { loss: 0, kl: 0, entropy: 0, clipped: 0, difference: 0, grad_norm: 0, skipped: 0 };
@@ -134,6 +147,7 @@ export class GrpoTrainer {
         policy.clearGradients();
         for (const rollout of rollouts) {
           const { batch, prompt, completions } = rollout;
+          if (iteration === 0) hooks.signal?.throwIfAborted();
           const forward = await policy.forward(batch, prompt);
           try {
             const { logps, entropies } = forward;
@@ -191,7 +205,13 @@ export class GrpoTrainer {
     this.optimiser.destroy();
   }
 
-  private async rollout(question: TrainingQuestion, place: number, count: number): Promise<Rollout> {
+  private async rollout(
+    question: TrainingQuestion,
+    place: number,
+    count: number,
+    { signal, onTokens, onGroup }: StepHooks,
+  ): Promise<Rollout> {
+    signal?.throwIfAborted();
     const { config, model, policy } = this;
     const { prompt_ids, visual } = question;
     const { temperature, top_k, top_p, seed, num_generations, max_completion_length } = config;
@@ -206,12 +226,16 @@ export class GrpoTrainer {
       num_generations,
       question: number,
       steps: this.steps,
+      ...(signal ? { signal } : {}),
     });
-    for await (const drawn of steps)
+    for await (const drawn of steps) {
       for (const { sample, record } of drawn) {
         tokens[sample]!.push(record.id);
         logps[sample]!.push(record.logp);
       }
+      onTokens?.(place, drawn);
+    }
+    signal?.throwIfAborted();
     const texts = tokens.map((ids) => model.tokenizer.decode(ids));
     const rewards = await this.reward(texts, place);
     if (rewards.length !== num_generations || !rewards.every(Number.isFinite))
@@ -231,16 +255,18 @@ export class GrpoTrainer {
       throw cause;
     }
     const { eos_token_id } = model.tokenizer;
+    const completions = texts.map((text, i) => ({
+      tokens: tokens[i]!,
+      text,
+      terminated: tokens[i]!.at(-1) === eos_token_id,
+      reward: rewards[i]!,
+      advantage: advantages[i]!,
+    }));
+    onGroup?.(place, completions);
     return {
       batch,
       prompt,
-      completions: texts.map((text, i) => ({
-        tokens: tokens[i]!,
-        text,
-        terminated: tokens[i]!.at(-1) === eos_token_id,
-        reward: rewards[i]!,
-        advantage: advantages[i]!,
-      })),
+      completions,
       sampling_logps: logps.flat(),
       ...(reference ? { ref_logps: reference.logps } : {}),
     };

@@ -13,7 +13,7 @@ import type { DecoderSteps } from '../../model/decoder-steps';
 import { pythonStrip } from '../../model/python-text';
 import { TinyLlava } from '../../model/tiny-llava';
 import { urlStore } from '../../weights/file-store';
-import { ToyQuestions } from './toy-questions';
+import { ToyQuestions } from '../../worker/training/toy-questions';
 
 /** Thoughts of this many characters get the whole length reward: the toy's are far shorter than the original's 1200. */
 const MAX_LENGTH = 300;
