@@ -5,7 +5,7 @@ import type { GpuTensor } from '../gpu/tensor';
 import type { LoraAdapter } from '../lora/adapter';
 import type { DecoderSteps } from '../model/decoder-steps';
 import type { TinyLlava } from '../model/tiny-llava';
-import { AdamW } from './adamw';
+import { AdamW, type OptimiserState } from './adamw';
 import { group_advantages } from './group-advantages';
 import type { GrpoConfig } from './grpo-config';
 import { learningRate } from './learning-rate';
@@ -196,6 +196,15 @@ export class GrpoTrainer {
     } finally {
       for (const { prompt } of rollouts) prompt.buffer.destroy();
     }
+  }
+
+  /**
+   * Goes on from a checkpoint whose adapter is the trainer's (see `readTrainingCheckpoint`).
+   * @throws Error where the moments are not those of the adapter.
+   */
+  restore({ step, optimiser }: { step: number; optimiser: OptimiserState }): void {
+    this.optimiser.restore(optimiser);
+    this.step = step;
   }
 
   /** Frees what the trainer made. */

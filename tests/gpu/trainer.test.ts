@@ -1,9 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { LORA_TARGETS } from '../../src/blocks/qwen2-graphs';
 import { type Gpu, openGpu } from '../../src/gpu/device';
-import { type GrpoConfig, TINYLLAVA_VIDEO_R1 } from '../../src/grpo/grpo-config';
+import { readTrainingCheckpoint, writeTrainingCheckpoint } from '../../src/grpo/checkpoint';
+import { type GrpoConfig, TINYLLAVA_VIDEO_R1, TRL } from '../../src/grpo/grpo-config';
 import { GrpoTrainer, type StepResult } from '../../src/grpo/trainer';
 import { LoraAdapter } from '../../src/lora/adapter';
+import type { LoraConfig } from '../../src/lora/lora-config';
 import { TinyLlava } from '../../src/model/tiny-llava';
 import { goldenStore } from '../support/golden';
 
@@ -21,6 +23,8 @@ const config: GrpoConfig = {
   seed: 5,
 };
 
+const LORA: LoraConfig = { r: 4, lora_alpha: 8, use_rslora: false, target_modules: LORA_TARGETS };
+
 describe('GRPO trainer', () => {
   let gpu: Gpu;
   let model: TinyLlava;
@@ -36,11 +40,7 @@ describe('GRPO trainer', () => {
     }));
 
   async function run(steps: number, change: Partial<GrpoConfig> = {}): Promise<StepResult[]> {
-    const adapter = LoraAdapter.create(
-      gpu,
-      { r: 4, lora_alpha: 8, use_rslora: false, target_modules: LORA_TARGETS },
-      model.config.text_config,
-    );
+    const adapter = LoraAdapter.create(gpu, LORA, model.config.text_config);
     adapter.initialise(1);
     const trainer = await GrpoTrainer.create(gpu, model, adapter, { ...config, ...change }, vowels);
     const results: StepResult[] = [];
@@ -72,11 +72,45 @@ describe('GRPO trainer', () => {
     expect(gpu.memory.buffers - buffers).toBeLessThan(20);
   });
 
-  it('gives the same run from the same seed', async () => {
-    const [a, b, other] = [await run(2), await run(2), await run(1, { seed: 6 })];
-    const { step_time: _, ...first } = a[1]!.metrics;
-    const { step_time: __, ...second } = b[1]!.metrics;
-    expect(second).toEqual(first);
-    expect(other[0]!.groups).not.toEqual(a[0]!.groups);
+  it('gives the same run from the same seed, also where it goes on from a checkpoint', async () => {
+    const [whole, other] = [await run(3), await run(1, { seed: 6 })];
+    expect(other[0]!.groups).not.toEqual(whole[0]!.groups);
+
+    const create = (adapter: LoraAdapter, saved: GrpoConfig) =>
+      GrpoTrainer.create(gpu, model, adapter, saved, vowels);
+    const adapter = LoraAdapter.create(gpu, LORA, model.config.text_config);
+    adapter.initialise(1);
+    const trainer = await create(adapter, config);
+    for (let i = 0; i < 2; i++) await trainer.train(questions());
+    const state = { step: trainer.step, config: { ...config, kl_clamp: TRL.kl_clamp } };
+    const files = await writeTrainingCheckpoint(adapter, trainer.optimiser, state, 'golden');
+    trainer.destroy();
+    adapter.destroy();
+
+    const bytes = (name: keyof typeof files) => {
+      const file = files[name];
+      return typeof file === 'string' ? new TextEncoder().encode(file) : file;
+    };
+    const read = async (name: keyof typeof files) => bytes(name);
+    const saved = await readTrainingCheckpoint<GrpoConfig>(gpu, read, model.config.text_config);
+    expect(saved.config).toEqual(state.config);
+    const resumed = await create(saved.adapter, config);
+    resumed.restore(saved);
+    const { metrics, groups } = await resumed.train(questions());
+    expect(groups).toEqual(whole[2]!.groups);
+    expect({ ...metrics, step_time: 0 }).toEqual({ ...whole[2]!.metrics, step_time: 0 });
+    resumed.destroy();
+    saved.adapter.destroy();
+
+    const lacking = async (name: keyof typeof files) =>
+      name === 'optimizer.safetensors' ? bytes('adapter_model.safetensors') : bytes(name);
+    await expect(readTrainingCheckpoint(gpu, lacking, model.config.text_config)).rejects.toThrow(
+      'optimizer.safetensors lacks m.language_model.',
+    );
+    const strange = async (name: keyof typeof files) =>
+      name === 'trainer_state.json' ? new TextEncoder().encode('{}') : bytes(name);
+    await expect(readTrainingCheckpoint(gpu, strange, model.config.text_config)).rejects.toThrow(
+      /no checkpoint of a run/,
+    );
   });
 });
