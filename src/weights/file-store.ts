@@ -1,5 +1,6 @@
 import { type ByteSource, blobSource, memorySource } from './byte-source';
 import { CheckpointError } from './errors';
+import type { RequestOptions } from './retry';
 import { openUrl } from './url-source';
 
 /** A checkpoint folder: files by name. */
@@ -35,10 +36,10 @@ function storeOf(
   };
 }
 
-/** A folder behind a URL, e.g. `models/toy/`. It cannot list its files. */
-export function urlStore(base: string, signal?: AbortSignal): FileStore {
+/** A folder behind a URL, e.g. `models/toy/`, or a hub's `https://host/owner/name/resolve/main/`. It cannot list its files. */
+export function urlStore(base: string, options: RequestOptions = {}): FileStore {
   const folder = base.endsWith('/') ? base : `${base}/`;
-  return storeOf(base, (name) => openUrl(folder + name, name, signal));
+  return storeOf(base, (name) => openUrl(folder + name, name, options));
 }
 
 /**
@@ -70,6 +71,41 @@ export function fileStore(files: Iterable<File>): FileStore {
     async () =>
       [...byPath.keys()].filter((path) => folderOf(path) === root).map((path) => path.slice(root.length)),
   );
+}
+
+/** A repository of a model hub. */
+export interface HubRepository {
+  /** The hub's address; a mirror or a local server works alike. */
+  endpoint: string;
+  /** `owner/name`. */
+  repository: string;
+  /** A branch, tag or commit. */
+  revision: string;
+}
+
+/**
+ * A repository's files, by the addresses that model hubs share (`/owner/name/resolve/revision/file`). The commit that
+ * the hub names with the first file is asked for from then on, so that all files are of one commit.
+ */
+export function hubStore(
+  { endpoint, repository, revision }: HubRepository,
+  options: RequestOptions = {},
+): FileStore & {
+  /** The commit, once the hub has named it. */
+  commit(): string | undefined;
+} {
+  let commit: string | undefined;
+  const onAnswer = (response: Response) => {
+    commit ??= response.headers.get('x-repo-commit') ?? undefined;
+    options.onAnswer?.(response);
+  };
+  const store = storeOf(repository, (name) =>
+    openUrl(`${endpoint.replace(/\/+$/, '')}/${repository}/resolve/${commit ?? revision}/${name}`, name, {
+      ...options,
+      onAnswer,
+    }),
+  );
+  return { ...store, commit: () => commit };
 }
 
 /** Files in memory; strings are UTF-8 text. */

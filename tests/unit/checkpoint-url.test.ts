@@ -4,6 +4,7 @@ import { openUrl } from '../../src/weights/url-source';
 
 const content = Uint8Array.from({ length: 1000 }, (_, i) => i % 251);
 const BIG = 200 * 2 ** 20;
+const ONCE = { retry: { attempts: 1, pause: 0, longest: 0 } };
 
 /** A server of one file. `answer` sees the parsed range. */
 function serve(answer: (range: [number, number] | undefined, signal?: AbortSignal) => Response): string[] {
@@ -51,7 +52,7 @@ describe('openUrl', () => {
 
   it('reads a large file by ranges', async () => {
     const asked = serve((range) => part(range!, BIG));
-    const source = (await openUrl('u', 'm'))!;
+    const source = (await openUrl('u', 'm', ONCE))!;
     expect(source.size).toBe(BIG);
     expect(await source.read(100, 140)).toEqual(content.slice(100, 140));
     expect(asked).toEqual(['bytes=0-0', 'bytes=100-139']);
@@ -65,14 +66,20 @@ describe('openUrl', () => {
   });
 
   it('says when the file ends early or the server fails', async () => {
-    serve((range) => (range ? part(range, 1000) : new Response(content.slice(0, 500))));
-    const source = (await openUrl('u', 'm'))!;
+    serve((range) =>
+      range?.[0] === 0
+        ? part(range, 1000)
+        : range
+          ? part(range, 1000, content.slice(0, 0))
+          : new Response(content.slice(0, 500)),
+    );
+    const source = (await openUrl('u', 'm', ONCE))!;
     expect(await source.read(0, 500)).toEqual(content.slice(0, 500));
     await expect(source.read(0, 501)).rejects.toThrow(/m broke off at byte 500; 1000 were expected/);
     serve(() => new Response('', { status: 500 }));
-    await expect(openUrl('u', 'm')).rejects.toThrow(/the server answered 500/);
+    await expect(openUrl('u', 'm', ONCE)).rejects.toThrow(/the server answered 500/);
     vi.stubGlobal('fetch', () => Promise.reject(new TypeError('no route')));
-    await expect(openUrl('u', 'm')).rejects.toThrow(/m could not be fetched: no route/);
+    await expect(openUrl('u', 'm', ONCE)).rejects.toThrow(/m could not be fetched: no route/);
   });
 
   it('takes 404 and a page of HTML for a missing file', async () => {
