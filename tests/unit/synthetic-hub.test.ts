@@ -64,9 +64,12 @@ describe('a synthetic repository', () => {
 
   it('has normal weights, other ones in each place, the same in each cut', () => {
     const file = [...wide.values()].find(({ size }) => size > 7e7)!;
-    const from = file.size - 2_000_002;
-    const whole = file.read(from, file.size);
-    const parts = Buffer.concat([file.read(from, from + 333_333), file.read(from + 333_333, file.size)]);
+    const from = file.size - 40_000_002;
+    const whole = file.read(from, from + 2_000_002);
+    const parts = Buffer.concat([
+      file.read(from, from + 333_333),
+      file.read(from + 333_333, from + 2_000_002),
+    ]);
     expect(Buffer.compare(parts, whole)).toBe(0);
     const values = widenToF32(whole.slice(2, 2 + 1e6), 'BF16');
     const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
