@@ -25,9 +25,9 @@ export function syntheticValues(
     const mask = PATTERN / 2 - 1;
     for (let i = 0; i < words.length; i++) {
       const at = first + i;
-      // The mantissas' bits differ from one repetition of the pattern to the next, the distribution does not.
+      // Low bits of the mantissas differ from one repetition of the pattern to the next.
       const other = Math.imul(tensor + 1 + 977 * (at >>> 15), 0x9e3779b1);
-      words[i] = pattern[(at + (other >>> 16)) & mask]! ^ (other & 0x007f007f);
+      words[i] = pattern[(at + (other >>> 16)) & mask]! ^ (other & 0x001f001f);
     }
   }
   const offset = start - 4 * first;
