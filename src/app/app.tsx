@@ -1,3 +1,4 @@
+import { lazy, Suspense } from 'react';
 import { AskPage } from './ask/ask-page';
 import { ExportDialog } from './export/export-dialog';
 import { ModelDialog } from './models/model-dialog';
@@ -5,7 +6,10 @@ import { SupportDialog } from './recorded/support-dialog';
 import { HelpDialog } from './shared/help-dialog';
 import { StatusBar } from './shared/status-bar';
 import { TopBar } from './shared/top-bar';
-import { type AppServices, AppServicesContext } from './store/app-services';
+import { type AppServices, AppServicesContext, useView } from './store/app-services';
+
+// Each in files of its own, so that the first load is the Ask page's alone.
+const TrainPage = lazy(() => import('./train/train-page').then((module) => ({ default: module.TrainPage })));
 
 /** The page: bars around what the chosen tab shows. */
 export function App({ services }: { services: AppServices }) {
@@ -13,7 +17,7 @@ export function App({ services }: { services: AppServices }) {
     <AppServicesContext value={services}>
       <div className="app">
         <TopBar />
-        <AskPage />
+        <Page />
         <StatusBar />
       </div>
       <HelpDialog />
@@ -21,5 +25,15 @@ export function App({ services }: { services: AppServices }) {
       <ExportDialog />
       <SupportDialog />
     </AppServicesContext>
+  );
+}
+
+function Page() {
+  const page = useView((view) => view.page);
+  if (page === 'ask') return <AskPage />;
+  return (
+    <Suspense fallback={<main className="page-loading t3">Loading this page.</main>}>
+      <TrainPage />
+    </Suspense>
   );
 }

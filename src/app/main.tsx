@@ -9,6 +9,7 @@ import { createModelStore } from './models/model-store';
 import { RecordedEngine } from './recorded/recorded-engine';
 import type { AppServices } from './store/app-services';
 import { createDraftStore } from './store/draft';
+import { followHash } from './store/pages';
 import { applyTheme, createViewStore } from './store/view';
 import './styles/index.css';
 
@@ -29,6 +30,7 @@ const services: AppServices = {
   player: { current: null },
 };
 applyTheme(services.view);
+followHash(services.view);
 watchLabel(client.store, services.draft);
 startModel(services);
 

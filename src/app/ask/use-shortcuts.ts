@@ -1,7 +1,7 @@
 import { useEffect } from 'react';
+import { handlePageKey, isTextField } from '../shared/page-keys';
 import { type AppServices, isGroupShown, type Shown, shownOf, useServices } from '../store/app-services';
 import { runningAnswer } from '../store/engine-state';
-import { nextTheme } from '../store/view';
 import { groupOrder } from './group-facts';
 import { type AskActions, useActions } from './use-actions';
 import { nearestFrame, togglePlay } from './use-playback';
@@ -62,10 +62,6 @@ function handleKey(event: KeyboardEvent, services: AppServices, actions: AskActi
       if (groupNow(services) && view.getState().groupFull) return false;
       actions.fork();
       return true;
-    case 'm':
-    case 'M':
-      view.setState({ dialog: 'models' });
-      return true;
     case 'g':
     case 'G':
       return showGroup(services);
@@ -74,23 +70,10 @@ function handleKey(event: KeyboardEvent, services: AppServices, actions: AskActi
       if (!groupNow(services)) return false;
       view.setState((state) => ({ groupSorted: !state.groupSorted }));
       return true;
-    case 'd':
-    case 'D':
-      view.setState((state) => ({ theme: nextTheme(state.theme) }));
-      return true;
-    case '?':
-      view.setState({ dialog: 'help' });
-      return true;
     default:
-      return /^[1-8]$/.test(event.key) && focusAnswer(Number(event.key) - 1, services, actions);
+      if (/^[1-8]$/.test(event.key)) return focusAnswer(Number(event.key) - 1, services, actions);
+      return handlePageKey(event.key, services);
   }
-}
-
-function isTextField(target: EventTarget | null): boolean {
-  if (target instanceof HTMLTextAreaElement || target instanceof HTMLSelectElement) return true;
-  if (target instanceof HTMLInputElement)
-    return !['radio', 'checkbox', 'range', 'button'].includes(target.type);
-  return target instanceof HTMLElement && target.isContentEditable;
 }
 
 function stepFrame(by: number, { client, player }: AppServices, { seek }: AskActions): boolean {

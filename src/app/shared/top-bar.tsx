@@ -1,4 +1,5 @@
 import { useEngine, useServices, useView } from '../store/app-services';
+import { PAGES } from '../store/pages';
 import { nextTheme } from '../store/view';
 import { formatBytes } from './format';
 import { Icon, Mark } from './icon';
@@ -9,6 +10,7 @@ const THEME_ICON = { light: 'sun', dark: 'moon', system: 'screen' } as const;
 export function TopBar() {
   const { view } = useServices();
   const theme = useView((state) => state.theme);
+  const page = useView((state) => state.page);
   const memory = useEngine((state) => state.memory);
   return (
     <header className="top">
@@ -19,9 +21,16 @@ export function TopBar() {
         </h1>
       </div>
       <nav className="tabs" aria-label="Pages">
-        <a className="tab on" href="#ask" aria-current="page">
-          Ask
-        </a>
+        {PAGES.map(({ name, label }) => (
+          <a
+            key={name}
+            className={`tab ${name === page ? 'on' : ''}`}
+            href={`#${name}`}
+            aria-current={name === page ? 'page' : undefined}
+          >
+            {label}
+          </a>
+        ))}
       </nav>
       <div className="row sp top-right">
         {memory && (

@@ -1,6 +1,7 @@
 import { createStore, type StoreApi } from 'zustand/vanilla';
 import type { FrameSampling } from '../../worker/protocol';
 import { readStored, writeStored } from './local-storage';
+import type { PageName } from './pages';
 
 export type Theme = 'light' | 'dark' | 'system';
 export type GroupLayout = 'columns' | 'rows' | 'differences';
@@ -9,6 +10,8 @@ export type Shading = 'none' | 'entropy' | 'probability';
 
 /** What the user looks at. Nothing of it concerns the engine. */
 export interface View {
+  /** As the address's hash says (`followHash`). */
+  page: PageName;
   theme: Theme;
   shading: Shading;
   /** Token that the inspector shows; undefined follows the newest. */
@@ -51,6 +54,7 @@ export function createViewStore(stored = true): ViewStore {
   const store = createStore<View>(() => ({
     ...(stored ? reviveView(readStored(KEY)) : reviveView(undefined)),
     ...UNFOCUSED,
+    page: 'ask',
     groupLayout: 'columns',
     groupFull: true,
     groupSorted: false,
