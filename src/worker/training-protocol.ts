@@ -6,7 +6,10 @@
 import type { SamplingSettings } from '../generate/settings';
 import type { Trace } from '../generate/trace';
 import type { GrpoConfig } from '../grpo/grpo-config';
+import type { RewardSetting } from '../grpo/rewards/reward-setting';
 import type { LoraConfig } from '../lora/lora-config';
+
+export type { RewardSetting };
 
 /** A question that the user wrote about a clip of their own. */
 export interface OwnQuestion {
@@ -44,25 +47,6 @@ export interface DataReport {
   problem_count: number;
   /** Questions kept apart for the held-out accuracy. */
   held_out: number;
-}
-
-/** A reward function of a run, and how much it counts (TRL's `reward_weights`). */
-export interface RewardSetting {
-  /**
-   * `signed`: the original's accuracy + format + length with the -2; the others are TRL's, by its names; `user`: a
-   * JavaScript function that the page runs in its sandbox.
-   */
-  name:
-    | 'signed_reward'
-    | 'accuracy_reward'
-    | 'format_reward'
-    | 'think_format_reward'
-    | 'soft_overlong_punishment'
-    | 'repetition_penalty'
-    | 'user_reward';
-  weight: number;
-  /** Source of `user_reward`. */
-  code?: string;
 }
 
 /** All that defines a run. It is kept with the run, and written into exports. */
