@@ -1,11 +1,17 @@
+import { formatBytes } from '../gpu/format-bytes';
 import type { ByteSource } from './byte-source';
 import { CheckpointError } from './errors';
 import type { FileStore } from './file-store';
 import { readSafetensorsHeader, type SafetensorsDtype } from './safetensors';
+import { scanJson } from './scan-json';
 import { sniffFile } from './sniff-file';
 
 const SINGLE_FILE = 'model.safetensors';
 const INDEX_FILE = 'model.safetensors.index.json';
+
+/** The largest JSON file of a checkpoint is tokenizer.json: Qwen2.5's has 7 MB, 450,000 values, 6 levels. */
+const MAX_JSON_BYTES = 64 * 2 ** 20;
+const JSON_LIMITS = { depth: 32, values: 8_000_000 };
 
 /** Where a tensor of a checkpoint is stored. */
 export interface StoredTensor {
@@ -92,8 +98,16 @@ function listed(names: readonly string[]): string {
 
 /** Parses a JSON file of a store; undefined where it is missing. Throws CheckpointError where it is not JSON. */
 export async function readJson(store: FileStore, name: string): Promise<unknown> {
-  const text = await store.text(name);
-  if (text === undefined) return undefined;
+  const source = await store.open(name);
+  if (!source) return undefined;
+  if (source.size > MAX_JSON_BYTES)
+    throw new CheckpointError(
+      `${name} has ${formatBytes(source.size)}; a file of that name has no more than ${formatBytes(MAX_JSON_BYTES)}.`,
+    );
+  const bytes = await source.read(0, source.size);
+  const { problem } = scanJson(bytes, JSON_LIMITS);
+  if (problem) throw new CheckpointError(`${name} cannot be used: ${problem}.`);
+  const text = new TextDecoder().decode(bytes);
   try {
     return JSON.parse(text);
   } catch (cause) {

@@ -1,5 +1,6 @@
 import type { ByteSource } from './byte-source';
 import { CheckpointError } from './errors';
+import { scanJson } from './scan-json';
 import { sniffFile } from './sniff-file';
 
 /** Bytes of an element of each type of the format (https://github.com/huggingface/safetensors, format). */
@@ -41,6 +42,8 @@ export interface SafetensorsHeader {
 
 // The format's own limit for the header.
 const MAX_HEADER_BYTES = 100_000_000;
+/** An entry has three fields, its shape and its offsets; a few hundred thousand tensors are more than any model has. */
+const HEADER_LIMITS = { depth: 3, values: 4_000_000 };
 
 /**
  * Reads and checks the header of a safetensors file: nothing is trusted before it is checked, so a damaged file
@@ -60,10 +63,15 @@ export async function readSafetensorsHeader(source: ByteSource): Promise<Safeten
       `${name} is not a whole safetensors file: its header claims ${length} bytes, and the file has ${size}.`,
     );
   }
-  const text = new TextDecoder().decode(await source.read(8, 8 + length));
+  const bytes = await source.read(8, 8 + length);
+  const { problem, doubled } = scanJson(bytes, HEADER_LIMITS);
+  if (problem)
+    throw new CheckpointError(`${name} is not a usable safetensors file: of its header, ${problem}.`);
+  if (doubled !== undefined)
+    throw new CheckpointError(`${name}: the header has the tensor ${doubled} twice.`);
   let json: unknown;
   try {
-    json = JSON.parse(text);
+    json = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
   } catch {
     throw new CheckpointError(`${name} is not a safetensors file: its header is not JSON.`);
   }
@@ -72,12 +80,12 @@ export async function readSafetensorsHeader(source: ByteSource): Promise<Safeten
   const tensors = new Map<string, TensorEntry>();
   for (const [tensor, value] of Object.entries(json)) {
     if (tensor === '__metadata__') {
-      if (isRecord(value)) {
-        for (const [key, item] of Object.entries(value)) if (typeof item === 'string') metadata[key] = item;
-      }
+      if (!isRecord(value) || Object.values(value).some((item) => typeof item !== 'string'))
+        throw new CheckpointError(`${name}: __metadata__ is not an object of strings.`);
+      Object.assign(metadata, value);
     } else tensors.set(tensor, parseEntry(name, tensor, value, 8 + length, size));
   }
-  checkOverlap(name, tensors);
+  checkPlaces(name, tensors, 8 + length, size);
   return { tensors, metadata };
 }
 
@@ -112,16 +120,29 @@ function parseEntry(
   return { dtype: dtype as SafetensorsDtype, shape, start, end };
 }
 
-function checkOverlap(file: string, tensors: ReadonlyMap<string, TensorEntry>): void {
-  let last: [string, TensorEntry] | undefined;
-  for (const entry of [...tensors].sort((a, b) => a[1].start - b[1].start || a[1].end - b[1].end)) {
-    if (last && entry[1].start < last[1].end) {
+/** The format has no overlaps, no gaps and nothing behind the last tensor: all of these mean damage. */
+function checkPlaces(
+  file: string,
+  tensors: ReadonlyMap<string, TensorEntry>,
+  dataStart: number,
+  size: number,
+): void {
+  let end = dataStart;
+  let before = '';
+  for (const [name, entry] of [...tensors].sort((a, b) => a[1].start - b[1].start || a[1].end - b[1].end)) {
+    if (entry.start < end)
+      throw new CheckpointError(`${file}: the tensors ${before} and ${name} overlap. The file is damaged.`);
+    if (entry.start > end)
       throw new CheckpointError(
-        `${file}: the tensors ${last[0]} and ${entry[0]} overlap. The file is damaged.`,
+        `${file}: ${entry.start - end} bytes before the tensor ${name} belong to no tensor. The file is damaged.`,
       );
-    }
-    last = entry;
+    end = entry.end;
+    before = name;
   }
+  if (end < size)
+    throw new CheckpointError(
+      `${file}: ${size - end} bytes at its end belong to no tensor. The file is damaged.`,
+    );
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

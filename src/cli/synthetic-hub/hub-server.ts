@@ -141,7 +141,13 @@ function rangeOf(header: string | undefined, size: number): [number, number] | u
 
 function drained(response: ServerResponse): Promise<void> {
   return new Promise((resolve, reject) => {
-    response.once('drain', resolve);
-    response.once('close', () => reject(new Error('The connection was closed.')));
+    const settle = () => {
+      response.off('drain', settle);
+      response.off('close', settle);
+      if (response.destroyed) reject(new Error('The connection was closed.'));
+      else resolve();
+    };
+    response.on('drain', settle);
+    response.on('close', settle);
   });
 }
