@@ -49,7 +49,7 @@ export class RunStore<H extends RunHeader> {
   async header(run: string): Promise<H | undefined> {
     const text = await readText(this.folder, `${ROOT}/${run}/run.json`);
     try {
-      return text === undefined ? undefined : (JSON.parse(text) as H);
+      return text === undefined ? undefined : (JSON.parse(text, giveInfinity) as H);
     } catch {
       return undefined;
     }
@@ -165,7 +165,7 @@ export class OpenRun<H extends RunHeader> {
   /** Changes the header. */
   update(change: Partial<H>): Promise<void> {
     this.header = { ...this.header, ...change };
-    const text = `${JSON.stringify(this.header, null, 2)}\n`;
+    const text = `${JSON.stringify(this.header, keepInfinity, 2)}\n`;
     return this.next(() => this.folder.write(`${this.path}/run.json`, text));
   }
 
@@ -206,4 +206,15 @@ export class OpenRun<H extends RunHeader> {
     this.tail = done.catch(() => undefined);
     return done;
   }
+}
+
+// JSON has no infinity, and configurations do.
+function keepInfinity(_key: string, value: unknown): unknown {
+  return value === Number.POSITIVE_INFINITY ? { number: 'Infinity' } : value;
+}
+
+function giveInfinity(_key: string, value: unknown): unknown {
+  const isInfinity =
+    typeof value === 'object' && value !== null && 'number' in value && value.number === 'Infinity';
+  return isInfinity ? Number.POSITIVE_INFINITY : value;
 }

@@ -3,13 +3,14 @@
  * A run belongs to the engine, which keeps it on disk (OPFS): the page holds no state of it that cannot be asked for
  * again. Errors are `error` events of the scope `train`.
  */
+import type { DataProblem } from '../data/question-file';
 import type { SamplingSettings } from '../generate/settings';
 import type { Trace } from '../generate/trace';
 import type { GrpoConfig } from '../grpo/grpo-config';
 import type { RewardSetting } from '../grpo/rewards/reward-setting';
 import type { LoraConfig } from '../lora/lora-config';
 
-export type { RewardSetting };
+export type { DataProblem, RewardSetting };
 
 /** A question that the user wrote about a clip of their own. */
 export interface OwnQuestion {
@@ -28,14 +29,6 @@ export type TrainingData =
   /** A JSONL file in the original's format (`problem`, `solution`, `video_filename`) and the videos it names. */
   | { kind: 'files'; name: string; questions: Blob; videos: readonly File[] }
   | { kind: 'own'; questions: readonly OwnQuestion[] };
-
-/** What is wrong with a line of a JSONL file. `line` counts from 1. */
-export interface DataProblem {
-  line: number;
-  code: 'malformed' | 'missing-field' | 'bad-solution' | 'missing-video' | 'unreadable-video' | 'too-long';
-  /** A sentence for the user. */
-  message: string;
-}
 
 /** What a run would have to work with. */
 export interface DataReport {
