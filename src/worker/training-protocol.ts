@@ -187,7 +187,7 @@ export type TrainingRequest =
   | { type: 'plan-memory'; id: number; config: RunConfig }
   /** Starts a run with the model that is loaded -> `run-started`. Answering waits until it is paused. */
   | { type: 'start-run'; id: number; name: string; config: RunConfig; data: TrainingData }
-  /** Goes on from a run's last checkpoint (or `step`); `data` where it cannot be kept on disk. */
+  /** Goes on from a run's last checkpoint (or `step`) -> `run-started`; `data` where it cannot be kept on disk. */
   | { type: 'resume-run'; id: number; run: string; step?: number; data?: TrainingData }
   /** Ends after the answers being written are dropped, with a checkpoint; the GPU is free then. */
   | { type: 'pause-run' }
@@ -197,6 +197,7 @@ export type TrainingRequest =
   | { type: 'change-run'; settings: LiveSettings }
   /** The page's answer to `score-answers`. One of the two is set. */
   | { type: 'scores'; call: number; scores?: number[]; error?: string }
+  /** -> `runs`, as do `rename-run` and `delete-run`. */
   | { type: 'list-runs'; id: number }
   /** All that is known of a run -> `run-data`. */
   | { type: 'read-run'; id: number; run: string }
