@@ -1,12 +1,12 @@
-import type { GpuTensor } from '../gpu/tensor';
 import type { DecoderSteps } from '../model/decoder-steps';
 import type { KvCache } from '../model/kv-cache';
 import type { LanguageModel } from '../model/language-model';
+import type { LanguagePrompt } from '../model/language-model-inputs';
 
 /** Rows that an answer reserves at a time: memory grows with what is written, not with what might be. */
 const BLOCK_ROWS = 128;
 
-/** One answer in the tree: a chain of segments below the prompt's. */
+/** One answer in the tree: a chain of segments below its prompt's. */
 export interface Branch {
   /** Which answer of its group. */
   readonly sample: number;
@@ -18,33 +18,45 @@ export interface Branch {
   own: boolean;
 }
 
+/** A prompt of a tree. */
+export interface TreePrompt extends LanguagePrompt {
+  /** Rows that it takes. */
+  rows: number;
+}
+
 /**
- * Keys and values of one prompt and of all answers to it: the prompt is stored once and read by all. An answer can
- * leave another one at any token: the segment it leaves is split there, and what both share is not computed again.
+ * Keys and values of prompts and of all answers to them: a prompt is stored once and read by its answers. An answer to
+ * the first prompt can leave another one at any token: the segment it leaves is split there, and what both share is not
+ * computed again.
  */
 export class AnswerTree {
   readonly cache: KvCache;
-  readonly prompt: number;
+  /** The prompts' segments. */
+  readonly roots: readonly number[];
   private readonly branches: Branch[] = [];
   private fitted = 0;
 
-  /** Reserves the rows of the prompt; the caller computes them. */
+  /** Reserves the rows of the prompts; the caller computes them. */
   constructor(
     language: LanguageModel,
-    private readonly prompt_ids: Int32Array,
-    private readonly visual: GpuTensor | undefined,
-    readonly promptRows: number,
+    private readonly prompts: readonly TreePrompt[],
     private readonly steps: DecoderSteps | undefined,
   ) {
-    this.cache = language.createCache(promptRows);
-    this.prompt = this.cache.addSegment(promptRows);
+    this.cache = language.createCache(this.promptRows);
+    this.roots = prompts.map(({ rows }) => this.cache.addSegment(rows));
   }
 
-  /** Whether the tree's prompt is this one, computed by this decoder. */
-  isFor(prompt_ids: Int32Array, visual: GpuTensor | undefined, steps?: DecoderSteps): boolean {
-    const own = this.prompt_ids;
+  /** Rows of all prompts. */
+  get promptRows(): number {
+    return this.prompts.reduce((sum, { rows }) => sum + rows, 0);
+  }
+
+  /** Whether the tree's one prompt is this one, computed by this decoder. */
+  isFor({ prompt_ids, visual }: LanguagePrompt, steps?: DecoderSteps): boolean {
+    const own = this.prompts[0]!.prompt_ids;
     return (
-      this.visual?.buffer === visual?.buffer &&
+      this.prompts.length === 1 &&
+      this.prompts[0]!.visual?.buffer === visual?.buffer &&
       this.steps === steps &&
       own.length === prompt_ids.length &&
       own.every((id, i) => id === prompt_ids[i])
@@ -52,7 +64,7 @@ export class AnswerTree {
   }
 
   /**
-   * The segment behind which an answer that begins with `tokens` goes on, and how many of them are computed: as many
+   * The segment behind which an answer to the first prompt that begins with `tokens` goes on, and how many of them are computed: as many
    * as any answer in the tree shares, but not the last, whose output is wanted. Splits a segment where one is left in
    * its middle. Only for answers that have ended: a segment with children does not grow.
    */
@@ -68,7 +80,7 @@ export class AnswerTree {
         rows = same;
       }
     }
-    if (!best) return { segment: this.prompt, rows: 0 };
+    if (!best) return { segment: this.roots[0]!, rows: 0 };
     const { tree } = this.cache;
     const end = this.promptRows + rows;
     let segment = best.leaf;
@@ -106,10 +118,10 @@ export class AnswerTree {
     }
   }
 
-  /** Bytes of the rows of the prompt and of these answers, each shared row once. */
+  /** Bytes of the rows of the prompts and of these answers, each shared row once. */
   bytesInUse(branches: readonly Branch[]): number {
     const { segments } = this.cache.tree;
-    const path = new Set<number>([this.prompt]);
+    const path = new Set<number>(this.roots);
     for (const { leaf } of branches) {
       for (let up = leaf; up !== -1; up = segments[up]!.parent) path.add(up);
     }

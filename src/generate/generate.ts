@@ -1,23 +1,19 @@
 import type { Gpu } from '../gpu/device';
 import { GpuMemoryError } from '../gpu/errors';
-import { ReadBackRing } from '../gpu/read-back';
 import { Recorder } from '../gpu/recorder';
-import { createTensor, type GpuTensor, uploadTensor } from '../gpu/tensor';
+import { type GpuTensor, uploadTensor } from '../gpu/tensor';
 import type { DecoderSteps } from '../model/decoder-steps';
 import { kvRowBytes } from '../model/kv-cache';
 import type { TinyLlava } from '../model/tiny-llava';
+import { AnswerLoop } from './answer-loop';
 import { AnswerTree, type Branch } from './answer-tree';
 import { checkRequest, fittingRows, outOfMemory } from './check-request';
-import { computePrompt } from './compute-prompt';
+import { computePrompts } from './compute-prompts';
 import type { GenerationError } from './errors';
-import { checkSettings, decodeRecord, RECORD_WORDS, type SampleRecord, Sampler } from './sampler';
+import { checkSettings, type SampleRecord, Sampler } from './sampler';
 import type { DrawSettings } from './settings';
 
 const MAX_KEPT_BYTES = 512 * 2 ** 20;
-
-const BROKEN_LOGITS =
-  'The model gave values that are no numbers (NaN or infinity), so no token could be chosen. ' +
-  'Its weights may be damaged: load them again.';
 
 /** What to continue, and how. */
 export interface GenerateRequest {
@@ -51,12 +47,6 @@ export interface GroupToken {
   record: SampleRecord;
 }
 
-/** Draws under way: answers by the row of the batch. */
-interface Draws {
-  rows: readonly Branch[];
-  records: Promise<SampleRecord[]>;
-}
-
 /** Options of `Generator.create`. */
 export interface GeneratorOptions {
   /** Keys and values of more bytes are not kept for forks. Default 512 MiB. */
@@ -72,9 +62,8 @@ export interface GenerationUse {
 }
 
 /**
- * Continues a prompt token by token, a group of answers side by side: the prompt is computed once, and each step
- * takes one row of every answer that has not ended. The sampled tokens stay on the GPU, where the next step reads
- * them; the CPU reads them one step behind, so one row more than needed is computed behind an answer's last token.
+ * Continues prompts, each with a group of answers side by side: a prompt is computed once, and each step takes one row
+ * of every answer that has not ended (see `AnswerLoop`).
  *
  * A draw depends on the logits and on (seed, question, sample, position) alone. The same request on the same adapter
  * gives the same answers, whenever each of them ends. Answers are not promised to be the same in groups of different
@@ -85,18 +74,18 @@ export interface GenerationUse {
  */
 export class Generator {
   private readonly recorder: Recorder;
-  private tokens: [GpuTensor, GpuTensor] | undefined;
-  private records: GpuTensor | undefined;
+  private readonly loop: AnswerLoop;
   private tree: AnswerTree | undefined;
   private last: GenerationUse = { promptRows: 0, kvBytes: 0 };
 
   private constructor(
     private readonly gpu: Gpu,
     private readonly model: TinyLlava,
-    private readonly sampler: Sampler,
+    sampler: Sampler,
     private readonly max_kept_bytes: number,
   ) {
     this.recorder = new Recorder(gpu, 'generate');
+    this.loop = new AnswerLoop(gpu, model, sampler, this.recorder);
   }
 
   /** Compiles the sampling kernels for a model. */
@@ -123,65 +112,28 @@ export class Generator {
    * @throws GenerationError where the request cannot be served; Error for settings that make no sense.
    */
   async *generate(request: GenerateRequest): AsyncGenerator<GroupToken[], void> {
-    const { max_new_tokens, num_generations = 1, first_sample = 0, forced = [], signal } = request;
-    const { language, tokenizer } = this.model;
-    checkSettings(request.settings);
+    const { settings, question = 0, num_generations = 1, first_sample = 0, forced = [] } = request;
+    checkSettings(settings);
     let branches: Branch[] = [];
-    let ring: ReadBackRing | undefined;
-    let pending: Draws | undefined;
     try {
       const begun = await this.begin(request);
       if (!begun) return;
-      const { tree, segment, hidden } = begun;
-      this.reserve(num_generations);
-      ring = new ReadBackRing(this.gpu, num_generations * RECORD_WORDS * 4);
+      const { tree, segment, logits } = begun;
       branches = Array.from({ length: num_generations }, (_, i) =>
         tree.branch(first_sample + i, forced, segment),
       );
-      let alive = branches;
-      const row = hidden.shape[0]! - 1;
-      const logits = await language.logits(
-        hidden,
-        branches.map(() => row),
-      );
-      pending = this.draw(request, logits, branches, 0, ring);
-      for (let step = 1; alive.length > 0; step++) {
-        let next: Draws | undefined;
-        if (step < max_new_tokens) {
-          this.keepRows(pending.rows, alive);
-          tree.makeRoom(alive, max_new_tokens - step);
-          const states = await language.forward({
-            cache: tree.cache,
-            append: alive.map(({ leaf }) => ({ segment: leaf, count: 1 })),
-            tokens: this.tokens![0],
-            ...(request.steps ? { steps: request.steps } : {}),
-          });
-          next = this.draw(request, await language.logits(states), alive, step, ring);
-        }
-        const current: Draws = pending;
-        if (next) pending = next;
-        const tokens: GroupToken[] = [];
-        for (const [i, record] of (await current.records).entries()) {
-          const branch = current.rows[i]!;
-          // This step was under way when the end of the answer was read.
-          if (!alive.includes(branch)) continue;
-          if (record.status !== 0) throw new Error(BROKEN_LOGITS);
-          branch.tokens.push(record.id);
-          tokens.push({ sample: branch.sample - first_sample, record });
-        }
-        alive = next ? alive.filter((branch) => branch.tokens.at(-1) !== tokenizer.eos_token_id) : [];
-        yield tokens;
-        if (signal?.aborted) break;
-      }
+      const answers = branches.map((branch) => ({ branch, settings, question }));
+      const { max_new_tokens, steps, signal } = request;
+      const position = forced.length;
+      const written = this.loop.write({ tree, answers, logits, position, max_new_tokens, steps, signal });
+      for await (const drawn of written)
+        yield drawn.map(({ answer, record }) => ({ sample: answer.branch.sample - first_sample, record }));
     } catch (cause) {
       this.recorder.discard();
       const error = cause instanceof GpuMemoryError ? this.refused(request, cause) : cause;
       this.forget();
       throw error;
     } finally {
-      // The read under way must end before its buffer is destroyed.
-      await pending?.records.catch(() => undefined);
-      ring?.destroy();
       this.settle(branches);
     }
   }
@@ -189,51 +141,54 @@ export class Generator {
   /** Frees the buffers; the model stays with its owner. */
   destroy(): void {
     this.forget();
-    this.freeDraws();
+    this.loop.destroy();
   }
 
   /**
    * Computes all that comes before the first draw, or finds it in the tree that is kept.
-   * @returns the segment that the answers follow and the hidden states whose last row draws their first tokens;
-   * undefined where the request was stopped.
+   * @returns the segment that the answers follow and the logits of their first tokens; undefined where the request was
+   * stopped.
    */
   private async begin(
     request: GenerateRequest,
-  ): Promise<{ tree: AnswerTree; segment: number; hidden: GpuTensor } | undefined> {
+  ): Promise<{ tree: AnswerTree; segment: number; logits: GpuTensor } | undefined> {
     const { prompt_ids, visual, forced = [], steps, signal, onPrefill = () => {} } = request;
+    const { num_generations = 1 } = request;
     const { gpu, recorder } = this;
     const { language } = this.model;
     const kept = this.reusable(request);
     if (!kept) this.forget();
-    const embeds = kept ? undefined : language.embedPrompt(prompt_ids, visual);
+    const prompts = kept ? undefined : language.embedPrompts([request]);
+    let last: GpuTensor | undefined;
     try {
-      const promptRows = kept?.promptRows ?? embeds!.shape[0]!;
+      const promptRows = kept?.promptRows ?? prompts!.rows[0]!;
       checkRequest(request, promptRows + forced.length, this.model, this.fittingRows());
-      const tree = kept ?? new AnswerTree(language, prompt_ids, visual, promptRows, steps);
+      const tree = kept ?? new AnswerTree(language, [{ prompt_ids, visual, rows: promptRows }], steps);
       this.tree = tree;
       const from = tree.shared(forced);
-      const total = (embeds ? promptRows : 0) + forced.length - from.rows;
+      const total = (prompts ? promptRows : 0) + forced.length - from.rows;
       let { segment } = from;
-      let hidden: GpuTensor | undefined;
-      if (embeds) {
+      if (prompts) {
         const { cache } = tree;
         const tell = (rows: number) => onPrefill(rows, total);
-        hidden = await computePrompt({
+        const segments = [segment];
+        last = await computePrompts({
           gpu,
           recorder,
           language,
           cache,
-          segment,
-          embeds,
+          segments,
+          prompts,
           steps,
           tell,
           signal,
         });
-        if (!hidden) {
+        if (!last) {
           this.forget();
           return undefined;
         }
       }
+      let hidden = last;
       const rest = forced.slice(from.rows);
       if (rest.length > 0) {
         segment = tree.extend(segment, rest.length);
@@ -246,9 +201,12 @@ export class Generator {
         () => onPrefill(total, total),
         () => undefined,
       );
-      return { tree, segment, hidden: hidden! };
+      const row = hidden!.shape[0]! - 1;
+      const rows = Array.from({ length: num_generations }, () => row);
+      return { tree, segment, logits: await language.logits(hidden!, rows) };
     } finally {
-      embeds?.buffer.destroy();
+      prompts?.embeds.buffer.destroy();
+      last?.buffer.destroy();
     }
   }
 
@@ -262,7 +220,7 @@ export class Generator {
     num_generations = 1,
   }: GenerateRequest): AnswerTree | undefined {
     const { tree } = this;
-    if (!tree || forced.length === 0 || !tree.isFor(prompt_ids, visual, steps)) return undefined;
+    if (!tree || forced.length === 0 || !tree.isFor({ prompt_ids, visual }, steps)) return undefined;
     const rows = tree.rows + forced.length + num_generations * max_new_tokens;
     return rows <= this.fittingRows() ? tree : undefined;
   }
@@ -279,60 +237,10 @@ export class Generator {
     return outOfMemory(request, before, tree?.fittedRows ?? 0, rowBytes, cause);
   }
 
-  /** Puts the tokens of the answers that go on in the order of the next step's rows. */
-  private keepRows(before: readonly Branch[], after: readonly Branch[]): void {
-    if (before.length === after.length) return;
-    const [from, to] = this.tokens!;
-    for (const [row, branch] of after.entries())
-      this.recorder.copy(from.buffer, 4 * before.indexOf(branch), to.buffer, 4 * row, 4);
-    this.recorder.submit();
-    this.tokens = [to, from];
-  }
-
-  private draw(
-    { settings, question = 0, forced = [] }: GenerateRequest,
-    logits: GpuTensor,
-    rows: readonly Branch[],
-    step: number,
-    ring: ReadBackRing,
-  ): Draws {
-    const tokens = this.tokens![0];
-    const records = this.records!;
-    const position = forced.length + step;
-    this.sampler.record(this.recorder, {
-      logits,
-      tokens,
-      records,
-      settings,
-      rows: rows.map(({ sample }) => ({ question, sample, position, active: true })),
-    });
-    const read = ring.read(this.recorder, records.buffer).then((bytes) => {
-      const words = new Uint32Array(bytes);
-      return rows.map((_, row) => decodeRecord(words, row));
-    });
-    return { rows, records: read };
-  }
-
-  /** Makes the buffers of the draws large enough for a group. */
-  private reserve(num_generations: number): void {
-    if (this.records && this.records.shape[0]! >= num_generations) return;
-    this.freeDraws();
-    const tokens = () => createTensor(this.gpu, [num_generations], 'i32', 'sampled tokens');
-    this.tokens = [tokens(), tokens()];
-    this.records = createTensor(this.gpu, [num_generations, RECORD_WORDS], 'u32', 'sample records');
-  }
-
   /** Notes what the answers hold, and keeps the tree for forks where it is not too large. */
   private settle(branches: readonly Branch[]): void {
     const { tree } = this;
     this.last = { promptRows: tree?.promptRows ?? 0, kvBytes: tree?.bytesInUse(branches) ?? 0 };
     if (tree && tree.bytes > this.max_kept_bytes) this.forget();
-  }
-
-  private freeDraws(): void {
-    for (const tensor of this.tokens ?? []) tensor.buffer.destroy();
-    this.records?.buffer.destroy();
-    this.tokens = undefined;
-    this.records = undefined;
   }
 }

@@ -109,7 +109,8 @@ export class Sampler {
    * @param options.logits f32 `[B, V]`
    * @param options.tokens i32 `[B]`, written: the token id, -1 where the logits hold NaN, +inf or nothing finite
    * @param options.records u32 `[B, RECORD_WORDS]`, written: see `decodeRecord`
-   * @param options.rows one for each of the first rows of logits
+   * @param options.rows one for each row of logits from `first` on
+   * @param options.first default 0
    * @throws Error where settings or shapes make no sense.
    */
   record(
@@ -120,11 +121,12 @@ export class Sampler {
       records: GpuTensor;
       settings: DrawSettings;
       rows: readonly SampleRow[];
+      first?: number;
     },
   ): void {
-    const { logits, tokens, records, settings, rows } = options;
+    const { logits, tokens, records, settings, rows, first: begin = 0 } = options;
     checkSettings(settings);
-    const B = rows.length;
+    const B = begin + rows.length;
     if (logits.dtype !== 'f32' || sizeOf(logits.shape) < B * this.vocab_size) {
       throw new Error(
         `The sampler takes f32 logits [${B}, ${this.vocab_size}], not [${logits.shape.join(', ')}] ${logits.dtype}.`,
@@ -137,14 +139,14 @@ export class Sampler {
     const floats = new Float32Array(this.params);
     const words = new Uint32Array(this.params);
     const [low, high] = seedWords(settings.seed);
-    for (let first = 0; first < B; first += ROWS_A_DISPATCH) {
+    for (let first = begin; first < B; first += ROWS_A_DISPATCH) {
       const count = Math.min(ROWS_A_DISPATCH, B - first);
       floats[0] = settings.temperature;
       floats[1] = settings.top_p;
       words.set([settings.top_k, this.vocab_size, first, low, high, 0], 2);
       let alive = false;
       for (let i = 0; i < count; i++) {
-        const { question, sample, position, active } = rows[first + i]!;
+        const { question, sample, position, active } = rows[first - begin + i]!;
         words.set([question, sample, position, active ? 1 : 0], 8 + 4 * i);
         alive ||= active;
       }

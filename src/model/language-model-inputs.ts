@@ -1,4 +1,21 @@
+import type { GpuTensor } from '../gpu/tensor';
 import type { TinyLlavaConfig } from './config';
+
+/** A prompt of the language model. */
+export interface LanguagePrompt {
+  /** Ids, -200 in the place of the video. */
+  prompt_ids: Int32Array;
+  /** Visual tokens `[N, H]` f32. */
+  visual?: GpuTensor | undefined;
+}
+
+/** Prompts' embeddings, one below the other. */
+export interface EmbeddedPrompts {
+  /** `[all rows, H]` f32. Their owner destroys the buffer. */
+  embeds: GpuTensor;
+  /** Rows of each prompt. */
+  rows: readonly number[];
+}
 
 /** A prompt with a row for every visual token. */
 export interface MergedPrompt {

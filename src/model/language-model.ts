@@ -10,11 +10,11 @@ import { qwen2Head } from '../blocks/qwen2-graphs';
 import type { Gpu } from '../gpu/device';
 import { GpuMemoryError } from '../gpu/errors';
 import { Recorder } from '../gpu/recorder';
-import { createTensor, type GpuTensor, sizeOf, uploadTensor } from '../gpu/tensor';
+import { byteLength, createTensor, type GpuTensor, sizeOf, uploadTensor } from '../gpu/tensor';
 import type { TinyLlavaConfig } from './config';
 import { compileDecoder, type DecoderLora, type DecoderSteps, type Step } from './decoder-steps';
 import { KvCache } from './kv-cache';
-import { mergePrompt } from './language-model-inputs';
+import { type EmbeddedPrompts, type LanguagePrompt, mergePrompt } from './language-model-inputs';
 import { Workspace } from './language-model-workspace';
 import type { Tap } from './model-taps';
 import { LANGUAGE_PREFIX, lmHeadName } from './tensor-names';
@@ -136,29 +136,48 @@ export class LanguageModel {
    * @throws Error when the prompt is empty, names a video that is not given, or names it twice.
    */
   embedPrompt(prompt_ids: Int32Array, visual?: GpuTensor): GpuTensor {
-    const merged = mergePrompt(prompt_ids, visual?.shape[0] ?? 0, this.config);
-    if (merged.visual_row >= 0 && !visual) throw new Error('The prompt names a video, and none is open.');
+    return this.embedPrompts([{ prompt_ids, visual }]).embeds;
+  }
+
+  /** Rows of a prompt, as `embedPrompt` gives them. */
+  promptRows({ prompt_ids, visual }: LanguagePrompt): number {
+    return mergePrompt(prompt_ids, visual?.shape[0] ?? 0, this.config).ids.length;
+  }
+
+  /** `embedPrompt` of several prompts, in one tensor. */
+  embedPrompts(prompts: readonly LanguagePrompt[]): EmbeddedPrompts {
     const { hidden_size, vocab_size } = this.config.text_config;
-    const beyond = merged.ids.find((id) => id >= vocab_size);
-    if (beyond !== undefined)
-      throw new Error(
-        `The prompt has the token ${beyond}, and the model's vocabulary ends at ${vocab_size}.`,
-      );
-    const rows = merged.ids.length;
-    const embeds = createTensor(this.gpu, [rows, hidden_size], 'f32', 'prompt embeddings');
-    const tokens = uploadTensor(this.gpu, merged.ids, [rows], 'i32', 'prompt ids');
+    const merged = prompts.map(({ prompt_ids, visual }) => {
+      const one = mergePrompt(prompt_ids, visual?.shape[0] ?? 0, this.config);
+      if (one.visual_row >= 0 && !visual) throw new Error('The prompt names a video, and none is open.');
+      const beyond = one.ids.find((id) => id >= vocab_size);
+      if (beyond !== undefined)
+        throw new Error(
+          `The prompt has the token ${beyond}, and the model's vocabulary ends at ${vocab_size}.`,
+        );
+      return one;
+    });
+    const rows = merged.map(({ ids }) => ids.length);
+    const ids = Int32Array.from(merged.flatMap((one) => [...one.ids]));
+    const embeds = createTensor(this.gpu, [ids.length, hidden_size], 'f32', 'prompt embeddings');
+    const tokens = uploadTensor(this.gpu, ids, [ids.length], 'i32', 'prompt ids');
     this.kernels.embed.record(this.recorder, { tokens, table: this.embedding, out: embeds });
-    if (visual && merged.visual_count > 0) {
-      this.kernels.copy.put(this.recorder, {
-        x: visual,
-        out: embeds,
-        count: merged.visual_count,
-        to_row: merged.visual_row,
-      });
+    let first = 0;
+    for (const [i, { visual_row, visual_count }] of merged.entries()) {
+      const { visual } = prompts[i]!;
+      if (visual && visual_count > 0) {
+        this.kernels.copy.put(this.recorder, {
+          x: visual,
+          out: embeds,
+          count: visual_count,
+          to_row: first + visual_row,
+        });
+      }
+      first += rows[i]!;
     }
     this.recorder.submit();
     tokens.buffer.destroy();
-    return embeds;
+    return { embeds, rows };
   }
 
   /**
@@ -200,9 +219,12 @@ export class LanguageModel {
     if (beyond !== undefined)
       throw new Error(`Logits of row ${beyond} were asked for; the pass had ${given} rows.`);
     const B = rows?.length ?? given;
-    if (this.logitsOut?.shape[0] !== B) {
+    const shape = [B, vocab_size];
+    if (this.logitsOut && this.logitsOut.buffer.size >= byteLength(shape, 'f32'))
+      this.logitsOut = { ...this.logitsOut, shape };
+    else {
       this.logitsOut?.buffer.destroy();
-      this.logitsOut = createTensor(this.gpu, [B, vocab_size], 'f32', 'logits');
+      this.logitsOut = createTensor(this.gpu, shape, 'f32', 'logits');
     }
     const chosen = rows ? createTensor(this.gpu, [B, hidden_size], 'f32', 'chosen rows') : hidden;
     try {

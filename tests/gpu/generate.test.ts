@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { BatchGenerator } from '../../src/generate/batch-generator';
 import type { GenerationError } from '../../src/generate/errors';
 import { Generator } from '../../src/generate/generate';
 import type { SampleRecord } from '../../src/generate/sampler';
@@ -148,6 +149,56 @@ describe('generation with the golden checkpoint', () => {
       expect(generator.use.kvBytes).toBe((generator.use.promptRows + rows) * 2 * 3 * 2 * 16 * 4);
     } finally {
       Object.assign(tokenizer, { eos_token_id: eos });
+    }
+  });
+
+  it('answers several prompts side by side as each alone, whatever fits at once', async () => {
+    const max_new_tokens = 30;
+    const text = golden.get('text_only.prompt_ids')!.data as Int32Array;
+    const prompts = [
+      { prompt_ids: golden.get('prompt_ids')!.data as Int32Array, visual, question: 4 },
+      { prompt_ids: text, question: 9 },
+      { prompt_ids: Int32Array.from([...text, ...text.subarray(1, 9)]), question: 2 },
+    ];
+    const answers = [
+      { sample: 0, settings: WARM },
+      { sample: 3, settings: WARM },
+      { sample: 0, settings: GREEDY },
+    ];
+    const alone: SampleRecord[][][] = [];
+    for (const prompt of prompts) {
+      const own: SampleRecord[][] = [];
+      for (const { sample, settings } of answers)
+        own.push((await group({ ...prompt, settings, first_sample: sample, max_new_tokens }))[0]!);
+      alone.push(own);
+    }
+    const { tokenizer } = model;
+    const eos = tokenizer.eos_token_id;
+    const end = idsOf(alone[1]![0]!)[7]!;
+    Object.assign(tokenizer, { eos_token_id: end });
+    generator.forget();
+    const batch = await BatchGenerator.create(gpu, model);
+    const before = gpu.memory.buffers;
+    try {
+      for (const prompts_at_once of [3, 2]) {
+        const together = prompts.map(() => answers.map((): SampleRecord[] => []));
+        for await (const step of batch.generate({ prompts, answers, max_new_tokens, prompts_at_once }))
+          for (const { prompt, answer, record } of step) together[prompt]![answer]!.push(record);
+        const lengths = new Set<number>();
+        for (const [p, own] of alone.entries()) {
+          for (const [a, records] of own.entries()) {
+            const stop = idsOf(records).indexOf(end) + 1 || max_new_tokens;
+            lengths.add(stop);
+            expectSame(together[p]![a]!, records.slice(0, stop));
+          }
+        }
+        expect(lengths.size).toBeGreaterThan(1);
+      }
+      // Draws and logits have grown; caches and embeddings are gone.
+      expect(gpu.memory.buffers - before).toBeLessThan(8);
+    } finally {
+      Object.assign(tokenizer, { eos_token_id: eos });
+      batch.destroy();
     }
   });
 
