@@ -44,12 +44,12 @@ export class BlockRuntimes implements BlockRuntime {
 
   /**
    * Compiles a graph in the backends that may run it.
-   * @throws Error naming the graph where ONNX Runtime refuses it.
+   * @throws Error naming the graph where ONNX Runtime alone may run it and refuses it.
    */
   async compile(graph: GraphModel): Promise<BlockGraph> {
     if (!this.wgsl || !WgslRuntime.supports(graph)) return this.keep(await this.ort.compile(graph));
     const own = await this.wgsl.compile(graph);
-    if (this.fewRows === Number.POSITIVE_INFINITY) return own;
+    if (this.fewRows === Number.POSITIVE_INFINITY || !this.ort.takes(graph)) return own;
     return this.keep(new ByRows(graph, this.fewRows, own, await this.ort.compile(graph)));
   }
 

@@ -1,5 +1,7 @@
-/** Element types of a graph's values. */
-export type ElementType = 'f32' | 'f16' | 'i32' | 'u32' | 'u8';
+import type { DType } from '../gpu/tensor';
+
+/** Element types of a graph's values. A weight may be of any; what nodes give is f32. */
+export type ElementType = DType;
 
 /** A dimension: a number, or a name for one that is known only at run time. */
 export type Dim = number | string;
@@ -12,6 +14,8 @@ export type AttributeValue =
 
 export interface NodeSpec {
   op: string;
+  /** Where the operator is not ONNX's own. */
+  domain?: string;
   name: string;
   /** Value names; '' for an optional input left out. */
   inputs: readonly string[];

@@ -1,15 +1,48 @@
 import type { Gpu } from './device';
 
-/** Element types that live on the GPU. 'u8' is packed four to a u32. */
-export type DType = 'f32' | 'f16' | 'i32' | 'u32' | 'u8';
+/**
+ * Element types that live on the GPU. 'u8' is packed four to a u32. 'q4' and 'q8' are weights `[N, K]` in the layout of
+ * ONNX Runtime's MatMulNBits: rows cut into blocks of `QUANTISED_BLOCK` values (the last one padded), 16 or 32 bytes a
+ * block; value = (code - 8) * scale or (code - 128) * scale, of 4-bit codes the even ones in the low half of a byte.
+ */
+export type DType = 'f32' | 'f16' | 'i32' | 'u32' | 'u8' | QuantisedDType;
 
-const BYTES: Record<DType, number> = { f32: 4, f16: 2, i32: 4, u32: 4, u8: 1 };
+/** Element types that come with a scale a block. */
+export type QuantisedDType = 'q4' | 'q8';
+
+/** Values that share a scale. */
+export const QUANTISED_BLOCK = 32;
+
+const BYTES: Record<Exclude<DType, QuantisedDType>, number> = { f32: 4, f16: 2, i32: 4, u32: 4, u8: 1 };
 
 /** A dense row-major array in its own GPU buffer, starting at byte 0. The buffer may be larger than the array. */
 export interface GpuTensor {
   readonly buffer: GPUBuffer;
   readonly shape: readonly number[];
   readonly dtype: DType;
+  /** Of 'q4' and 'q8': f32 `[N, blocks]`, one scale a block. */
+  readonly scales?: GpuTensor;
+}
+
+/** Whether a type is 'q4' or 'q8'. */
+export function isQuantised(dtype: string): dtype is QuantisedDType {
+  return dtype === 'q4' || dtype === 'q8';
+}
+
+/** Blocks of a row of a quantised weight. */
+export function blocksOf(columns: number): number {
+  return Math.ceil(columns / QUANTISED_BLOCK);
+}
+
+/** Bytes of a block of codes. */
+export function blockBytes(dtype: QuantisedDType): number {
+  return dtype === 'q4' ? QUANTISED_BLOCK / 2 : QUANTISED_BLOCK;
+}
+
+/** Frees a tensor's buffers. */
+export function destroyTensor({ buffer, scales }: GpuTensor): void {
+  buffer.destroy();
+  scales?.buffer.destroy();
 }
 
 /** Number of elements of a shape. */
@@ -19,7 +52,12 @@ export function sizeOf(shape: readonly number[]): number {
 
 /** Bytes of a dense array, rounded up to a multiple of 4 (WebGPU copies whole words), at least 16. */
 export function byteLength(shape: readonly number[], dtype: DType): number {
-  return Math.max(16, Math.ceil((sizeOf(shape) * BYTES[dtype]) / 4) * 4);
+  return Math.max(16, Math.ceil(exactBytes(shape, dtype) / 4) * 4);
+}
+
+function exactBytes(shape: readonly number[], dtype: DType): number {
+  if (!isQuantised(dtype)) return sizeOf(shape) * BYTES[dtype];
+  return sizeOf(shape.slice(0, -1)) * blocksOf(shape.at(-1)!) * blockBytes(dtype);
 }
 
 /**
@@ -32,10 +70,15 @@ export function createTensor(gpu: Gpu, shape: readonly number[], dtype: DType, l
     size: byteLength(shape, dtype),
     usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST,
   });
-  return { buffer, shape, dtype };
+  if (!isQuantised(dtype)) return { buffer, shape, dtype };
+  const blocks = [...shape.slice(0, -1), blocksOf(shape.at(-1)!)];
+  return { buffer, shape, dtype, scales: createTensor(gpu, blocks, 'f32', `${label} scales`) };
 }
 
-/** Allocates a tensor and writes `data` (little-endian, row-major) into it. Odd tails are padded with zeros. */
+/**
+ * Allocates a tensor and writes `data` (little-endian, row-major) into it. Odd tails are padded with zeros.
+ * Of a quantised tensor these are the codes; its scales are written by themselves.
+ */
 export function uploadTensor(
   gpu: Gpu,
   data: ArrayBufferView<ArrayBuffer>,
@@ -43,7 +86,7 @@ export function uploadTensor(
   dtype: DType,
   label: string,
 ): GpuTensor {
-  const expected = sizeOf(shape) * BYTES[dtype];
+  const expected = exactBytes(shape, dtype);
   if (data.byteLength !== expected) {
     throw new Error(
       `${label}: ${data.byteLength} bytes given for shape [${shape.join(', ')}] ${dtype}, which takes ${expected}.`,
@@ -67,7 +110,8 @@ export function writeTensor(gpu: Gpu, tensor: GpuTensor, data: ArrayBufferView<A
 }
 
 /**
- * Reads a tensor back (tests, results at the end of a run; never in a hot loop). f16 comes as raw Uint16Array.
+ * Reads a tensor back (tests, results at the end of a run; never in a hot loop). f16 comes as raw Uint16Array, a
+ * quantised tensor as its codes' bytes.
  * @throws GpuMemoryError where something allocated before, or the copy, found no room.
  */
 export async function readTensor(
@@ -105,6 +149,9 @@ export async function readTensor(
         return new Uint16Array(copy, 0, n);
       case 'u8':
         return new Uint8Array(copy, 0, n);
+      case 'q4':
+      case 'q8':
+        return new Uint8Array(copy, 0, exactBytes(tensor.shape, tensor.dtype));
     }
   } finally {
     staging.destroy();

@@ -1,14 +1,24 @@
+import { isQuantised, type QuantisedDType } from '../../gpu/tensor';
 import type { AttributeValue, ConstantSpec, ElementType, GraphModel, NodeSpec, ValueSpec } from '../graph';
+import { MICROSOFT_DOMAIN } from './packed-weights';
 import { ProtoWriter } from './protobuf';
 
 // Messages and field numbers of onnx/onnx.proto (ONNX 1.18), as far as our graphs use them.
 
 /** Element types by their number in `TensorProto.DataType`. */
-const ONNX_TYPE: Record<ElementType, number> = { f32: 1, u8: 2, i32: 6, f16: 10, u32: 12 };
+const ONNX_TYPE: Record<Exclude<ElementType, QuantisedDType>, number> = {
+  f32: 1,
+  u8: 2,
+  i32: 6,
+  f16: 10,
+  u32: 12,
+};
 const INT64 = 7;
 
 /** RMSNormalization came with 23, Gelu with 20. */
 const OPERATOR_SET = 23;
+
+const MICROSOFT_SET = 1;
 
 /** Version of the file format: 10 goes with operator set 21 and later. */
 const IR_VERSION = 10;
@@ -26,6 +36,8 @@ export function encodeModel(model: GraphModel): Uint8Array {
     .string(2, 'tinyllava-video-r1-playground')
     .message(7, graph)
     .message(8, new ProtoWriter().string(1, '').int(2, OPERATOR_SET));
+  if (model.nodes.some(({ domain }) => domain === MICROSOFT_DOMAIN))
+    file.message(8, new ProtoWriter().string(1, MICROSOFT_DOMAIN).int(2, MICROSOFT_SET));
   return file.finish();
 }
 
@@ -37,6 +49,7 @@ function encodeNode(node: NodeSpec): ProtoWriter {
   for (const [name, attribute] of Object.entries(node.attributes)) {
     out.message(5, encodeAttribute(name, attribute));
   }
+  if (node.domain) out.string(7, node.domain);
   return out;
 }
 
@@ -63,6 +76,8 @@ function encodeConstant(constant: ConstantSpec): ProtoWriter {
 }
 
 function encodeValue(value: ValueSpec): ProtoWriter {
+  if (isQuantised(value.type))
+    throw new Error(`${value.name} is ${value.type}, which is no type of ONNX: see \`forOrt\`.`);
   const tensor = new ProtoWriter().int(1, ONNX_TYPE[value.type]);
   if (value.dims) {
     const shape = new ProtoWriter();

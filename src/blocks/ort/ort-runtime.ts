@@ -1,10 +1,11 @@
 import type { InferenceSession, Tensor } from 'onnxruntime-web/webgpu';
 import type { Gpu } from '../../gpu/device';
-import type { GpuTensor } from '../../gpu/tensor';
+import { blockBytes, type GpuTensor, isQuantised } from '../../gpu/tensor';
 import type { BlockGraph, BlockRuntime, NamedTensors } from '../block-graph';
 import type { GraphModel } from '../graph';
 import { loadOrt, type Ort } from './load-ort';
 import { encodeModel } from './onnx-proto';
+import { forOrt, scalesName } from './packed-weights';
 
 /** Options of `OrtRuntime.create`. */
 export interface OrtOptions {
@@ -33,16 +34,27 @@ export class OrtRuntime implements BlockRuntime {
     return new OrtRuntime(gpu, options);
   }
 
+  /** Whether the runtime can take a graph's weights: what touches halves needs `shader-f16` there. */
+  takes(graph: GraphModel): boolean {
+    return this.gpu.f16 || !graph.inputs.some(({ type }) => type === 'f16');
+  }
+
   /**
    * Makes a session of a graph. Its pipelines compile with its first run.
    * @throws Error where the runtime cannot be fetched or started, and where the graph is not valid or has an operator
    * that could not run on the GPU: nothing falls back to the CPU.
    */
   async compile(graph: GraphModel): Promise<BlockGraph> {
+    if (!this.takes(graph))
+      throw new Error(
+        `The graph ${graph.name} has f16 weights, and ONNX Runtime needs shader-f16 for them, which this GPU lacks. ` +
+          'Choose another precision, or our own kernels.',
+      );
+    const encoded = encodeModel(forOrt(graph));
     const ort = await loadOrt();
     const session = await enqueue(async () => {
       try {
-        return await ort.InferenceSession.create(encodeModel(graph), {
+        return await ort.InferenceSession.create(encoded, {
           executionProviders: [
             {
               name: 'webgpu',
@@ -112,6 +124,7 @@ function ortTensors(
     const tensor = given[name];
     if (!tensor) throw new Error(`no tensor was given for ${name}`);
     out[name] = ortTensor(ort, tensor);
+    if (tensor.scales) out[scalesName(name)] = ortTensor(ort, tensor.scales);
   }
   const extra = Object.keys(given).find((name) => !(name in out));
   if (extra) throw new Error(`${extra} is not an input or output of ${graph}`);
@@ -121,10 +134,12 @@ function ortTensors(
 function ortTensor(ort: Ort, tensor: GpuTensor): Tensor {
   let wrapper = wrappers.get(tensor);
   if (!wrapper) {
-    wrapper = ort.Tensor.fromGpuBuffer(tensor.buffer, {
-      dataType: ORT_TYPE[tensor.dtype],
-      dims: tensor.shape,
-    }) as Tensor;
+    const { buffer, dtype, shape, scales } = tensor;
+    // The codes of a quantised weight are bytes to the runtime: [N, blocks, bytes of a block].
+    const type = isQuantised(dtype)
+      ? { dataType: ORT_TYPE.u8, dims: [...scales!.shape, blockBytes(dtype)] }
+      : { dataType: ORT_TYPE[dtype], dims: shape };
+    wrapper = ort.Tensor.fromGpuBuffer(buffer, type) as Tensor;
     wrappers.set(tensor, wrapper);
   }
   return wrapper;

@@ -2,14 +2,23 @@ import type { Gpu } from '../../gpu/device';
 import { Recorder } from '../../gpu/recorder';
 import { type GpuTensor, sizeOf } from '../../gpu/tensor';
 import type { BlockGraph, BlockRuntime, NamedTensors } from '../block-graph';
-import { floatAttribute, type GraphModel, intAttribute, type NodeSpec, textAttribute } from '../graph';
+import {
+  type ElementType,
+  floatAttribute,
+  type GraphModel,
+  intAttribute,
+  type NodeSpec,
+  textAttribute,
+} from '../graph';
 import { type DenseKernel, DenseKernels } from './dense-kernels';
+import { isPacked, QuantisedKernels } from './quantised-kernels';
 import { ScratchPool } from './scratch-pool';
 
 /** The kernels that a node needs; undefined where there are none for it. */
 function kernelsOf(node: NodeSpec, graph: GraphModel): readonly DenseKernel[] | undefined {
   switch (node.op) {
     case 'Gemm': {
+      if (isPacked(weightType(node, graph))) return intAttribute(node, 'transA') ? undefined : [];
       const [a, b] = [intAttribute(node, 'transA'), intAttribute(node, 'transB')];
       if (a) return b ? undefined : ['weight-grad'];
       if (b) return ['linear', 'linear-row'];
@@ -46,6 +55,11 @@ function inner(node: NodeSpec, graph: GraphModel): number {
   return typeof dim === 'number' ? dim : 0;
 }
 
+/** Type of the second operand of a product: what nodes give is f32. */
+function weightType(node: NodeSpec, graph: GraphModel): ElementType {
+  return graph.inputs.find(({ name }) => name === node.inputs[1])?.type ?? 'f32';
+}
+
 function gelu(node: NodeSpec): 'gelu-tanh' | 'gelu-erf' {
   return textAttribute(node, 'approximate') === 'tanh' ? 'gelu-tanh' : 'gelu-erf';
 }
@@ -58,6 +72,7 @@ export class WgslRuntime implements BlockRuntime {
   private constructor(
     private readonly gpu: Gpu,
     private readonly kernels: DenseKernels,
+    private readonly quantised: QuantisedKernels,
   ) {
     this.recorder = new Recorder(gpu, 'blocks');
     this.scratch = new ScratchPool(gpu);
@@ -65,7 +80,7 @@ export class WgslRuntime implements BlockRuntime {
 
   /** A runtime without kernels yet: a graph's are compiled with it. */
   static create(gpu: Gpu): WgslRuntime {
-    return new WgslRuntime(gpu, new DenseKernels(gpu));
+    return new WgslRuntime(gpu, new DenseKernels(gpu), new QuantisedKernels(gpu));
   }
 
   /** Whether every operator of a graph has a kernel here. */
@@ -77,7 +92,16 @@ export class WgslRuntime implements BlockRuntime {
     const operator = unsupported(graph);
     if (operator) throw new Error(`The graph ${graph.name} has a ${operator}, for which there is no kernel.`);
     await this.kernels.prepare(graph.nodes.flatMap((node) => kernelsOf(node, graph)!));
-    return new WgslGraph(this.gpu, graph, this.kernels, this.recorder, this.scratch);
+    for (const node of graph.nodes) {
+      const type = node.op === 'Gemm' && weightType(node, graph);
+      if (type && isPacked(type))
+        await this.quantised.prepare(
+          type,
+          intAttribute(node, 'transB') ? 'forward' : 'backward',
+          inner(node, graph),
+        );
+    }
+    return new WgslGraph(this.gpu, graph, this.kernels, this.quantised, this.recorder, this.scratch);
   }
 
   /** Frees the buffers between operators. */
@@ -102,6 +126,7 @@ class WgslGraph implements BlockGraph {
     private readonly gpu: Gpu,
     graph: GraphModel,
     private readonly kernels: DenseKernels,
+    private readonly quantised: QuantisedKernels,
     private readonly recorder: Recorder,
     private readonly scratch: ScratchPool,
   ) {
@@ -171,9 +196,10 @@ class WgslGraph implements BlockGraph {
     switch (node.op) {
       case 'Gemm': {
         const alpha = floatAttribute(node, 'alpha', 1);
+        const linear = isPacked(b.dtype) ? this.quantised : kernels;
         if (intAttribute(node, 'transA')) kernels.weightGrad(recorder, a, b, c, out, alpha);
-        else if (intAttribute(node, 'transB')) kernels.linear(recorder, a, b, c, out, alpha);
-        else kernels.linearUntransposed(recorder, a, b, c, out, alpha);
+        else if (intAttribute(node, 'transB')) linear.linear(recorder, a, b, c, out, alpha);
+        else linear.linearUntransposed(recorder, a, b, c, out, alpha);
         break;
       }
       case 'RMSNormalization':

@@ -1,0 +1,184 @@
+import linearCode from '../../../shaders/linear/packed-linear.wgsl?raw';
+import tileCode from '../../../shaders/linear/packed-tile.wgsl?raw';
+import untransposedCode from '../../../shaders/linear/packed-untransposed.wgsl?raw';
+import octetCode from '../../../shaders/linear/weight-octet.wgsl?raw';
+import type { Gpu } from '../../gpu/device';
+import { expandWgsl } from '../../gpu/expand-wgsl';
+import { compileKernel, type Kernel } from '../../gpu/kernel';
+import type { Binding, Recorder } from '../../gpu/recorder';
+import { blocksOf, type DType, type GpuTensor, sizeOf } from '../../gpu/tensor';
+
+/** Weight types that these kernels unpack. */
+export type PackedDType = 'q4' | 'q8' | 'f16';
+
+/** Whether a weight of that type is for these kernels. */
+export function isPacked(dtype: DType): dtype is PackedDType {
+  return dtype === 'q4' || dtype === 'q8' || dtype === 'f16';
+}
+
+/** A product with a packed weight: x W^T, or x W. */
+export type PackedProduct = 'forward' | 'backward';
+
+/** Sizes of the kernels on a kind of adapter. */
+interface Sizes {
+  /** Rows of one dispatch's threads for few rows, ascending: W is read once for so many. */
+  few: readonly number[];
+  /** Threads that share a dot product of few rows, and columns of a workgroup of theirs. */
+  lanes: number;
+  columns: number;
+  /** Rows and columns that a thread makes of many rows; without them there is the tile kernel. */
+  many: { rows: number; columns: number } | undefined;
+  /** Threads of a workgroup without shared memory. */
+  group: number;
+  /** Rows that a thread makes of x W. */
+  backward: number;
+}
+
+/** A CPU adapter pays for barriers and for workgroup memory; a GPU for reading W again. */
+const SIZES: Record<'cpu' | 'gpu', Sizes> = {
+  cpu: { few: [1], lanes: 1, columns: 16, many: { rows: 8, columns: 4 }, group: 16, backward: 4 },
+  gpu: { few: [1, 8, 16], lanes: 16, columns: 4, many: undefined, group: 64, backward: 4 },
+};
+
+/** Linear layers over weights of 4 bits, 8 bits or f16, with f32 activations. K is a multiple of 4, N any. */
+export class QuantisedKernels {
+  private readonly compiled = new Map<string, Kernel>();
+  private readonly sizes: Sizes;
+
+  constructor(private readonly gpu: Gpu) {
+    this.sizes = SIZES[gpu.adapter.isFallback ? 'cpu' : 'gpu'];
+  }
+
+  /** Compiles what a product needs at any number of rows; `n` is the weight's number of rows. */
+  async prepare(dtype: PackedDType, product: PackedProduct, n: number): Promise<void> {
+    const names = product === 'forward' ? this.forwardNames(dtype) : this.backwardNames(dtype, n);
+    await Promise.all(
+      names.map(async (name) => {
+        if (this.compiled.has(name)) return;
+        const { code, constants } = this.source(name);
+        this.compiled.set(name, await compileKernel(this.gpu, { name, code, constants }));
+      }),
+    );
+  }
+
+  /** y = alpha x W^T + c. x `[rows, K]`, w `[N, K]`, c a bias `[N]` or a residual `[rows, N]`, y `[rows, N]`. */
+  linear(
+    recorder: Recorder,
+    x: GpuTensor,
+    w: GpuTensor,
+    c: GpuTensor | undefined,
+    y: GpuTensor,
+    alpha = 1,
+  ): void {
+    const [n, k] = w.shape as [number, number];
+    const rows = sizeOf(x.shape) / k;
+    const params = packedParams(rows, w, c, alpha);
+    const { few, columns, many, group } = this.sizes;
+    const fit = few.find((count) => rows <= count);
+    const bindings = operands(x, w, c, y);
+    if (fit) {
+      const grid = [Math.ceil(n / columns), Math.ceil(rows / fit)] as const;
+      recorder.dispatch(this.kernel(`${w.dtype} few ${fit}`), params, bindings, grid);
+    } else if (many) {
+      const grid = [Math.ceil(n / many.columns / group), Math.ceil(rows / many.rows)] as const;
+      recorder.dispatch(this.kernel(`${w.dtype} many`), params, bindings, grid);
+    } else {
+      recorder.dispatch(this.kernel(`${w.dtype} tile forward wide`), params, bindings, tiles(rows, n));
+    }
+  }
+
+  /** y = alpha x W + c. x `[rows, N]`, w `[N, K]`, c a bias `[K]` or a residual `[rows, K]`, y `[rows, K]`. */
+  linearUntransposed(
+    recorder: Recorder,
+    x: GpuTensor,
+    w: GpuTensor,
+    c: GpuTensor | undefined,
+    y: GpuTensor,
+    alpha = 1,
+  ): void {
+    const [n, k] = w.shape as [number, number];
+    const rows = sizeOf(x.shape) / n;
+    const params = packedParams(rows, w, c, alpha);
+    const { few, many, group, backward } = this.sizes;
+    const bindings = operands(x, w, c, y);
+    const width = n % 4 === 0 ? 'wide' : 'any';
+    if (many || rows <= few.at(-1)!) {
+      const grid = [Math.ceil(k / 8 / group), Math.ceil(rows / backward)] as const;
+      recorder.dispatch(this.kernel(`${w.dtype} untransposed ${width}`), params, bindings, grid);
+    } else {
+      recorder.dispatch(this.kernel(`${w.dtype} tile backward ${width}`), params, bindings, tiles(rows, k));
+    }
+  }
+
+  private forwardNames(dtype: PackedDType): string[] {
+    const { few, many } = this.sizes;
+    const small = few.map((rows) => `${dtype} few ${rows}`);
+    return [...small, many ? `${dtype} many` : `${dtype} tile forward wide`];
+  }
+
+  private backwardNames(dtype: PackedDType, n: number): string[] {
+    const width = n % 4 === 0 ? 'wide' : 'any';
+    const plain = `${dtype} untransposed ${width}`;
+    return this.sizes.many ? [plain] : [plain, `${dtype} tile backward ${width}`];
+  }
+
+  private source(name: string): { code: string; constants: Record<string, number> } {
+    const { lanes, columns, many, group, backward } = this.sizes;
+    const [dtype, kind, third, width = third] = name.split(' ') as [PackedDType, string, string, string?];
+    const wide = width === 'any' ? { WIDE: 0, ANY: 1 } : { WIDE: 1, ANY: 0 };
+    const counts = { Q4: +(dtype === 'q4'), Q8: +(dtype === 'q8'), H16: +(dtype === 'f16'), ...wide };
+    const make = (code: string, more: Record<string, number>, constants: Record<string, number>) => ({
+      code: expandWgsl(octetCode + code, { ...counts, ...more }),
+      constants,
+    });
+    switch (kind) {
+      case 'few': {
+        const R = Number(third);
+        const threads = { LANES: lanes, COLUMNS: columns };
+        return make(linearCode, { R, C: 1 }, { ...threads, R_COUNT: R, C_COUNT: 1 });
+      }
+      case 'many': {
+        const { rows: R, columns: C } = many!;
+        return make(linearCode, { R, C }, { LANES: 1, COLUMNS: group, R_COUNT: R, C_COUNT: C });
+      }
+      case 'untransposed':
+        return make(untransposedCode, { R: backward }, { WG: group, R_COUNT: backward });
+      default: {
+        const forward = third === 'forward' ? 1 : 0;
+        return make(tileCode, { FORWARD: forward, BACKWARD: 1 - forward }, {});
+      }
+    }
+  }
+
+  private kernel(name: string): Kernel {
+    const kernel = this.compiled.get(name);
+    if (!kernel) throw new Error(`The kernel ${name} was not prepared.`);
+    return kernel;
+  }
+}
+
+function operands(x: GpuTensor, w: GpuTensor, c: GpuTensor | undefined, y: GpuTensor): Binding[] {
+  // Where there is no c, any buffer that is not written stands in its place.
+  return [x, w, c ?? x, y, ...(w.scales ? [w.scales] : [])];
+}
+
+function tiles(rows: number, columns: number): [number, number] {
+  return [Math.ceil(columns / 64), Math.ceil(rows / 64)];
+}
+
+/** The uniform block of weight-octet.wgsl. */
+function packedParams(
+  rows: number,
+  w: GpuTensor,
+  c: GpuTensor | undefined,
+  alpha: number,
+): DataView<ArrayBuffer> {
+  const [n, k] = w.shape as [number, number];
+  if (k % 4 !== 0) throw new Error(`The WGSL blocks need a row of a multiple of 4 values, not ${k}.`);
+  const params = new DataView(new ArrayBuffer(24));
+  const mode = !c ? 0 : c.shape.length === 1 ? 1 : 2;
+  for (const [i, value] of [rows, n, k / 4, mode].entries()) params.setUint32(4 * i, value, true);
+  params.setFloat32(16, alpha, true);
+  params.setUint32(20, blocksOf(k), true);
+  return params;
+}
