@@ -12,8 +12,8 @@ export const CONTENT_SECURITY_POLICY = [
   // Object URLs of the videos that the user chose.
   "img-src 'self' blob:",
   "media-src 'self' blob:",
-  // Models may come from hosts that the user names, over https alone.
-  "connect-src 'self' https:",
+  // Models may come from hosts that the user names: over https, or from this computer.
+  "connect-src 'self' https: http://localhost:* http://127.0.0.1:*",
   "frame-src 'none'",
   "object-src 'none'",
   "base-uri 'none'",

@@ -108,6 +108,14 @@ export function hubStore(
   return { ...store, commit: () => commit };
 }
 
+/** The store of a folder's URL: a hub's where the URL is of that form. */
+export function storeAt(url: string, options: RequestOptions = {}): FileStore {
+  const hub = /^(.+)\/([\w.-]+\/[\w.-]+)\/resolve\/([\w.-]+)\/?$/.exec(url);
+  if (!hub) return urlStore(url, options);
+  const [, endpoint, repository, revision] = hub as unknown as [string, string, string, string];
+  return hubStore({ endpoint, repository, revision }, options);
+}
+
 /** Files in memory; strings are UTF-8 text. */
 export function memoryStore(
   files: ReadonlyMap<string, Uint8Array<ArrayBuffer> | string>,

@@ -1,6 +1,6 @@
 import { openGpu } from '../gpu/device';
 import { reopenGpu } from '../gpu/reopen';
-import { type FileStore, fileStore, urlStore } from '../weights/file-store';
+import { type FileStore, fileStore, storeAt } from '../weights/file-store';
 import { engineError, lostAgain, NoModelError } from './engine-error';
 import { LossLimit } from './loss-limit';
 import type { EngineEvent, EngineRequest, ErrorScope, ModelSource } from './protocol';
@@ -11,7 +11,7 @@ type Request<T extends EngineRequest['type']> = Extract<EngineRequest, { type: T
 type Post = (event: EngineEvent, transfer?: Transferable[]) => void;
 
 function openStore(source: ModelSource): FileStore {
-  return source.kind === 'url' ? urlStore(source.url) : fileStore(source.files);
+  return source.kind === 'url' ? storeAt(source.url) : fileStore(source.files);
 }
 
 /** A session, and the request that it came from. */

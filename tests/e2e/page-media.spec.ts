@@ -174,10 +174,21 @@ test('models: by address, from a folder, remembered, and back to the toy model',
   await page.keyboard.press('m');
   const dialog = page.getByRole('dialog', { name: 'Models' });
   await expect(dialog).toContainText('1.63 M');
-  const address = dialog.getByLabel('From an address');
+  const address = dialog.getByLabel('From the hub, or an address');
   await address.fill('http://example.com/model');
   await address.press('Enter');
-  await expect(dialog).toContainText('Models are loaded over https, or from this page’s own host.');
+  await expect(dialog).toContainText(
+    'Models are loaded over https, from this computer, or from this page’s own host.',
+  );
+  await dialog.getByLabel('Hub', { exact: true }).fill('http://127.0.0.1:9/mirror');
+  await address.fill('owner/a-model@v2');
+  await address.press('Enter');
+  expect((await requests(page)).at(-1)).toMatchObject({
+    type: 'load-model',
+    name: 'a-model',
+    source: { kind: 'url', url: 'http://127.0.0.1:9/mirror/owner/a-model/resolve/v2/' },
+  });
+  await fail(page, await lastId(page, 'load-model'), MODEL_ERROR);
   await address.fill('https://models.test/video/my-model');
   await address.press('Enter');
   expect((await requests(page)).at(-1)).toMatchObject({

@@ -7,7 +7,7 @@ import {
 } from '../../src/app/export/trace-document';
 import { isModel } from '../../src/app/models/folder-files';
 import { rememberUrl, reviveModels } from '../../src/app/models/model-store';
-import { modelName, modelUrl } from '../../src/app/models/model-url';
+import { hubUrl, modelName, modelUrl } from '../../src/app/models/model-url';
 import { hashFile } from '../../src/app/recorded/hash-file';
 import { playRecording } from '../../src/app/recorded/play-recording';
 import { findRecording, notRecorded } from '../../src/app/recorded/recordings';
@@ -20,10 +20,11 @@ describe('the address of a model', () => {
     const url = (text: string) => modelUrl(text, base);
     expect(url(' https://a.test/m ')).toEqual({ url: 'https://a.test/m/' });
     expect(url('https://a.test/m/config.json?x=1#y')).toEqual({ url: 'https://a.test/m/' });
-    expect(url('models/toy')).toEqual({ url: 'http://localhost:4173/playground/models/toy/' });
+    expect(url('./models/toy')).toEqual({ url: 'http://localhost:4173/playground/models/toy/' });
     expect(url('https://huggingface.co/Zhang199/TinyLLaVA-Video-R1')).toEqual({
       url: 'https://huggingface.co/Zhang199/TinyLLaVA-Video-R1/resolve/main/',
     });
+    expect(url('http://localhost:8000/m')).toEqual({ url: 'http://localhost:8000/m/' });
     for (const bad of [
       '',
       'http://a.test/m',
@@ -35,7 +36,22 @@ describe('the address of a model', () => {
       expect(url(bad), bad).toHaveProperty('problem');
   });
 
+  it('may be a repository’s name, of the usual hub or another', () => {
+    const url = (text: string, hub?: string) => modelUrl(text, base, hub);
+    expect(url('Zhang199/TinyLLaVA-Video-R1@v1.0')).toEqual({
+      url: 'https://huggingface.co/Zhang199/TinyLLaVA-Video-R1/resolve/v1.0/',
+    });
+    expect(url(' a/b ', 'http://127.0.0.1:9/mirror/')).toEqual({
+      url: 'http://127.0.0.1:9/mirror/a/b/resolve/main/',
+    });
+    expect(url('a/b', 'http://mirror.test')).toHaveProperty('problem');
+    expect(hubUrl('https://mirror.test/x/', base)).toEqual({ url: 'https://mirror.test/x' });
+    expect(hubUrl(' ', base)).toEqual({ url: 'https://huggingface.co' });
+    expect(hubUrl('http://mirror.test', base)).toHaveProperty('problem');
+  });
+
   it('has a short name', () => {
+    expect(modelName('http://localhost:1/mirror/a/b-c/resolve/v2/')).toBe('b-c');
     expect(modelName('https://huggingface.co/a/b-c/resolve/main/')).toBe('b-c');
     expect(modelName('https://a.test/x/my%20model/')).toBe('my model');
     expect(modelName('https://a.test/')).toBe('a.test');

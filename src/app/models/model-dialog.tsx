@@ -8,7 +8,7 @@ import { pickedFolder } from './folder-files';
 import { ModelDetails } from './model-details';
 import { ModelState } from './model-state';
 import { type ChosenModel, chosenName } from './model-store';
-import { modelUrl } from './model-url';
+import { DEFAULT_HUB, hubUrl, modelUrl } from './model-url';
 
 /** The models to choose from, and what is known of the one in use. */
 export function ModelDialog() {
@@ -41,6 +41,7 @@ function ModelList() {
       </ul>
       <FolderPicker lastFolder={chosen.kind === 'folder' ? undefined : lastFolder} />
       <UrlForm />
+      <HubField />
     </div>
   );
 }
@@ -107,6 +108,7 @@ function FolderPicker({ lastFolder }: { lastFolder: string | undefined }) {
 function UrlForm() {
   const services = useServices();
   const id = useId();
+  const hub = useModels((models) => models.hub);
   const [text, setText] = useState('');
   const [problem, setProblem] = useState<string>();
   return (
@@ -114,7 +116,7 @@ function UrlForm() {
       className="model-url"
       onSubmit={(event) => {
         event.preventDefault();
-        const checked = modelUrl(text, document.baseURI);
+        const checked = modelUrl(text, document.baseURI, hub);
         if ('problem' in checked) {
           setProblem(checked.problem);
           return;
@@ -125,7 +127,7 @@ function UrlForm() {
       }}
     >
       <label htmlFor={id} className="t3 sm">
-        From an address
+        From the hub, or an address
       </label>
       <div className="row">
         <input
@@ -136,7 +138,7 @@ function UrlForm() {
           autoCapitalize="off"
           autoComplete="off"
           spellCheck={false}
-          placeholder="https://"
+          placeholder="Zhang199/TinyLLaVA-Video-R1"
           value={text}
           aria-invalid={problem !== undefined}
           aria-describedby={problem ? `${id}-problem` : undefined}
@@ -152,6 +154,48 @@ function UrlForm() {
         </p>
       )}
     </form>
+  );
+}
+
+/** Where names of the form owner/name are looked for. */
+function HubField() {
+  const { models } = useServices();
+  const hub = useModels((state) => state.hub);
+  const id = useId();
+  const [text, setText] = useState(hub ?? DEFAULT_HUB);
+  const checked = hubUrl(text, document.baseURI);
+  const problem = 'problem' in checked ? checked.problem : undefined;
+  const keep = () => {
+    if ('problem' in checked) return;
+    setText(checked.url);
+    const { hub: _, ...rest } = models.getState();
+    models.setState(checked.url === DEFAULT_HUB ? rest : { ...rest, hub: checked.url }, true);
+  };
+  return (
+    <div className="model-hub">
+      <label htmlFor={id} className="t3 sm">
+        Hub
+      </label>
+      <input
+        id={id}
+        className="in"
+        type="text"
+        inputMode="url"
+        autoCapitalize="off"
+        autoComplete="off"
+        spellCheck={false}
+        value={text}
+        aria-invalid={problem !== undefined}
+        aria-describedby={problem ? `${id}-problem` : undefined}
+        onChange={(event) => setText(event.target.value)}
+        onBlur={keep}
+      />
+      {problem && (
+        <p id={`${id}-problem`} className="field-problem" role="alert">
+          {problem}
+        </p>
+      )}
+    </div>
   );
 }
 

@@ -1,6 +1,6 @@
 import { createStore, type StoreApi } from 'zustand/vanilla';
 import { readStored, writeStored } from '../store/local-storage';
-import { modelName, modelUrl } from './model-url';
+import { hubUrl, modelName, modelUrl } from './model-url';
 
 /** A model that the user can choose. */
 export type ChosenModel =
@@ -16,6 +16,8 @@ export interface Models {
   recent: string[];
   /** Name of the folder that was opened last. */
   lastFolder?: string;
+  /** Address of the hub, where it is not the usual one. */
+  hub?: string;
 }
 
 export type ModelStore = StoreApi<Models>;
@@ -40,10 +42,12 @@ export function reviveModels(value: unknown, base: string): Models {
   const recent = (Array.isArray(raw.recent) ? raw.recent : []).flatMap(address).slice(0, MAX_RECENT);
   const chosen = (raw.chosen ?? {}) as Record<string, unknown>;
   const [url] = address(chosen.url);
+  const hub = typeof raw.hub === 'string' ? hubUrl(raw.hub, base) : undefined;
   return {
     chosen: chosen.kind === 'url' && url ? { kind: 'url', url } : { kind: 'toy' },
     recent,
     ...(typeof raw.lastFolder === 'string' ? { lastFolder: raw.lastFolder } : {}),
+    ...(hub && 'url' in hub ? { hub: hub.url } : {}),
   };
 }
 
