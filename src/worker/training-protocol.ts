@@ -117,9 +117,12 @@ export interface EvalLine {
   accuracy_greedy: number;
   format_rate: number;
   self_check_rate: number;
-  /** Of the answers that check themselves: right by the first conclusion, and by the answer. */
-  checked_right_before: number;
-  checked_right_after: number;
+  /**
+   * Of the answers that check themselves and conclude something before: right by the first conclusion, and by the
+   * answer. Left out where there are none.
+   */
+  checked_right_before?: number;
+  checked_right_after?: number;
 }
 
 /** Something that happened in a run. */
@@ -165,7 +168,14 @@ export interface CompletionRow {
 }
 
 /** Files that a run can give. */
-export type RunExport = 'adapter' | 'metrics-jsonl' | 'metrics-csv' | 'completions-jsonl' | 'trl';
+export type RunExport =
+  | 'adapter'
+  | 'metrics-jsonl'
+  | 'metrics-csv'
+  | 'completions-jsonl'
+  | 'trl'
+  /** The user's own questions and clips, in the format that `files` takes. */
+  | 'questions';
 
 /** An adapter that answers can use. */
 export interface AdapterInfo {
