@@ -1,4 +1,5 @@
-import { Generator, type GroupToken } from '../generate/generate';
+import { BatchGenerator } from '../generate/batch-generator';
+import type { GroupToken } from '../generate/generate';
 import { randomNormals } from '../generate/random';
 import type { Gpu } from '../gpu/device';
 import type { GpuTensor } from '../gpu/tensor';
@@ -79,6 +80,12 @@ export interface StepHooks {
   onGroup?(question: number, completions: readonly Completion[]): void;
 }
 
+/** A group as it was drawn: ids and log-probabilities of each answer's tokens. */
+interface DrawnGroup {
+  tokens: number[][];
+  logps: number[][];
+}
+
 interface Rollout {
   batch: PolicyBatch;
   prompt: GpuTensor;
@@ -104,7 +111,7 @@ export class GrpoTrainer {
     private readonly model: TinyLlava,
     private readonly config: GrpoConfig,
     private readonly reward: RewardFunction,
-    private readonly generator: Generator,
+    private readonly generator: BatchGenerator,
     private readonly policy: PolicyGradient,
     readonly optimiser: AdamW,
     private readonly steps: DecoderSteps,
@@ -122,7 +129,7 @@ export class GrpoTrainer {
       model,
       config,
       reward,
-      await Generator.create(gpu, model),
+      await BatchGenerator.create(gpu, model),
       await PolicyGradient.create(gpu, model.language, adapter),
       await AdamW.create(gpu, adapter.tensors, config),
       await model.language.adapt(adapter.decoder, adapter),
@@ -138,8 +145,9 @@ export class GrpoTrainer {
     const { config, policy } = this;
     const rollouts: Rollout[] = [];
     try {
+      const drawn = await this.draw(questions, hooks);
       for (const [i, question] of questions.entries())
-        rollouts.push(await this.rollout(question, i, questions.length, hooks));
+        rollouts.push(await this.rollout(question, i, questions.length, drawn[i]!, hooks));
       const items = rollouts.reduce((sum, { batch }) => sum + batch.tokens.length, 0);
       const learning_rate = learningRate(this.step, config);
       const seen = { loss: 0, kl: 0, entropy: 0, clipped: 0, difference: 0, grad_norm: 0, skipped: 0 };
@@ -186,8 +194,6 @@ export class GrpoTrainer {
         seen.grad_norm = grad_norm;
         if (!applied) seen.skipped += 1;
       }
-      // Keys and values of the last group were written by weights that have changed.
-      this.generator.forget();
       this.step += 1;
       return {
         metrics: this.metrics(rollouts, seen, learning_rate, start),
@@ -214,37 +220,51 @@ export class GrpoTrainer {
     this.optimiser.destroy();
   }
 
+  /** The answers to all questions of a step, as drawn. */
+  private async draw(
+    questions: readonly TrainingQuestion[],
+    { signal, onTokens }: StepHooks,
+  ): Promise<DrawnGroup[]> {
+    signal?.throwIfAborted();
+    const { temperature, top_k, top_p, seed, num_generations, max_completion_length } = this.config;
+    const settings = { temperature, top_k, top_p, seed };
+    const empty = () => Array.from({ length: num_generations }, (): number[] => []);
+    const groups = questions.map(() => ({ tokens: empty(), logps: empty() }));
+    const steps = this.generator.generate({
+      prompts: questions.map((question, place) => ({
+        ...question,
+        question: this.step * questions.length + place,
+      })),
+      answers: Array.from({ length: num_generations }, (_, sample) => ({ sample, settings })),
+      max_new_tokens: max_completion_length,
+      steps: this.steps,
+      signal,
+    });
+    for await (const drawn of steps) {
+      const told = groups.map((): GroupToken[] => []);
+      for (const { prompt, answer, record } of drawn) {
+        groups[prompt]!.tokens[answer]!.push(record.id);
+        groups[prompt]!.logps[answer]!.push(record.logp);
+        told[prompt]!.push({ sample: answer, record });
+      }
+      for (const [place, tokens] of told.entries()) if (tokens.length > 0) onTokens?.(place, tokens);
+    }
+    signal?.throwIfAborted();
+    return groups;
+  }
+
+  /** Scores a question's answers, also by the reference. */
   private async rollout(
-    question: TrainingQuestion,
+    { prompt_ids, visual }: TrainingQuestion,
     place: number,
     count: number,
-    { signal, onTokens, onGroup }: StepHooks,
+    { tokens, logps }: DrawnGroup,
+    { signal, onGroup }: StepHooks,
   ): Promise<Rollout> {
     signal?.throwIfAborted();
     const { config, model, policy } = this;
-    const { prompt_ids, visual } = question;
-    const { temperature, top_k, top_p, seed, num_generations, max_completion_length } = config;
+    const { seed, num_generations } = config;
     const number = this.step * count + place;
-    const tokens: number[][] = Array.from({ length: num_generations }, () => []);
-    const logps: number[][] = Array.from({ length: num_generations }, () => []);
-    const steps = this.generator.generate({
-      prompt_ids,
-      ...(visual ? { visual } : {}),
-      settings: { temperature, top_k, top_p, seed },
-      max_new_tokens: max_completion_length,
-      num_generations,
-      question: number,
-      steps: this.steps,
-      ...(signal ? { signal } : {}),
-    });
-    for await (const drawn of steps) {
-      for (const { sample, record } of drawn) {
-        tokens[sample]!.push(record.id);
-        logps[sample]!.push(record.logp);
-      }
-      onTokens?.(place, drawn);
-    }
-    signal?.throwIfAborted();
     const texts = tokens.map((ids) => model.tokenizer.decode(ids));
     const rewards = await this.reward(texts, place);
     if (rewards.length !== num_generations || !rewards.every(Number.isFinite))
