@@ -1,5 +1,6 @@
 import { StorageError } from './errors';
 import { type Folder, readText } from './folder';
+import { sha256 } from './sha256';
 
 /** A checkpoint's files by name. */
 export type CheckpointFiles = ReadonlyMap<string, Uint8Array<ArrayBuffer>>;
@@ -109,9 +110,4 @@ export async function pruneCheckpoints(folder: Folder, path: string): Promise<vo
 export async function dropCheckpointsAfter(folder: Folder, path: string, step: number): Promise<void> {
   for (const { name } of await folder.list(path))
     if (Number(name) > step) await folder.remove(`${path}/${name}`);
-}
-
-async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
-  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
-  return Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }

@@ -14,8 +14,10 @@ export interface Folder {
   open(path: string): Promise<Blob | undefined>;
   /** Makes or replaces a file: afterwards, and also where the tab closes meanwhile, it is the old or the new one. */
   write(path: string, content: FileContent): Promise<void>;
-  /** Adds text at a file's end, making it where it lacks. A closing tab may leave a part of the text. */
-  append(path: string, text: string): Promise<void>;
+  /** Adds to a file's end, making it where it lacks. A closing tab may leave a part of what was added. */
+  append(path: string, content: string | Uint8Array<ArrayBuffer>): Promise<void>;
+  /** Cuts a file to its first `bytes`, where it has more. */
+  cut(path: string, bytes: number): Promise<void>;
   /** What is in a folder, in no order; nothing where it lacks. */
   list(path: string): Promise<FolderEntry[]>;
   /** Removes a file, or a folder with all in it; nothing where it lacks. */

@@ -41,18 +41,36 @@ class OpfsFolder implements Folder {
     });
   }
 
-  async append(path: string, text: string): Promise<void> {
+  async append(path: string, content: string | Uint8Array<ArrayBuffer>): Promise<void> {
     await orFull(async () => {
       const [folder, name] = await this.parent(path, true);
       const file = await folder.getFileHandle(name, { create: true });
-      if ('createSyncAccessHandle' in file) await appendInPlace(file, text);
+      if ('createSyncAccessHandle' in file) await appendInPlace(file, content);
       else {
         // Outside of a worker: the file is copied.
         const writer = await (file as FileSystemFileHandle).createWritable({ keepExistingData: true });
         await writer.seek((await (file as FileSystemFileHandle).getFile()).size);
-        await writer.write(text);
+        await writer.write(content);
         await writer.close();
       }
+    });
+  }
+
+  async cut(path: string, bytes: number): Promise<void> {
+    await orMissing(async () => {
+      const [folder, name] = await this.parent(path, false);
+      const file: FileSystemFileHandle = await folder.getFileHandle(name);
+      if ((await file.getFile()).size <= bytes) return;
+      if ('createSyncAccessHandle' in file) {
+        const access = await file.createSyncAccessHandle();
+        access.truncate(bytes);
+        access.close();
+        return;
+      }
+      // Outside of a worker: the file is copied.
+      const writer = await file.createWritable({ keepExistingData: true });
+      await writer.truncate(bytes);
+      await writer.close();
     });
   }
 
@@ -97,11 +115,14 @@ function parts(path: string): string[] {
   return path.split('/').filter((name) => name !== '');
 }
 
-async function appendInPlace(file: FileSystemFileHandle, text: string): Promise<void> {
+async function appendInPlace(
+  file: FileSystemFileHandle,
+  content: string | Uint8Array<ArrayBuffer>,
+): Promise<void> {
   const access = await file.createSyncAccessHandle();
   const before = access.getSize();
   try {
-    const bytes = new TextEncoder().encode(text);
+    const bytes = typeof content === 'string' ? new TextEncoder().encode(content) : content;
     if (access.write(bytes, { at: before }) !== bytes.length) throw fullError();
     access.flush();
   } catch (cause) {

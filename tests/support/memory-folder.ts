@@ -19,10 +19,16 @@ export class MemoryFolder implements Folder {
     this.files.set(path, new Uint8Array(await new Blob([content]).arrayBuffer()));
   }
 
-  async append(path: string, text: string): Promise<void> {
+  async append(path: string, content: string | Uint8Array<ArrayBuffer>): Promise<void> {
     this.admit();
     const before = this.files.get(path) ?? new Uint8Array();
-    this.files.set(path, new Uint8Array(await new Blob([before, text]).arrayBuffer()));
+    this.files.set(path, new Uint8Array(await new Blob([before, content]).arrayBuffer()));
+  }
+
+  async cut(path: string, bytes: number): Promise<void> {
+    this.admit();
+    const before = this.files.get(path);
+    if (before) this.files.set(path, before.slice(0, bytes));
   }
 
   async list(path: string): Promise<FolderEntry[]> {

@@ -1,0 +1,230 @@
+import { StorageError } from './errors';
+import { type Folder, folderBytes, readText } from './folder';
+import { appendLines, readLines } from './json-lines';
+import type { Locks } from './locks';
+import { sha256 } from './sha256';
+
+/** What a kept model is of. Two that differ in any field are two models. */
+export interface KeptSource {
+  /** What the user chose: a hub's repository, a folder's address, a folder's name. */
+  source: string;
+  /** The commit, where the source has one; else a checksum of its config and headers. */
+  revision: string;
+  /** How its parts are quantised, as a line of text. */
+  precision: string;
+}
+
+/** `model.json` of a kept model. */
+export interface KeptManifest extends KeptSource {
+  format: 1;
+  name: string;
+  /** All tensors are there. */
+  complete: boolean;
+  /** Milliseconds since 1970. */
+  created: number;
+  used: number;
+}
+
+/** A kept model, for the list. */
+export interface KeptModel extends KeptManifest {
+  id: string;
+  /** On disk. */
+  bytes: number;
+  /** A tab is writing it. */
+  inUse: boolean;
+}
+
+/** A tensor as it lies in `weights.bin`: its parts (values or codes, then scales) one behind the other. */
+export interface KeptTensor {
+  name: string;
+  dtype: string;
+  shape: readonly number[];
+  start: number;
+  /** Bytes and SHA-256 of each part. */
+  parts: readonly { bytes: number; sha256: string }[];
+  /** Relative error (root mean square) of the quantisation. */
+  error?: number;
+}
+
+const ROOT = 'models';
+const MANIFEST = 'model.json';
+const WEIGHTS = 'weights.bin';
+const TENSORS = 'tensors.jsonl';
+
+/** Models on disk, as they go to the GPU: a folder each, with `model.json`, the small files, tensors and their bytes. */
+export class KeptModels {
+  constructor(
+    private readonly folder: Folder,
+    private readonly locks: Locks,
+  ) {}
+
+  /** All models, the last used first. Folders without a readable manifest are left out. */
+  async list(): Promise<KeptModel[]> {
+    const held = await this.locks.held();
+    const entries = await this.folder.list(ROOT);
+    const models = await Promise.all(
+      entries.map(async ({ name: id }): Promise<KeptModel | undefined> => {
+        const manifest = await readManifest(this.folder, id);
+        const bytes = await folderBytes(this.folder, `${ROOT}/${id}`);
+        return manifest && { ...manifest, id, bytes, inUse: held.has(lockName(id)) };
+      }),
+    );
+    return models.filter((model) => model !== undefined).sort((a, b) => b.used - a.used);
+  }
+
+  /**
+   * Opens a model to read and write it, making it where it lacks. What an interrupted write left at the end is cut off.
+   * @throws StorageError `in-use` where another tab has it open.
+   */
+  async open(source: KeptSource, name: string, now: number): Promise<OpenModel> {
+    const id = await idOf(source);
+    const release = await this.locks.take(lockName(id));
+    if (!release)
+      throw new StorageError('in-use', `Another tab is loading ${name}. Wait for it, or close that tab.`);
+    try {
+      const path = `${ROOT}/${id}`;
+      const before = await readManifest(this.folder, id);
+      const manifest: KeptManifest = before
+        ? { ...before, used: now }
+        : { format: 1, ...source, name, complete: false, created: now, used: now };
+      if (!before) await this.folder.remove(path);
+      await writeManifest(this.folder, path, manifest);
+      const tensors = await readLines<KeptTensor>(this.folder, `${path}/${TENSORS}`);
+      // A line that a closing tab left half written must not take the next one with it.
+      const text = await readText(this.folder, `${path}/${TENSORS}`);
+      if (text && !text.endsWith('\n')) await this.folder.append(`${path}/${TENSORS}`, '\n');
+      return new OpenModel(this.folder, path, manifest, tensors, release);
+    } catch (cause) {
+      release();
+      throw cause;
+    }
+  }
+
+  /** Removes a model. @throws StorageError `in-use` where a tab has it open. */
+  async delete(id: string): Promise<void> {
+    const release = await this.locks.take(lockName(id));
+    if (!release)
+      throw new StorageError('in-use', 'A tab is loading this model. It can be deleted after that.');
+    try {
+      await this.folder.remove(`${ROOT}/${id}`);
+    } finally {
+      release();
+    }
+  }
+}
+
+/** A model that this tab may write; `close` gives it back. */
+export class OpenModel {
+  private readonly entries = new Map<string, KeptTensor>();
+  private end = 0;
+
+  constructor(
+    private readonly folder: Folder,
+    private readonly path: string,
+    readonly manifest: KeptManifest,
+    tensors: readonly KeptTensor[],
+    private readonly release: () => void,
+  ) {
+    // A later line of the same tensor replaces an earlier one, which was damaged.
+    for (const tensor of tensors) {
+      this.entries.set(tensor.name, tensor);
+      this.end = Math.max(this.end, tensor.start + bytesOf(tensor));
+    }
+  }
+
+  /** The tensors that are there. */
+  get tensors(): ReadonlyMap<string, KeptTensor> {
+    return this.entries;
+  }
+
+  /** A small file of the checkpoint (config.json, the tokenizer's); undefined where it was not kept. */
+  async file(name: string): Promise<Blob | undefined> {
+    return this.folder.open(`${this.path}/files/${name}`);
+  }
+
+  /** Keeps a small file. */
+  async addFile(name: string, content: Uint8Array<ArrayBuffer>): Promise<void> {
+    await this.folder.write(`${this.path}/files/${name}`, content);
+  }
+
+  /**
+   * Keeps a tensor: first its bytes, then its line, so that a closing tab leaves no tensor without its bytes. One at a
+   * time.
+   * @throws StorageError `full`; what was kept before stays usable.
+   */
+  async add(
+    tensor: Pick<KeptTensor, 'name' | 'dtype' | 'shape' | 'error'>,
+    parts: readonly Uint8Array<ArrayBuffer>[],
+  ): Promise<void> {
+    const file = `${this.path}/${WEIGHTS}`;
+    // Bytes of an interrupted write lie behind the last whole tensor.
+    await this.folder.cut(file, this.end);
+    const start = this.end;
+    const sums: KeptTensor['parts'][number][] = [];
+    for (const part of parts) {
+      sums.push({ bytes: part.byteLength, sha256: await sha256(part) });
+      await this.folder.append(file, part);
+    }
+    const entry: KeptTensor = { ...tensor, start, parts: sums };
+    await appendLines(this.folder, `${this.path}/${TENSORS}`, [entry]);
+    this.entries.set(tensor.name, entry);
+    this.end = start + bytesOf(entry);
+  }
+
+  /** The parts of a tensor; undefined where it is not there, or its bytes are not what was written. */
+  async read(name: string): Promise<Uint8Array<ArrayBuffer>[] | undefined> {
+    const entry = this.entries.get(name);
+    const file = entry && (await this.folder.open(`${this.path}/${WEIGHTS}`));
+    if (!entry || !file) return undefined;
+    const parts: Uint8Array<ArrayBuffer>[] = [];
+    let at = entry.start;
+    for (const part of entry.parts) {
+      const bytes = new Uint8Array(await file.slice(at, at + part.bytes).arrayBuffer());
+      if (bytes.byteLength !== part.bytes || (await sha256(bytes)) !== part.sha256) {
+        this.entries.delete(name);
+        return undefined;
+      }
+      parts.push(bytes);
+      at += part.bytes;
+    }
+    return parts;
+  }
+
+  /** Says that all tensors are there. */
+  async complete(): Promise<void> {
+    this.manifest.complete = true;
+    await writeManifest(this.folder, this.path, this.manifest);
+  }
+
+  /** Lets other tabs have it. */
+  close(): void {
+    this.release();
+  }
+}
+
+function bytesOf({ parts }: KeptTensor): number {
+  return parts.reduce((sum, { bytes }) => sum + bytes, 0);
+}
+
+function lockName(id: string): string {
+  return `model ${id}`;
+}
+
+async function idOf({ source, revision, precision }: KeptSource): Promise<string> {
+  const text = JSON.stringify([source, revision, precision]);
+  return (await sha256(new TextEncoder().encode(text))).slice(0, 24);
+}
+
+async function readManifest(folder: Folder, id: string): Promise<KeptManifest | undefined> {
+  const text = await readText(folder, `${ROOT}/${id}/${MANIFEST}`);
+  try {
+    const manifest = text === undefined ? undefined : (JSON.parse(text) as KeptManifest);
+    return manifest?.format === 1 ? manifest : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+async function writeManifest(folder: Folder, path: string, manifest: KeptManifest): Promise<void> {
+  await folder.write(`${path}/${MANIFEST}`, `${JSON.stringify(manifest, null, 2)}\n`);
+}

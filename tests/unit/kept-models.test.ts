@@ -1,0 +1,133 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { StorageError } from '../../src/storage/errors';
+import { KeptModels, type OpenModel } from '../../src/storage/kept-models';
+import { MemoryFolder, MemoryLocks } from '../support/memory-folder';
+
+const SOURCE = { source: 'https://hub.test/a/b', revision: 'c0ffee', precision: 'q4' };
+const bytes = (seed: number, length = 1000) => Uint8Array.from({ length }, (_, i) => (i * seed) % 251);
+const tensor = (name: string) => ({ name, dtype: 'q4', shape: [10, 50], error: 0.01 });
+
+let folder: MemoryFolder;
+let locks: Set<string>;
+let models: KeptModels;
+beforeEach(() => {
+  folder = new MemoryFolder();
+  locks = new Set();
+  models = new KeptModels(folder, new MemoryLocks(locks));
+});
+
+/** Does something with the model open. */
+async function opened<T>(use: (model: OpenModel) => Promise<T>, source = SOURCE): Promise<T> {
+  const model = await models.open(source, 'b', 1);
+  try {
+    return await use(model);
+  } finally {
+    model.close();
+  }
+}
+
+const weightsFile = () => [...folder.files.keys()].find((path) => path.endsWith('weights.bin'))!;
+
+describe('a kept model', () => {
+  it('gives back what was kept, in a later visit', async () => {
+    await opened(async (model) => {
+      await model.addFile('config.json', new TextEncoder().encode('{}'));
+      await model.add(tensor('w'), [bytes(3), bytes(5, 40)]);
+      await model.add({ name: 'norm', dtype: 'f32', shape: [4] }, [bytes(7, 16)]);
+      await model.complete();
+    });
+    await opened(async (model) => {
+      expect(model.manifest).toMatchObject({ ...SOURCE, complete: true });
+      expect(await model.read('w')).toEqual([bytes(3), bytes(5, 40)]);
+      expect(await model.read('norm')).toEqual([bytes(7, 16)]);
+      expect(await model.read('other')).toBeUndefined();
+      expect(await (await model.file('config.json'))?.text()).toBe('{}');
+      expect(model.tensors.get('w')).toMatchObject({ error: 0.01, shape: [10, 50] });
+    });
+    const [listed] = await models.list();
+    expect(listed).toMatchObject({ name: 'b', complete: true, inUse: false });
+    expect(listed!.bytes).toBeGreaterThan(1056);
+  });
+
+  it('is another one for another revision or precision', async () => {
+    await opened((model) => model.add(tensor('w'), [bytes(3)]));
+    for (const change of [{ revision: 'other' }, { precision: 'f16' }])
+      expect(await opened((model) => model.read('w'), { ...SOURCE, ...change })).toBeUndefined();
+    expect(await models.list()).toHaveLength(3);
+  });
+
+  it('goes on where a tab was closed, at any write', async () => {
+    for (let writes = 0; writes < 14; writes++) {
+      folder = new MemoryFolder();
+      models = new KeptModels(folder, new MemoryLocks());
+      folder.writesLeft = writes;
+      const all = async (model: OpenModel) => {
+        for (const [i, name] of ['a', 'b', 'c'].entries())
+          if (!(await model.read(name))) await model.add(tensor(name), [bytes(i + 2), bytes(i + 9, 30)]);
+        await model.complete();
+      };
+      await opened(all).catch(() => undefined);
+      folder.writesLeft = Number.POSITIVE_INFINITY;
+      models = new KeptModels(folder, new MemoryLocks());
+      await opened(all);
+      const parts = await opened(async (model) => [await model.read('a'), await model.read('c')]);
+      expect(parts, `closed after ${writes} writes`).toEqual([
+        [bytes(2), bytes(9, 30)],
+        [bytes(4), bytes(11, 30)],
+      ]);
+      expect(folder.files.get(weightsFile())!.length).toBe(3 * 1030);
+    }
+  });
+
+  it('passes over a line that was not written to its end', async () => {
+    await opened((model) => model.add(tensor('a'), [bytes(2)]));
+    await folder.append(weightsFile().replace('weights.bin', 'tensors.jsonl'), '{"name":"b","dty');
+    await opened((model) => model.add(tensor('b'), [bytes(3)]));
+    expect(await opened((model) => model.read('b'))).toEqual([bytes(3)]);
+  });
+
+  it('finds a damaged tensor by its checksum, and takes it again', async () => {
+    await opened(async (model) => {
+      await model.add(tensor('a'), [bytes(2)]);
+      await model.add(tensor('b'), [bytes(3)]);
+    });
+    folder.files.get(weightsFile())!.fill(1, 500, 510);
+    await opened(async (model) => {
+      expect(await model.read('a')).toBeUndefined();
+      expect(model.tensors.has('a')).toBe(false);
+      expect(await model.read('b')).toEqual([bytes(3)]);
+      await model.add(tensor('a'), [bytes(2)]);
+    });
+    expect(await opened((model) => model.read('a'))).toEqual([bytes(2)]);
+  });
+
+  it('belongs to one tab at a time', async () => {
+    const model = await models.open(SOURCE, 'b', 1);
+    const other = new KeptModels(folder, new MemoryLocks(locks));
+    await expect(other.open(SOURCE, 'b', 2)).rejects.toThrow(/Another tab is loading b/);
+    const [listed] = await other.list();
+    expect(listed!.inUse).toBe(true);
+    await expect(other.delete(listed!.id)).rejects.toBeInstanceOf(StorageError);
+    model.close();
+    await other.delete(listed!.id);
+    expect(folder.files.size).toBe(0);
+  });
+
+  it('keeps what is there when storage is full', async () => {
+    const model = await models.open(SOURCE, 'b', 1);
+    await model.add(tensor('a'), [bytes(2)]);
+    folder.full = true;
+    await expect(model.add(tensor('b'), [bytes(3)])).rejects.toMatchObject({ code: 'full' });
+    folder.full = false;
+    expect(await model.read('a')).toEqual([bytes(2)]);
+    model.close();
+  });
+
+  it('with a manifest of another format is begun anew', async () => {
+    await opened((model) => model.add(tensor('a'), [bytes(2)]));
+    const manifest = [...folder.files.keys()].find((path) => path.endsWith('model.json'))!;
+    folder.files.set(manifest, new TextEncoder().encode('{"format":9}'));
+    expect(await models.list()).toEqual([]);
+    expect(await opened((model) => model.read('a'))).toBeUndefined();
+  });
+});
