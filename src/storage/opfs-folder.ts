@@ -68,7 +68,7 @@ class OpfsFolder implements Folder {
         return;
       }
       // Outside of a worker: the file is copied.
-      const writer = await file.createWritable({ keepExistingData: true });
+      const writer = await (file as FileSystemFileHandle).createWritable({ keepExistingData: true });
       await writer.truncate(bytes);
       await writer.close();
     });
