@@ -14,7 +14,8 @@ export const CONTENT_SECURITY_POLICY = [
   "media-src 'self' blob:",
   // Models may come from hosts that the user names: over https, or from this computer.
   "connect-src 'self' https: http://localhost:* http://127.0.0.1:*",
-  "frame-src 'none'",
+  // The sandbox of users' reward functions (public/reward-frame.html), which has its own policy and no origin.
+  "frame-src 'self'",
   "object-src 'none'",
   "base-uri 'none'",
   "form-action 'none'",

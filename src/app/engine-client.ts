@@ -9,8 +9,15 @@ import type {
   Question,
   SamplingSettings,
 } from '../worker/protocol';
+import type { AdapterInfo, TrainingEvent, TrainingRequest } from '../worker/training-protocol';
 import { missingCapability } from './recorded/capabilities';
-import { type EngineState, INITIAL_ENGINE_STATE, runningAnswer } from './store/engine-state';
+import {
+  BASE,
+  type EngineState,
+  INITIAL_ENGINE_STATE,
+  runningAnswer,
+  usableAdapters,
+} from './store/engine-state';
 import { type PageAction, reduceEvent } from './store/reduce-event';
 
 /** The part of `Worker` that the client uses. */
@@ -24,6 +31,28 @@ export interface ModelChoice {
   recorded?: boolean;
 }
 
+/** What the engine says about training, its errors of that scope included. */
+export type TrainingNews = TrainingEvent | Extract<EngineEvent, { type: 'error' }>;
+
+const TRAINING_EVENTS = {
+  'data-report': true,
+  'memory-plan': true,
+  'run-started': true,
+  'run-state': true,
+  'group-started': true,
+  'group-traces': true,
+  'group-scored': true,
+  'run-step': true,
+  'run-eval': true,
+  'run-event': true,
+  'run-progress': true,
+  'score-answers': true,
+  runs: true,
+  'run-data': true,
+  'run-files': true,
+  adapters: true,
+} satisfies Record<TrainingEvent['type'], true>;
+
 /** Starts the engine's thread, or the player of recorded answers. */
 export type CreateWorker = (recorded: boolean) => EngineWorker;
 
@@ -33,6 +62,8 @@ export type CreateWorker = (recorded: boolean) => EngineWorker;
  */
 export class EngineClient {
   readonly store: StoreApi<EngineState> = createStore<EngineState>(() => INITIAL_ENGINE_STATE);
+  /** Takes what the engine says about training: the Train page's part of the client, once it is there. */
+  onTraining: ((event: TrainingNews) => void) | undefined;
   private readonly createWorker: CreateWorker;
   private worker: EngineWorker | undefined;
   private choice: ModelChoice | undefined;
@@ -110,12 +141,30 @@ export class EngineClient {
   ask(
     question: Question,
     settings: SamplingSettings,
-    { num_generations = 1, label }: { num_generations?: number; label?: string | undefined } = {},
+    {
+      num_generations = 1,
+      label,
+      adapters = [BASE],
+    }: {
+      num_generations?: number;
+      label?: string | undefined;
+      /** Answer so often with each of these, '' being the base. Those that are not loaded any more are left out. */
+      adapters?: readonly string[];
+    } = {},
   ): void {
     if (runningAnswer(this.store.getState())) return;
+    const known = usableAdapters(this.store.getState(), adapters);
     const id = this.nextId++;
-    this.dispatch({ type: 'page/ask', id, question, settings, num_generations, label });
-    this.send({ type: 'ask', id, question, settings, num_generations, ...(label ? { label } : {}) });
+    this.dispatch({ type: 'page/ask', id, question, settings, num_generations, label, adapters: known });
+    this.send({
+      type: 'ask',
+      id,
+      question,
+      settings,
+      num_generations,
+      ...(label ? { label } : {}),
+      ...(known.every((adapter) => adapter === BASE) ? {} : { adapters: known }),
+    });
   }
 
   /**
@@ -147,6 +196,26 @@ export class EngineClient {
     if (runningAnswer(this.store.getState())) this.send({ type: 'stop' });
   }
 
+  /** A number for a request that another part of the page sends with `sendTraining`. */
+  newId(): number {
+    return this.nextId++;
+  }
+
+  /** Sends a message about training. */
+  sendTraining(request: TrainingRequest): void {
+    this.send(request);
+  }
+
+  /** Says whether a run holds the GPU: answering waits until it is paused. */
+  setTraining(training: boolean): void {
+    if (this.store.getState().training !== training) this.dispatch({ type: 'page/training', training });
+  }
+
+  /** The adapters that are loaded beside the base. */
+  setAdapters(adapters: readonly AdapterInfo[]): void {
+    this.dispatch({ type: 'page/adapters', adapters });
+  }
+
   /** Takes an error off the page. */
   dismiss(scope: ErrorScope): void {
     this.dispatch({ type: 'page/dismiss', scope });
@@ -161,10 +230,12 @@ export class EngineClient {
     this.queue = [];
   }
 
-  private send(request: EngineRequest): void {
+  private send(request: EngineRequest | TrainingRequest): void {
     if (!this.worker) {
       const worker = this.createWorker(this.choice?.recorded ?? false);
-      worker.onmessage = (message: MessageEvent<EngineEvent>) => this.receive(message.data);
+      worker.onmessage = (message: MessageEvent<EngineEvent | TrainingEvent>) => {
+        if (!this.receiveTraining(message.data)) this.receive(message.data);
+      };
       worker.onerror = (event) => {
         event.preventDefault();
         this.crashed(event.message);
@@ -172,6 +243,13 @@ export class EngineClient {
       this.worker = worker;
     }
     this.worker.postMessage(request);
+  }
+
+  /** Passes on what is about training. Returns whether it was. */
+  private receiveTraining(event: EngineEvent | TrainingEvent): event is TrainingEvent {
+    const about = event.type === 'error' ? event.error.scope === 'train' : event.type in TRAINING_EVENTS;
+    if (about) this.onTraining?.(event as TrainingNews);
+    return about;
   }
 
   private receive(event: EngineEvent): void {

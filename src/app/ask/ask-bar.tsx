@@ -5,6 +5,7 @@ import { Stepper } from '../shared/stepper';
 import { useDraft, useEngine, useServices } from '../store/app-services';
 import { SETTING_BOUNDS, settingProblem } from '../store/draft';
 import { runningAnswer } from '../store/engine-state';
+import { AdapterChoice } from './adapter-choice';
 import { PromptRow } from './prompt-row';
 import { useActions, useAskBlocker } from './use-actions';
 
@@ -33,6 +34,7 @@ export function AskBar() {
   return (
     <div className="ask-bar">
       <PromptRow locked={running} />
+      <AdapterChoice locked={running} />
       <div className="params">
         <Stepper
           label="Answers, G"

@@ -4,6 +4,7 @@ import { chooseModel } from '../models/choose-model';
 import { ErrorMessage } from '../shared/message';
 import { ProgressBar } from '../shared/progress-bar';
 import { useEngine, useModels, useServices } from '../store/app-services';
+import { askedTimes } from './group-facts';
 import { useActions, useAskBlocker } from './use-actions';
 
 /** Codes of what a browser lacks: no model can run in it, and loading it again would not help. */
@@ -84,7 +85,8 @@ function WayOut({ error }: { error: EngineError }) {
 
 /** As many answers as were asked for last. */
 function lastCount(client: EngineClient): number | undefined {
-  return client.store.getState().answers.at(-1)?.samples.length;
+  const last = client.store.getState().answers.at(-1);
+  return last && askedTimes(last);
 }
 
 /** Settings that would work, each a button that takes it and asks again. */

@@ -4,7 +4,7 @@ import { Icon } from '../shared/icon';
 import type { AnswerState, SampleState } from '../store/engine-state';
 import { answerText, chosenOption, isCorrect } from './answer-facts';
 import { EntropyCanvas, spokenEntropy } from './entropy-canvas';
-import { endingChip, missingAnswer } from './group-facts';
+import { adapterOf, endingChip, missingAnswer } from './group-facts';
 import { GroupTrace } from './group-trace';
 import { rewardParts } from './reward-facts';
 import { useActions } from './use-actions';
@@ -80,6 +80,7 @@ function ColumnHead({
   const { show } = useActions();
   const ahas = (sample.trace?.sentences ?? []).reduce((sum, sentence) => sum + (sentence.aha ? 1 : 0), 0);
   const chip = endingChip(sample);
+  const name = adapterOf(answer, index);
   return (
     <button
       type="button"
@@ -92,6 +93,7 @@ function ColumnHead({
         <span className="hidden">Answer </span>
         {index + 1}
       </b>
+      {name && <span className="med ell">{name}</span>}
       <span className="xs t3 ell">{sample.count === 1 ? '1 token' : `${sample.count} tokens`}</span>
       <span className="sp row gc-marks">
         {ahas > 0 && (

@@ -75,3 +75,13 @@ export function missingAnswer(
   if (sample.status === 'prefill' || sample.status === 'streaming') return 'no answer yet';
   return 'no answer';
 }
+
+/** The name of the adapter that writes a sample; undefined where only the base answers. */
+export function adapterOf({ adapters, samples }: AnswerState, index: number): string | undefined {
+  return adapters?.[Math.floor((index * adapters.length) / samples.length)];
+}
+
+/** How many answers were asked for, of each adapter where some answer. */
+export function askedTimes({ adapters, samples }: AnswerState): number {
+  return samples.length / (adapters?.length ?? 1);
+}

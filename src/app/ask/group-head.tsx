@@ -6,6 +6,7 @@ import { useEngine, useServices, useView } from '../store/app-services';
 import { LETTERS } from '../store/draft';
 import type { AnswerState } from '../store/engine-state';
 import { FrameCanvas } from './frame-canvas';
+import { askedTimes } from './group-facts';
 import { useActions, useAskBlocker } from './use-actions';
 
 /** Frames shown: with more of them, as many evenly chosen ones. */
@@ -59,12 +60,7 @@ export function GroupHead({ answer }: { answer: AnswerState }) {
             Stop
           </button>
         ) : (
-          <button
-            type="button"
-            className="btn p"
-            disabled={blocked}
-            onClick={() => ask(answer.samples.length)}
-          >
+          <button type="button" className="btn p" disabled={blocked} onClick={() => ask(askedTimes(answer))}>
             Ask again
           </button>
         )}

@@ -46,6 +46,7 @@ export function askActions({ client, draft, view, player }: AppServices) {
       client.ask(draftQuestion(current), current.settings, {
         num_generations: num_generations ?? current.num_generations,
         label: draftLabel(current),
+        adapters: view.getState().askAdapters,
       });
       // In one column the answer is written below what is in sight.
       if (matchMedia('(max-width: 759px)').matches)

@@ -11,6 +11,7 @@ export function TopBar() {
   const { view } = useServices();
   const theme = useView((state) => state.theme);
   const page = useView((state) => state.page);
+  const training = useEngine((state) => state.training);
   const memory = useEngine((state) => state.memory);
   return (
     <header className="top">
@@ -29,6 +30,7 @@ export function TopBar() {
             aria-current={name === page ? 'page' : undefined}
           >
             {label}
+            {name === 'train' && training && <i className="dot" title="A run is training" />}
           </a>
         ))}
       </nav>
@@ -70,13 +72,16 @@ export function TopBar() {
 function ModelButton() {
   const { view } = useServices();
   const model = useEngine((state) => state.model);
+  const training = useEngine((state) => state.training);
   const { progress, info, recorded } = model;
   const percent =
     progress && progress.total > 0 ? `, ${Math.round((progress.done / progress.total) * 100)} %` : '';
   const state = {
     idle: 'not loaded',
     loading: `loading${percent}`,
-    ready: recorded ? 'nothing is computed' : info ? `${formatBytes(info.weightBytes)}, ready` : 'ready',
+    ready: recorded
+      ? 'nothing is computed'
+      : `${info ? `${formatBytes(info.weightBytes)}, ` : ''}${training ? 'training' : 'ready'}`,
     failed: 'not loaded',
   }[model.status];
   const dot = { idle: 'off', loading: 'w', ready: recorded ? 'off' : '', failed: 'e' }[model.status];

@@ -11,6 +11,7 @@ export function askBlocker(engine: EngineState, draft: Draft): string | undefine
       : 'No model is loaded.';
   }
   if (runningAnswer(engine)) return 'An answer is being written.';
+  if (engine.training) return 'A run is training. Pause it on the Train page to ask.';
   if (!video) return 'Open a video or take a sample clip first.';
   if (video.status === 'failed') return 'This video could not be read. Choose another one.';
   const problem = draftProblem(draft);

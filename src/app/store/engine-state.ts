@@ -15,6 +15,7 @@ import type {
   Trace,
   VideoInfo,
 } from '../../worker/protocol';
+import type { AdapterInfo } from '../../worker/training-protocol';
 
 /** How far a long piece of work has come. `total` 0 = not known. */
 export interface Progress {
@@ -111,7 +112,9 @@ export interface AnswerState {
   status: AnswerStatus;
   promptTokens?: number;
   progress?: Progress;
-  /** `num_generations` of them. */
+  /** Where adapters answer: their names, `num_generations` samples with each, one after the other. */
+  adapters?: readonly string[];
+  /** `num_generations` of them, or so many for each adapter. */
   samples: SampleState[];
   /** Known once all have ended. */
   group?: GroupStats;
@@ -131,6 +134,10 @@ export interface EngineState {
   refusedVideo?: string;
   /** Oldest first. */
   answers: AnswerState[];
+  /** Adapters that are loaded beside the base. */
+  adapters: readonly AdapterInfo[];
+  /** True while a run holds the GPU. */
+  training: boolean;
   memory?: { bytes: number; peakBytes: number };
   errors: Partial<Record<ErrorScope, EngineError>>;
   /** Set from the loss of the GPU until model and video are back. */
@@ -141,9 +148,20 @@ export interface EngineState {
 export const INITIAL_ENGINE_STATE: EngineState = {
   model: { id: 0, status: 'idle', name: '', source: { kind: 'url', url: '' }, recorded: false },
   answers: [],
+  adapters: [],
+  training: false,
   errors: {},
   recovering: false,
 };
+
+/** What the base is called where adapters are named. */
+export const BASE = '';
+
+/** Of the given adapters those that are loaded; the base alone where none is. */
+export function usableAdapters(state: Pick<EngineState, 'adapters'>, adapters: readonly string[]): string[] {
+  const usable = adapters.filter((id) => id === BASE || state.adapters.some(({ adapter }) => adapter === id));
+  return usable.length > 0 ? usable : [BASE];
+}
 
 /** The answer being written, if there is one. */
 export function runningAnswer(state: EngineState): AnswerState | undefined {

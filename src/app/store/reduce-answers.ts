@@ -8,7 +8,7 @@ import type {
   TokenInfo,
   Trace,
 } from '../../worker/protocol';
-import { type AnswerState, type EngineState, runningAnswer, type SampleState } from './engine-state';
+import { type AnswerState, BASE, type EngineState, runningAnswer, type SampleState } from './engine-state';
 import { forkedSample } from './fork-answer';
 
 /** Answers kept for the session list. */
@@ -23,6 +23,8 @@ export type AnswerAction =
       settings: SamplingSettings;
       num_generations: number;
       label?: string | undefined;
+      /** Ids, '' for the base; left out: the base alone. */
+      adapters?: readonly string[];
     }
   /** Goes on from an alternative of token `position` of an answer that has ended. */
   | {
@@ -44,14 +46,16 @@ type AnswerEvent = Extract<EngineEvent, { type: 'ask-started' | 'tokens' | 'answ
 export function reduceAnswers(state: EngineState, event: AnswerEvent | AnswerAction): EngineState {
   switch (event.type) {
     case 'page/ask': {
-      const { id, question, settings, label, num_generations } = event;
+      const { id, question, settings, label, num_generations, adapters = [BASE] } = event;
+      const total = num_generations * adapters.length;
       return add(state, {
         ...about(state),
         id,
         question,
         settings,
         ...(label === undefined ? {} : { label }),
-        samples: Array.from({ length: num_generations }, () => ({ status: 'prefill', tokens: [], count: 0 })),
+        ...(adapters.every((adapter) => adapter === BASE) ? {} : { adapters: adapterNames(state, adapters) }),
+        samples: Array.from({ length: total }, () => ({ status: 'prefill', tokens: [], count: 0 })),
       });
     }
     case 'page/fork':
@@ -100,6 +104,10 @@ export function onRunning(
 ): EngineState {
   const running = runningAnswer(state);
   return running?.id === id ? { ...state, answers: [...state.answers.slice(0, -1), change(running)] } : state;
+}
+
+function adapterNames({ adapters }: EngineState, ids: readonly string[]): string[] {
+  return ids.map((id) => adapters.find(({ adapter }) => adapter === id)?.name ?? 'base');
 }
 
 /** What an answer keeps of the model and the video that it is about. */

@@ -1,4 +1,5 @@
 import type { EngineError, EngineEvent, ErrorScope, FrameSampling, ModelSource } from '../../worker/protocol';
+import type { AdapterInfo } from '../../worker/training-protocol';
 import { type EngineState, runningAnswer, type VideoState } from './engine-state';
 import { type AnswerAction, failRunning, onRunning, reduceAnswers } from './reduce-answers';
 
@@ -19,6 +20,9 @@ export type PageAction =
   | { type: 'page/reopen-video'; id: number }
   /** The engine's thread is gone, and the model with it. */
   | { type: 'page/engine-gone' }
+  /** A run begins to hold the GPU, or lets it go. */
+  | { type: 'page/training'; training: boolean }
+  | { type: 'page/adapters'; adapters: readonly AdapterInfo[] }
   | AnswerAction
   | { type: 'page/dismiss'; scope: ErrorScope };
 
@@ -36,6 +40,7 @@ export function reduceEvent(state: EngineState, event: EngineEvent | PageAction)
         ...failRunning(state),
         ...(previous ? { previousVideo: { ...previous, status: 'reading' } } : {}),
         model: { id, status: 'loading', name, source, recorded },
+        adapters: [],
         ...(state.model.info ? { previousModel: state.model } : {}),
         errors: without(state.errors, 'model', 'gpu', 'ask'),
       };
@@ -61,7 +66,13 @@ export function reduceEvent(state: EngineState, event: EngineEvent | PageAction)
     }
     case 'page/engine-gone': {
       const { progress: _, ...model } = state.model;
-      return { ...failRunning(state), model: { ...model, status: 'failed' }, recovering: false };
+      return {
+        ...failRunning(state),
+        model: { ...model, status: 'failed' },
+        adapters: [],
+        training: false,
+        recovering: false,
+      };
     }
     case 'page/ask':
     case 'page/fork': {
@@ -77,6 +88,10 @@ export function reduceEvent(state: EngineState, event: EngineEvent | PageAction)
             ),
           };
     }
+    case 'page/training':
+      return { ...state, training: event.training };
+    case 'page/adapters':
+      return { ...state, adapters: event.adapters };
     case 'page/dismiss':
       return { ...state, errors: without(state.errors, event.scope) };
     case 'gpu':

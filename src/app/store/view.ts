@@ -31,6 +31,8 @@ export interface View {
   groupSorted: boolean;
   /** Id of the alternative that a fork would go on from; undefined: the most probable one. */
   alternative?: number | undefined;
+  /** Adapters to answer with, '' for the base; those that are not loaded do not count. */
+  askAdapters: readonly string[];
   /** The right column, where it is a drawer. */
   drawerOpen: boolean;
   /** The modal dialog that is open. */
@@ -58,6 +60,7 @@ export function createViewStore(stored = true): ViewStore {
     groupLayout: 'columns',
     groupFull: true,
     groupSorted: false,
+    askAdapters: [''],
     drawerOpen: false,
   }));
   if (stored) {

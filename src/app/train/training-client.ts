@@ -1,0 +1,215 @@
+import { createStore, type StoreApi } from 'zustand/vanilla';
+import type { EngineError } from '../../worker/protocol';
+import type {
+  AdapterInfo,
+  DataReport,
+  LiveSettings,
+  MemoryPlan,
+  RunConfig,
+  RunExport,
+  TrainingData,
+  TrainingEvent,
+  TrainingRequest,
+} from '../../worker/training-protocol';
+import type { EngineClient } from '../engine-client';
+import { reduceTraining, type TrainingAction } from './reduce-training';
+import type { ScoreInput } from './reward-sandbox';
+import { INITIAL_TRAINING_STATE, isActive, type TrainingState } from './training-state';
+
+type Numbered<T> = T extends { id: number } ? Omit<T, 'id'> : never;
+type Reply = Extract<TrainingEvent, { id: number }>;
+
+/** Runs a user's reward function. Rejects with what was wrong with it. */
+export type ScoreAnswers = (code: string, answers: readonly ScoreInput[]) => Promise<number[]>;
+
+/** What the engine could not do, as an exception. */
+export class TrainingError extends Error {
+  constructor(readonly error: EngineError) {
+    super(error.message);
+  }
+}
+
+/**
+ * The Train page's side of the engine: asks it about runs, folds its events into `store`, and gives it the scores of a
+ * user's own reward function.
+ */
+export class TrainingClient {
+  readonly store: StoreApi<TrainingState> = createStore<TrainingState>(() => INITIAL_TRAINING_STATE);
+  private readonly waiting = new Map<
+    number,
+    { resolve: (event: Reply) => void; reject: (error: Error) => void }
+  >();
+  /** The data of runs that began here, by run: files are not kept on disk. */
+  private readonly data = new Map<string, TrainingData>();
+
+  constructor(
+    private readonly engine: EngineClient,
+    private readonly score: ScoreAnswers,
+  ) {
+    engine.onTraining = (event) => this.receive(event);
+    engine.store.subscribe(({ model, memory: _ }, before) => {
+      if (model.status === 'failed' && before.model.status !== 'failed') this.engineGone();
+    });
+  }
+
+  /** @throws TrainingError (rejects) where the runs cannot be listed. */
+  async listRuns(): Promise<void> {
+    await this.ask({ type: 'list-runs' });
+  }
+
+  /** Shows a run, and reads it where that was not done yet. */
+  async showRun(run: string): Promise<void> {
+    this.dispatch({ type: 'page/show-run', run });
+    await this.readRun(run);
+  }
+
+  /** Sets up a new run. */
+  newRun(): void {
+    this.dispatch({ type: 'page/show-run', run: undefined });
+  }
+
+  async readRun(run: string): Promise<void> {
+    if (!this.store.getState().records[run]) await this.ask({ type: 'read-run', run });
+  }
+
+  async checkData(data: TrainingData): Promise<DataReport> {
+    return (await this.ask({ type: 'check-data', data })).report;
+  }
+
+  async planMemory(config: RunConfig): Promise<MemoryPlan> {
+    return (await this.ask({ type: 'plan-memory', config })).plan;
+  }
+
+  async startRun(name: string, config: RunConfig, data: TrainingData): Promise<void> {
+    const { run } = await this.ask({ type: 'start-run', name, config, data });
+    this.data.set(run.run, data);
+  }
+
+  /** Goes on from the last checkpoint, or from the one at `step`. `data` where the run's files are chosen again. */
+  async resumeRun(run: string, { step, data }: { step?: number; data?: TrainingData } = {}): Promise<void> {
+    const known = data ?? this.data.get(run);
+    await this.ask({
+      type: 'resume-run',
+      run,
+      ...(step === undefined ? {} : { step }),
+      ...(known ? { data: known } : {}),
+    });
+    if (known) this.data.set(run, known);
+  }
+
+  /** Whether a run's questions are at hand: the toy world's always, files only where they were chosen in this tab. */
+  hasData(run: string, kind: TrainingData['kind']): boolean {
+    return kind === 'toy' || this.data.has(run);
+  }
+
+  pause(): void {
+    this.engine.sendTraining({ type: 'pause-run' });
+  }
+
+  stop(): void {
+    this.engine.sendTraining({ type: 'stop-run' });
+  }
+
+  save(): void {
+    this.engine.sendTraining({ type: 'save-run' });
+  }
+
+  change(run: string, settings: LiveSettings): void {
+    this.engine.sendTraining({ type: 'change-run', settings });
+    this.dispatch({ type: 'page/changed', run, settings });
+  }
+
+  async rename(run: string, name: string): Promise<void> {
+    this.dispatch({ type: 'page/renamed', run, name });
+    await this.ask({ type: 'rename-run', run, name });
+  }
+
+  async delete(run: string): Promise<void> {
+    await this.ask({ type: 'delete-run', run });
+    this.data.delete(run);
+    this.dispatch({ type: 'page/deleted', run });
+  }
+
+  async exportRun(run: string, what: RunExport): Promise<{ name: string; blob: Blob }[]> {
+    return (await this.ask({ type: 'export-run', run, what })).files;
+  }
+
+  /** Loads an adapter for the Ask page. Returns it. */
+  async loadAdapter(
+    from: Extract<TrainingRequest, { type: 'load-adapter' }>['from'],
+  ): Promise<AdapterInfo | undefined> {
+    const { adapters } = await this.ask({ type: 'load-adapter', from });
+    return 'run' in from ? adapters.findLast((one) => one.run === from.run) : adapters.at(-1);
+  }
+
+  /** Shows an error in the page's middle, or takes it off. */
+  setError(error: EngineError | undefined): void {
+    this.dispatch({ type: 'page/train-error', error });
+  }
+
+  private ask(
+    request: Numbered<Extract<TrainingRequest, { type: 'list-runs' | 'rename-run' | 'delete-run' }>>,
+  ): Promise<Reply>;
+  private ask(request: Numbered<Extract<TrainingRequest, { type: 'read-run' }>>): Promise<Reply>;
+  private ask(
+    request: Numbered<Extract<TrainingRequest, { type: 'check-data' }>>,
+  ): Promise<Of<'data-report'>>;
+  private ask(
+    request: Numbered<Extract<TrainingRequest, { type: 'plan-memory' }>>,
+  ): Promise<Of<'memory-plan'>>;
+  private ask(
+    request: Numbered<Extract<TrainingRequest, { type: 'start-run' | 'resume-run' }>>,
+  ): Promise<Of<'run-started'>>;
+  private ask(request: Numbered<Extract<TrainingRequest, { type: 'export-run' }>>): Promise<Of<'run-files'>>;
+  private ask(request: Numbered<Extract<TrainingRequest, { type: 'load-adapter' }>>): Promise<Of<'adapters'>>;
+  private ask(request: Numbered<TrainingRequest>): Promise<Reply> {
+    const id = this.engine.newId();
+    return new Promise((resolve, reject) => {
+      this.waiting.set(id, { resolve, reject });
+      this.engine.sendTraining({ ...request, id } as TrainingRequest);
+    });
+  }
+
+  private receive(event: TrainingEvent | { type: 'error'; id: number; error: EngineError }): void {
+    if (event.type === 'error') {
+      const waiting = this.waiting.get(event.id);
+      this.waiting.delete(event.id);
+      if (waiting) waiting.reject(new TrainingError(event.error));
+      else this.dispatch({ type: 'page/train-error', error: event.error });
+      return;
+    }
+    if (event.type === 'score-answers') void this.scoreAnswers(event);
+    if (event.type === 'adapters') this.engine.setAdapters(event.adapters);
+    this.dispatch(event);
+    if ('id' in event) {
+      this.waiting.get(event.id)?.resolve(event);
+      this.waiting.delete(event.id);
+    }
+  }
+
+  private async scoreAnswers({ call, code, answers }: Of<'score-answers'>): Promise<void> {
+    try {
+      const scores = await this.score(
+        code,
+        answers.map(({ text, ...rest }) => ({ completion: text, ...rest })),
+      );
+      this.engine.sendTraining({ type: 'scores', call, scores });
+    } catch (error) {
+      this.engine.sendTraining({ type: 'scores', call, error: (error as Error).message });
+    }
+  }
+
+  private dispatch(event: TrainingEvent | TrainingAction): void {
+    const next = reduceTraining(this.store.getState(), event);
+    this.store.setState(next, true);
+    this.engine.setTraining(isActive(next.live));
+  }
+
+  private engineGone(): void {
+    for (const { reject } of this.waiting.values()) reject(new Error('The engine stopped.'));
+    this.waiting.clear();
+    this.dispatch({ type: 'page/engine-gone' });
+  }
+}
+
+type Of<T extends TrainingEvent['type']> = Extract<TrainingEvent, { type: T }>;
