@@ -114,7 +114,8 @@ export class GrpoTrainer {
     private readonly generator: BatchGenerator,
     private readonly policy: PolicyGradient,
     readonly optimiser: AdamW,
-    private readonly steps: DecoderSteps,
+    /** The decoder with the adapter. */
+    readonly steps: DecoderSteps,
   ) {}
 
   /** Compiles all passes. Model and adapter stay with their owners and must outlive the trainer. */

@@ -103,7 +103,7 @@ export class RunStore<H extends RunHeader> {
       await open.update({});
     } catch (cause) {
       await this.folder.remove(`${ROOT}/${header.run}`).catch(() => undefined);
-      release();
+      await open.close();
       throw cause;
     }
     return open;
@@ -124,7 +124,7 @@ export class RunStore<H extends RunHeader> {
     try {
       await open.update({ name } as Partial<H>);
     } finally {
-      open.release();
+      await open.close();
     }
   }
 
@@ -134,7 +134,7 @@ export class RunStore<H extends RunHeader> {
     try {
       await this.folder.remove(`${ROOT}/${run}`);
     } finally {
-      open.release();
+      await open.close();
     }
   }
 
@@ -152,6 +152,7 @@ export class RunStore<H extends RunHeader> {
 /** A run that this tab holds and writes to. Writes follow each other in the order of the calls. */
 export class OpenRun<H extends RunHeader> {
   private tail: Promise<unknown> = Promise.resolve();
+  private closed = false;
 
   /** @param path of the run's folder. @param release gives the run's lock back. */
   constructor(
@@ -159,8 +160,15 @@ export class OpenRun<H extends RunHeader> {
     private readonly path: string,
     /** As it was written last. */
     public header: H,
-    readonly release: () => void,
+    private readonly release: () => void,
   ) {}
+
+  /** Gives the run back. What is being written is finished; later writes fail. */
+  async close(): Promise<void> {
+    this.closed = true;
+    await this.tail;
+    this.release();
+  }
 
   /** Changes the header. */
   update(change: Partial<H>): Promise<void> {
@@ -202,6 +210,7 @@ export class OpenRun<H extends RunHeader> {
   }
 
   private next(write: () => Promise<void>): Promise<void> {
+    if (this.closed) return Promise.reject(new Error(`${this.header.name} is no longer open.`));
     const done = this.tail.then(write);
     this.tail = done.catch(() => undefined);
     return done;

@@ -141,7 +141,9 @@ export interface RunEvent {
     | 'kl-high'
     | 'update-skipped'
     | 'went-back'
-    | 'changed';
+    | 'changed'
+    /** Something could not be written; the run goes on, or was paused. */
+    | 'storage-full';
   /** A few words. */
   text: string;
   time: number;

@@ -18,7 +18,7 @@ beforeEach(() => {
 
 describe('runs on disk', () => {
   it('are listed newest first, renamed, measured and deleted', async () => {
-    (await store.create(header('a', 1))).release();
+    await (await store.create(header('a', 1))).close();
     const b = await store.create(header('b', 2));
     await b.append('log', [{ step: 1 }]);
     expect((await store.list()).map(({ run }) => run)).toEqual(['b', 'a']);
@@ -40,13 +40,14 @@ describe('runs on disk', () => {
     await expect(there.open('a')).rejects.toThrow('Run a is open in another tab');
     await expect(there.remove('a')).rejects.toMatchObject({ code: 'in-use' });
     expect(await there.held()).toEqual(new Set(['a']));
-    open.release();
-    (await there.open('a')).release();
+    await open.close();
+    await expect(open.append('log', [{ step: 1 }])).rejects.toThrow('Run a is no longer open.');
+    await (await there.open('a')).close();
     await expect(there.open('b')).rejects.toMatchObject({ code: 'missing' });
   });
 
   it('are passed over where their header is damaged', async () => {
-    (await store.create(header('a'))).release();
+    await (await store.create(header('a'))).close();
     await folder.write('runs/b/run.json', '{"run": "b", ');
     expect((await store.list()).map(({ run }) => run)).toEqual(['a']);
   });

@@ -1,5 +1,5 @@
 import { solutionLetter } from '../../data/question-file';
-import type { Generator } from '../../generate/generate';
+import type { BatchGenerator } from '../../generate/batch-generator';
 import { parseTrace } from '../../generate/think-parser';
 import { accuracy_reward } from '../../grpo/rewards/accuracy-reward';
 import { format_reward } from '../../grpo/rewards/format-reward';
@@ -17,7 +17,7 @@ const GREEDY = { ...SAMPLED, temperature: 0 };
 /** What a check is made with. */
 export interface HeldOutCheck {
   model: TinyLlava;
-  generator: Generator;
+  generator: BatchGenerator;
   /** The decoder with the adapter. */
   steps: DecoderSteps;
   source: QuestionSource;
@@ -28,29 +28,34 @@ export interface HeldOutCheck {
   onProgress: (done: number, total: number) => void;
 }
 
+/** Questions that are answered side by side. */
+const SIDE_BY_SIDE = 16;
+
 /** Answers the held-out questions once greedily and once sampled. @throws the signal's reason when aborted. */
 export async function checkHeldOut(check: HeldOutCheck): Promise<Omit<EvalLine, 'step'>> {
   const { source, count, signal, onProgress } = check;
   const right = { greedy: 0, sampled: 0, formed: 0 };
   const checks: SelfCheck[] = [];
-  for (let number = 0; number < count; number++) {
-    signal.throwIfAborted();
-    onProgress(number, count);
-    const question = await source.heldOut(number, signal);
-    const letter = solutionLetter(question.solution);
+  for (let first = 0; first < count; first += SIDE_BY_SIDE) {
+    const questions: RunQuestion[] = [];
     try {
-      const greedy = await answer(check, question, number, GREEDY);
-      right.greedy += accuracy_reward(pythonStrip(greedy), question.solution);
-      const sampled = await answer(check, question, number, SAMPLED);
-      const text = pythonStrip(sampled);
-      right.sampled += accuracy_reward(text, question.solution);
-      right.formed += format_reward(text) > 0 ? 1 : 0;
-      checks.push(selfCheck(parseTrace(sampled, { options: question.options }), question.options, letter));
+      for (let number = first; number < Math.min(count, first + SIDE_BY_SIDE); number++) {
+        signal.throwIfAborted();
+        questions.push(await source.heldOut(number, signal));
+        onProgress(number, count);
+      }
+      for (const [i, [greedy, sampled]] of (await answers(check, questions, first)).entries()) {
+        const { solution, options } = questions[i]!;
+        right.greedy += accuracy_reward(pythonStrip(greedy), solution);
+        const text = pythonStrip(sampled);
+        right.sampled += accuracy_reward(text, solution);
+        right.formed += format_reward(text) > 0 ? 1 : 0;
+        checks.push(selfCheck(parseTrace(sampled, { options }), options, solutionLetter(solution)));
+      }
     } finally {
-      question.visual.buffer.destroy();
+      for (const { visual } of questions) visual.buffer.destroy();
     }
   }
-  check.generator.forget();
   onProgress(count, count);
   return {
     questions: count,
@@ -61,15 +66,25 @@ export async function checkHeldOut(check: HeldOutCheck): Promise<Omit<EvalLine, 
   };
 }
 
-async function answer(
+/** The greedy and the sampled answer to each of some questions. */
+async function answers(
   { generator, model, steps, max_new_tokens, signal }: HeldOutCheck,
-  { prompt_ids, visual }: RunQuestion,
-  question: number,
-  settings: typeof SAMPLED,
-): Promise<string> {
-  const ids: number[] = [];
-  const request = { prompt_ids, visual, settings, max_new_tokens, question, steps, signal };
-  for await (const drawn of generator.generate(request)) for (const { record } of drawn) ids.push(record.id);
+  questions: readonly RunQuestion[],
+  first: number,
+): Promise<[string, string][]> {
+  const ids = questions.map((): [number[], number[]] => [[], []]);
+  const batch = generator.generate({
+    prompts: questions.map(({ prompt_ids, visual }, i) => ({ prompt_ids, visual, question: first + i })),
+    answers: [
+      { sample: 0, settings: GREEDY },
+      { sample: 0, settings: SAMPLED },
+    ],
+    max_new_tokens,
+    steps,
+    signal,
+  });
+  for await (const drawn of batch)
+    for (const { prompt, answer, record } of drawn) ids[prompt]![answer]!.push(record.id);
   signal.throwIfAborted();
-  return model.tokenizer.decode(ids);
+  return ids.map(([greedy, sampled]) => [model.tokenizer.decode(greedy), model.tokenizer.decode(sampled)]);
 }

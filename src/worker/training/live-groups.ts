@@ -95,13 +95,11 @@ export class LiveGroups {
     });
   }
 
-  /** Ends a group: its traces are posted as they stand. */
-  end(place: number): Trace[] {
-    const { current, groups } = this;
-    for (const answer of groups[place]!) answer.done = true;
-    if (current !== place && !groups[current]?.some(({ done }) => !done)) this.begin(place);
-    if (this.current === place) this.postTraces(place);
-    return groups[place]!.map((answer) => answer.trace());
+  /** Ends a group, which is about to be scored: all answers of the step are written. */
+  end(place: number): void {
+    for (const answer of this.groups[place]!) answer.done = true;
+    if (this.current !== place) this.begin(place);
+    this.postTraces(place);
   }
 
   private begin(place: number): void {

@@ -1,0 +1,212 @@
+import { videoFinder } from '../../data/find-videos';
+import { splitHeldOut } from '../../data/held-out';
+import {
+  type DataProblem,
+  type FileQuestion,
+  parseQuestionFile,
+  writeQuestionFile,
+} from '../../data/question-file';
+import { buildPrompt } from '../../model/prompt';
+import type { TinyLlava } from '../../model/tiny-llava';
+import type { OpenRun, RunStore } from '../../storage/run-store';
+import { openVideo } from '../../video/container';
+import { VideoError } from '../../video/errors';
+import type { DataReport, OwnQuestion, TrainingData } from '../training-protocol';
+import { FileSource, type QuestionModel, type QuestionSource, toySource } from './question-source';
+import type { StoredRun } from './stored-run';
+
+/** Problems that a report lists; it counts them all. */
+const MAX_PROBLEMS = 200;
+/** Tokens that an answer needs at the least. */
+const LEAST_ANSWER = 32;
+/** Files whose tables are read at a time. */
+const AT_ONCE = 8;
+const QUESTIONS = 'questions.jsonl';
+
+type FileData = Exclude<TrainingData, { kind: 'toy' }>;
+type Find = (video_filename: string) => Promise<Blob | undefined>;
+
+/** Data as far as it can be used. */
+interface Usable {
+  questions: FileQuestion[];
+  problems: DataProblem[];
+  total: number;
+}
+
+/** The data's questions as text, and the file of each video. */
+async function readData(data: FileData): Promise<{ text: string; find: Find }> {
+  if (data.kind === 'files') {
+    const find = videoFinder(data.videos);
+    return { text: await data.questions.text(), find: async (name) => find(name) };
+  }
+  const clips = namedClips(data.questions);
+  const byName = new Map(clips.map(({ video_filename, clip }) => [video_filename, clip]));
+  const rows = clips.map(({ problem, solution, video_filename }) => ({ problem, solution, video_filename }));
+  return { text: writeQuestionFile(rows), find: async (name) => byName.get(name) };
+}
+
+/** Own questions as rows of a file, each clip under a name of its own. */
+function namedClips(questions: readonly OwnQuestion[]) {
+  const names = new Map<Blob, string>();
+  const taken = new Set<string>();
+  return questions.map(({ problem, label, clip, video_filename }) => {
+    let name = names.get(clip);
+    if (!name) {
+      const base =
+        video_filename
+          .split(/[\\/]/)
+          .at(-1)
+          ?.replaceAll(/[^\p{L}\p{N}._-]+/gu, '-') || 'clip.mp4';
+      name = `./clips/${base}`;
+      for (let i = 2; taken.has(name); i++) name = `./clips/${i}-${base}`;
+      taken.add(name);
+      names.set(clip, name);
+    }
+    return { problem, solution: `<answer>${label}</answer>`, video_filename: name, clip };
+  });
+}
+
+/** Leaves out lines that are malformed, whose video is missing, or whose prompt is too long for the model. */
+async function usable(text: string, find: Find, model: TinyLlava | undefined): Promise<Usable> {
+  const { questions, problems, total } = parseQuestionFile(text);
+  const good: FileQuestion[] = [];
+  for (const question of questions) {
+    const { line, video_filename } = question;
+    if (!(await find(video_filename)))
+      problems.push({ line, code: 'missing-video', message: `${video_filename} is not among the videos.` });
+    else {
+      const long = model && tooLong(question, model);
+      if (long) problems.push({ line, code: 'too-long', message: long });
+      else good.push(question);
+    }
+  }
+  return { questions: good, problems, total };
+}
+
+function tooLong({ problem }: FileQuestion, model: TinyLlava): string | undefined {
+  const rows =
+    model.tokenizer.encodePrompt(buildPrompt(problem)).length - 1 + model.config.connector.num_queries;
+  const most = model.language.max_positions - LEAST_ANSWER;
+  if (rows <= most) return undefined;
+  return `The prompt is ${rows} tokens long with the video's; this model has room for ${most} before an answer.`;
+}
+
+/** Reads the tables of every video that questions name. */
+async function unreadableVideos(
+  questions: readonly FileQuestion[],
+  find: Find,
+  onProgress: (done: number, total: number) => void,
+  signal: AbortSignal,
+): Promise<Map<string, string>> {
+  const names = [...new Set(questions.map(({ video_filename }) => video_filename))];
+  const bad = new Map<string, string>();
+  let next = 0;
+  let done = 0;
+  const worker = async () => {
+    while (next < names.length) {
+      signal.throwIfAborted();
+      const name = names[next++]!;
+      try {
+        const file = await find(name);
+        if (file) await openVideo(Object.assign(file.slice(0, file.size, file.type), { name }), { signal });
+      } catch (cause) {
+        if (!(cause instanceof VideoError)) throw cause;
+        bad.set(name, cause.message);
+      }
+      onProgress(++done, names.length);
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, worker));
+  return bad;
+}
+
+/** Looks through data before a run starts: lines, videos and their tables, and with a model the prompts' lengths. */
+export async function checkData(
+  data: TrainingData,
+  model: TinyLlava | undefined,
+  onProgress: (done: number, total: number) => void,
+  signal: AbortSignal,
+): Promise<DataReport> {
+  if (data.kind === 'toy')
+    return {
+      usable: Number.POSITIVE_INFINITY,
+      total: Number.POSITIVE_INFINITY,
+      problems: [],
+      problem_count: 0,
+      held_out: Number.POSITIVE_INFINITY,
+    };
+  const { text, find } = await readData(data);
+  const { questions, problems, total } = await usable(text, find, model);
+  const bad = await unreadableVideos(questions, find, onProgress, signal);
+  for (const { line, video_filename } of questions) {
+    const message = bad.get(video_filename);
+    if (message) problems.push({ line, code: 'unreadable-video', message });
+  }
+  problems.sort((a, b) => a.line - b.line);
+  const good = questions.filter(({ video_filename }) => !bad.has(video_filename));
+  return {
+    usable: good.length,
+    total,
+    problems: problems.slice(0, MAX_PROBLEMS),
+    problem_count: problems.length,
+    held_out: splitHeldOut(good).heldOut.length,
+  };
+}
+
+/** Keeps with the run what it will need again: the questions, and the user's own clips. */
+export async function keepData(open: OpenRun<StoredRun>, data: TrainingData): Promise<void> {
+  if (data.kind === 'toy') return;
+  await open.writeData(QUESTIONS, (await readData(data)).text);
+  if (data.kind === 'files') return;
+  for (const [name, clip] of new Map(namedClips(data.questions).map((q) => [q.video_filename, q.clip])))
+    await open.writeData(name.slice(2), clip);
+}
+
+/**
+ * A run's questions. `data` is needed where the run's videos are the user's files, which are not kept on disk.
+ * @throws Error with a sentence where the data is not there, is another, or has nothing to train on.
+ */
+export async function openSource(
+  use: QuestionModel,
+  store: RunStore<StoredRun>,
+  { run, name, data: kept }: StoredRun,
+  data: TrainingData | undefined,
+): Promise<QuestionSource> {
+  if (kept.kind === 'toy') return toySource(use);
+  const text = await (await store.data(run, QUESTIONS))?.text();
+  if (text === undefined) throw new Error(`The questions of ${name} are no longer on this device.`);
+  let find: Find = async (file) => store.data(run, file.slice(2));
+  if (kept.kind === 'files') {
+    if (data?.kind !== 'files')
+      throw new Error(
+        `Choose the questions and the videos of ${name} again: videos are not kept with a run.`,
+      );
+    const given = await readData(data);
+    if (given.text !== text)
+      throw new Error(
+        `These are other questions than those ${name} began with (${kept.name}). Choose its own file.`,
+      );
+    find = given.find;
+  }
+  const { questions } = await usable(text, find, use.model);
+  const split = splitHeldOut(questions);
+  if (split.training.length === 0)
+    throw new Error('None of the questions can be used: see the report on the data.');
+  return new FileSource(use, split, find);
+}
+
+/** The run's questions and clips as files, in the format that is read. */
+export async function dataFiles(
+  store: RunStore<StoredRun>,
+  run: string,
+): Promise<{ name: string; blob: Blob }[]> {
+  const questions = await store.data(run, QUESTIONS);
+  if (!questions) return [];
+  const rows = parseQuestionFile(await questions.text()).questions;
+  const files = [{ name: QUESTIONS, blob: questions }];
+  for (const name of new Set(rows.map(({ video_filename }) => video_filename))) {
+    const clip = name.startsWith('./clips/') ? await store.data(run, name.slice(2)) : undefined;
+    if (clip) files.push({ name: name.slice(2), blob: clip });
+  }
+  return files;
+}

@@ -1,0 +1,393 @@
+import { BatchGenerator } from '../../generate/batch-generator';
+import { readTrainingCheckpoint, writeTrainingCheckpoint } from '../../grpo/checkpoint';
+import { RewardError, scoreGroup } from '../../grpo/rewards/score-group';
+import { GrpoTrainer, type RewardFunction } from '../../grpo/trainer';
+import { LoraAdapter } from '../../lora/adapter';
+import type { SavedCheckpoint } from '../../storage/checkpoints';
+import { StorageError } from '../../storage/errors';
+import type { OpenRun } from '../../storage/run-store';
+import { VideoError } from '../../video/errors';
+import type { EngineEvent } from '../protocol';
+import { isLost } from '../session';
+import type { CompletionRow, LiveSettings, RunEvent, RunState, TrainingEvent } from '../training-protocol';
+import { checkHeldOut } from './held-out-check';
+import { LiveGroups } from './live-groups';
+import type { QuestionModel, QuestionSource, RunQuestion } from './question-source';
+import type { ScoreCalls } from './score-calls';
+import { completionRows, type ScoredGroup, stepLine } from './step-line';
+import type { StoredRun } from './stored-run';
+
+/** What a run is made with. */
+export interface RunUse extends QuestionModel {
+  source: QuestionSource;
+  calls: ScoreCalls;
+  post: (event: EngineEvent | TrainingEvent) => void;
+}
+
+/** How a run ends for now. */
+class Pause extends Error {
+  constructor(
+    readonly state: 'paused' | 'stopped',
+    readonly code: RunEvent['code'],
+    readonly text: string,
+    /** A sentence for the user, where the run pauses by itself. */
+    readonly sentence?: string,
+  ) {
+    super(text);
+  }
+}
+
+/** What a run holds on the GPU. */
+interface Held {
+  adapter: LoraAdapter;
+  trainer: GrpoTrainer;
+  generator: BatchGenerator;
+}
+
+/** A run while it goes on: steps, checks, checkpoints, and what is told of them. */
+export class RunSession {
+  private readonly ending = new AbortController();
+  private held: Held | undefined;
+  private saving = false;
+  /** Scores a group of the step under way. */
+  private scoring: RewardFunction = () => [];
+  private abandoned = false;
+  /** Steps whose held-out check is done. */
+  private readonly checked: Set<number>;
+
+  /** @param checked steps with a line in `evals.jsonl`. */
+  constructor(
+    private readonly use: RunUse,
+    private readonly open: OpenRun<StoredRun>,
+    checked: readonly number[],
+  ) {
+    this.checked = new Set(checked);
+  }
+
+  /** The run's id. */
+  get run(): string {
+    return this.open.header.run;
+  }
+
+  /** What the list shows. */
+  state: RunState = 'compiling';
+
+  /** Ends the run for now: the step under way is dropped. */
+  pause(): void {
+    this.ending.abort(new Pause('paused', 'paused', 'paused by you'));
+  }
+
+  /** Ends the run. */
+  stop(): void {
+    this.ending.abort(new Pause('stopped', 'stopped', 'stopped by you'));
+  }
+
+  /** Writes a checkpoint after the step under way. */
+  save(): void {
+    this.saving = true;
+  }
+
+  /** Changes settings from the next step on. */
+  async change(settings: LiveSettings): Promise<void> {
+    const { config } = this.open.header;
+    // The trainer reads them from this object at each step.
+    Object.assign(config.grpo, settings);
+    await this.open.update({ config });
+    const text = Object.entries(settings).map(([name, value]) => `${name} ${value}`);
+    await this.event('changed', text.join(', '));
+  }
+
+  /** Gives the run another name. */
+  rename(name: string): Promise<void> {
+    return this.open.update({ name });
+  }
+
+  /** The GPU is lost: nothing of this session counts any more, and the run can be opened again. */
+  async abandon(): Promise<void> {
+    this.abandoned = true;
+    this.ending.abort(new Error('The GPU was lost.'));
+    await this.event('device-lost', 'the GPU was reset').catch(() => undefined);
+    await this.open.close();
+  }
+
+  /**
+   * Goes on until the run ends, or is paused or stopped, and tells how. What the run holds on the GPU is free then.
+   * @param checkpoint where it goes on; without one, from the start.
+   * @throws what made it fail, after the run's state says so.
+   */
+  async go(checkpoint: SavedCheckpoint | undefined, began: RunEvent['code'], text: string): Promise<void> {
+    try {
+      await this.setState('compiling', 'compiling shaders');
+      const held = await this.prepare(checkpoint);
+      await this.event(began, text);
+      await this.setState('running');
+      await this.steps(held);
+      await this.writeCheckpoint(held);
+      await this.event('done', `${held.trainer.step} steps`);
+      await this.setState('done');
+    } catch (cause) {
+      if (this.abandoned) return;
+      await this.ended(cause);
+    } finally {
+      this.held?.trainer.destroy();
+      this.held?.generator.destroy();
+      this.held?.adapter.destroy();
+      this.use.source.destroy();
+      await this.open.close();
+    }
+  }
+
+  private get signal(): AbortSignal {
+    return this.ending.signal;
+  }
+
+  private get step(): number {
+    return this.held?.trainer.step ?? this.open.header.saved_step;
+  }
+
+  private async prepare(checkpoint: SavedCheckpoint | undefined): Promise<Held> {
+    const { gpu, model } = this.use;
+    const { config } = this.open.header;
+    const { text_config } = model.config;
+    const restored =
+      checkpoint &&
+      (await readTrainingCheckpoint(
+        gpu,
+        async (name) => {
+          const bytes = checkpoint.files.get(name);
+          if (!bytes) throw new Error(`The checkpoint of step ${checkpoint.step} has no ${name}.`);
+          return bytes;
+        },
+        text_config,
+      ));
+    const adapter = restored?.adapter ?? LoraAdapter.create(gpu, config.lora, text_config);
+    if (!restored) adapter.initialise(config.grpo.seed);
+    const trainer = await GrpoTrainer.create(gpu, model, adapter, config.grpo, (texts, place) =>
+      this.scoring(texts, place),
+    );
+    if (restored) trainer.restore(restored);
+    this.held = { adapter, trainer, generator: await BatchGenerator.create(gpu, model) };
+    await gpu.memory.check();
+    return this.held;
+  }
+
+  private async steps(held: Held): Promise<void> {
+    const { trainer } = held;
+    // Read anew each time: both may change while the run goes on.
+    const config = () => this.open.header.config;
+    while (trainer.step < config().grpo.max_steps) {
+      const { eval_steps } = config();
+      if (trainer.step === 0 || (eval_steps > 0 && trainer.step % eval_steps === 0)) await this.check(held);
+      this.signal.throwIfAborted();
+      await this.takeStep(held);
+      if (this.saving || trainer.step % config().save_steps === 0) await this.writeCheckpoint(held);
+    }
+    await this.check(held);
+  }
+
+  private async check({ trainer, generator }: Held): Promise<void> {
+    const { use, run } = this;
+    const { config } = this.open.header;
+    const count = Math.min(config.eval_questions, use.source.heldOutCount);
+    const { step } = trainer;
+    if (count === 0 || this.checked.has(step)) return;
+    const found = await checkHeldOut({
+      model: use.model,
+      generator,
+      steps: trainer.steps,
+      source: use.source,
+      count,
+      max_new_tokens: config.grpo.max_completion_length,
+      signal: this.signal,
+      onProgress: (done, total) => this.progress(`held-out questions, ${done} of ${total}`, done, total),
+    });
+    this.checked.add(step);
+    const line = { step, ...found };
+    await this.open.append('evals', [line]);
+    use.post({ type: 'run-eval', run, line });
+    await this.event('eval', `held-out check, ${Math.round(100 * line.accuracy_sampled)} %`);
+  }
+
+  private async takeStep({ trainer }: Held): Promise<void> {
+    const { use, run, signal } = this;
+    const { source, post } = use;
+    const { config } = this.open.header;
+    const { questions_per_step, num_generations, seed, temperature, top_k, top_p } = config.grpo;
+    const { max_completion_length } = config.grpo;
+    const first = trainer.step * questions_per_step;
+    const step = trainer.step + 1;
+    const questions: RunQuestion[] = [];
+    try {
+      for (let i = 0; i < questions_per_step; i++) {
+        this.progress(`question ${i + 1} of ${questions_per_step}`, i, questions_per_step);
+        questions.push(await source.training(seed, first + i, signal));
+      }
+      const settings = { temperature, top_k, top_p, max_new_tokens: max_completion_length, seed };
+      const live = new LiveGroups(
+        use.model.tokenizer,
+        { run, step, first, questions, settings, num_generations },
+        (event) => this.post(event),
+      );
+      const tokens = questions.map(() => Array.from({ length: num_generations }, (): number[] => []));
+      const scores: ScoredGroup['scores'][] = [];
+      this.scoring = async (texts, place) => {
+        live.end(place);
+        const answers = texts.map((text, i) => ({ text, tokens: tokens[place]![i]! }));
+        scores[place] = await this.score(answers, questions[place]!);
+        return scores[place].rewards;
+      };
+      const groups: ScoredGroup[] = [];
+      const rows: CompletionRow[] = [];
+      const { metrics } = await trainer.train(questions, {
+        signal,
+        onTokens(place, drawn) {
+          for (const { sample, record } of drawn) tokens[place]![sample]!.push(record.id);
+          live.push(place, drawn);
+        },
+        onGroup: (place, completions) => {
+          const question = questions[place]!;
+          const group = { question, number: first + place, completions, scores: scores[place]! };
+          groups.push(group);
+          const own = completionRows(group, step);
+          rows.push(...own);
+          this.post({ type: 'group-scored', run, question: first + place, rows: own });
+          this.progress(`update, question ${place + 1} of ${questions_per_step}`, place, questions_per_step);
+        },
+      });
+      if (this.abandoned) return;
+      const epoch = source.length ? (first + questions_per_step) / source.length : undefined;
+      const line = stepLine(metrics, groups, epoch);
+      await this.open.append('log', [line]);
+      await this.open.append('completions', rows);
+      post({ type: 'run-step', run, line });
+      const { bytes, peakBytes } = use.gpu.memory;
+      post({ type: 'memory', bytes, peakBytes });
+      if (metrics.skipped_updates > 0) await this.event('update-skipped', 'a gradient was not finite');
+      await this.watchKl(line.kl);
+    } finally {
+      for (const { visual } of questions) visual.buffer.destroy();
+    }
+  }
+
+  private async score(
+    answers: readonly { text: string; tokens: readonly number[] }[],
+    question: RunQuestion,
+  ): Promise<ScoredGroup['scores']> {
+    const { rewards, grpo, max_length_reward } = this.open.header.config;
+    const code = rewards.find(({ name }) => name === 'user_reward')?.code ?? '';
+    try {
+      return await scoreGroup(rewards, answers, question, {
+        max_completion_length: grpo.max_completion_length,
+        max_length_reward,
+        user: (given) => this.use.calls.score(code, [...given], this.signal),
+      });
+    } catch (cause) {
+      this.signal.throwIfAborted();
+      throw cause;
+    }
+  }
+
+  /** Pauses above the limit; once resumed, the run goes on until KL has been below it and is above it again. */
+  private async watchKl(kl: number | undefined): Promise<void> {
+    const { config, kl_warned = false } = this.open.header;
+    const limit = config.kl_limit;
+    if (kl === undefined || !(limit > 0)) return;
+    if (kl <= limit) {
+      if (kl_warned) await this.open.update({ kl_warned: false });
+      return;
+    }
+    if (kl_warned) return;
+    await this.open.update({ kl_warned: true });
+    const text = `KL ${kl.toFixed(2)}, the limit is ${limit}`;
+    throw new Pause(
+      'paused',
+      'kl-high',
+      text,
+      `KL is high: ${kl.toFixed(2)}, your limit is ${limit}. The model has drifted far from where it began and may ` +
+        'lose its format. Raise beta, lower learning_rate, or go back to an earlier step.',
+    );
+  }
+
+  private async writeCheckpoint({ adapter, trainer }: Held): Promise<void> {
+    this.saving = false;
+    const { step, optimiser } = trainer;
+    const { config, model, saved_step } = this.open.header;
+    if (step === saved_step) return;
+    try {
+      const written = await writeTrainingCheckpoint(adapter, optimiser, { step, config }, model);
+      const files = new Map(
+        Object.entries(written).map(([name, content]) => [
+          name,
+          typeof content === 'string' ? new TextEncoder().encode(content) : content,
+        ]),
+      );
+      await this.open.saveCheckpoint(step, files, {});
+    } catch (cause) {
+      if (!(cause instanceof StorageError) || cause.code !== 'full') throw cause;
+      await this.event('storage-full', 'not saved: storage is full').catch(() => undefined);
+      this.tell(this.state, { message: `Step ${step} could not be saved. ${cause.message}` });
+      return;
+    }
+    await this.open.update({ saved_step: step });
+    await this.event('saved', 'checkpoint saved');
+  }
+
+  /** Says how the run ended, for now or for good. */
+  private async ended(cause: unknown): Promise<void> {
+    const { held } = this;
+    const pause = pauseFor(cause, this.step + 1);
+    // What a lost GPU makes of a step is not told: the engine opens it again, and the run goes on.
+    if (!pause && (await isLost(this.use.gpu, cause))) return;
+    if (!pause) {
+      if (held) await this.writeCheckpoint(held).catch(() => undefined);
+      const { message } = cause as Error;
+      await this.event('paused', 'an error').catch(() => undefined);
+      await this.setState('failed', undefined, message).catch(() => undefined);
+      throw cause;
+    }
+    if (held) await this.writeCheckpoint(held);
+    await this.event(pause.code, pause.text).catch(() => undefined);
+    await this.setState(pause.state, undefined, pause.sentence).catch(() => undefined);
+  }
+
+  private async setState(state: RunState, detail?: string, message?: string): Promise<void> {
+    this.state = state;
+    this.tell(state, { ...(detail ? { detail } : {}), ...(message ? { message } : {}) });
+    await this.open.update({ state });
+  }
+
+  private tell(state: RunState, words: { detail?: string; message?: string }): void {
+    this.post({ type: 'run-state', run: this.run, state, step: this.step, ...words });
+  }
+
+  private async event(code: RunEvent['code'], text: string): Promise<void> {
+    const event: RunEvent = { step: this.step, code, text, time: Date.now() };
+    this.use.post({ type: 'run-event', run: this.run, event });
+    await this.open.append('events', [event]);
+  }
+
+  private progress(label: string, done: number, total: number): void {
+    this.post({ type: 'run-progress', run: this.run, label, done, total });
+  }
+
+  private post(event: TrainingEvent): void {
+    if (!this.abandoned) this.use.post(event);
+  }
+}
+
+/** What an error means for the run: it is paused where the user can do something about it and go on. */
+function pauseFor(cause: unknown, step: number): Pause | undefined {
+  if (cause instanceof Pause) return cause;
+  if (cause instanceof RewardError)
+    return new Pause(
+      'paused',
+      'reward-failed',
+      cause.message,
+      `The reward function failed. ${cause.message.replace(/.$/, '')} at step ${step}. ` +
+        'The run is paused and this step was not used.',
+    );
+  if (cause instanceof StorageError && cause.code === 'full')
+    return new Pause('paused', 'storage-full', 'storage is full', `${cause.message} The run is paused.`);
+  if (cause instanceof VideoError) return new Pause('paused', 'paused', cause.message, cause.message);
+  return undefined;
+}
