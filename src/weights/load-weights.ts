@@ -1,7 +1,8 @@
 import type { Gpu } from '../gpu/device';
-import { createTensor, type GpuTensor, sizeOf } from '../gpu/tensor';
+import { byteLength, createTensor, destroyTensor, type GpuTensor } from '../gpu/tensor';
 import type { Checkpoint, StoredTensor } from './checkpoint';
 import { CheckpointError } from './errors';
+import { Quantiser, type WeightPrecision } from './quantiser';
 import { FLOAT_BYTES, type FloatDtype, firstNonFinite, isFloatDtype, widenToF32 } from './widen';
 
 /** Bytes read at once: small neighbours come in one read, large tensors in several. A multiple of 4. */
@@ -23,18 +24,22 @@ export type LoadProgress = (loadedBytes: number, totalBytes: number) => void;
 export interface LoadOptions {
   onProgress?: LoadProgress;
   signal?: AbortSignal;
+  /** How a tensor is stored on the GPU (default f32): another than f32 for `[N, K]` alone, f16 for an even K. */
+  precision?: (name: string) => WeightPrecision;
 }
 
-/** A model's weights on the GPU, f32, row-major as stored (`[out, in]` of a linear layer). */
+/** A model's weights on the GPU, row-major as stored (`[out, in]` of a linear layer), f32 or as `precision` said. */
 export class Weights {
-  private readonly tensors: Map<string, GpuTensor>;
   /** Bytes on the GPU. */
   readonly bytes: number;
 
-  constructor(tensors: Map<string, GpuTensor>) {
-    this.tensors = tensors;
+  constructor(
+    private readonly tensors: Map<string, GpuTensor>,
+    /** Relative error (root mean square) that storing a tensor in fewer bits made, by checkpoint name. */
+    readonly errors: ReadonlyMap<string, number> = new Map(),
+  ) {
     let bytes = 0;
-    for (const tensor of tensors.values()) bytes += tensor.buffer.size;
+    for (const { buffer, scales } of tensors.values()) bytes += buffer.size + (scales?.buffer.size ?? 0);
     this.bytes = bytes;
   }
 
@@ -57,7 +62,7 @@ export class Weights {
 
   /** Frees the buffers. */
   destroy(): void {
-    for (const tensor of this.tensors.values()) tensor.buffer.destroy();
+    for (const tensor of this.tensors.values()) destroyTensor(tensor);
     this.tensors.clear();
   }
 }
@@ -118,8 +123,8 @@ interface Read {
 }
 
 /**
- * Uploads the used tensors of a checkpoint as f32 (F16 and BF16 widened exactly). At most a few chunks of the file
- * are in memory at a time. Unused tensors are not read.
+ * Uploads the used tensors of a checkpoint as f32 (F16 and BF16 widened exactly), or as `precision` says, converted on
+ * the GPU. At most a few chunks of the file are in memory at a time. Unused tensors are not read.
  * @throws CheckpointError as `checkTensors`, and naming the first tensor found with a NaN or an infinite value;
  * GpuMemoryError where the weights find no room. What was uploaded is freed again.
  */
@@ -130,40 +135,65 @@ export async function loadWeights(
   options: LoadOptions = {},
 ): Promise<Weights> {
   checkTensors(checkpoint, expected);
+  const precision = options.precision ?? (() => 'f32');
   const limit = Math.min(gpu.device.limits.maxBufferSize, gpu.device.limits.maxStorageBufferBindingSize);
   for (const [name, shape] of expected.used) {
-    if (sizeOf(shape) * 4 > limit) {
+    const dtype = precision(name);
+    if (byteLength(shape, dtype) > limit) {
       throw new CheckpointError(
-        `The tensor ${name} [${shape.join(', ')}] takes ${sizeOf(shape) * 4} bytes in f32, and this GPU allows ${limit} in one buffer.`,
+        `The tensor ${name} [${shape.join(', ')}] takes ${byteLength(shape, dtype)} bytes in ${dtype}, and this GPU allows ${limit} in one buffer.`,
       );
     }
   }
   const tensors = new Map<string, GpuTensor>();
-  for (const [name, shape] of expected.used) tensors.set(name, createTensor(gpu, shape, 'f32', name));
-  const weights = new Weights(tensors);
-  try {
-    await gpu.memory.check();
-  } catch (cause) {
-    weights.destroy();
-    throw cause;
-  }
+  for (const [name, shape] of expected.used)
+    tensors.set(name, createTensor(gpu, shape, precision(name), name));
   const reads = planReads(checkpoint, tensors);
+  let quantiser: Quantiser | undefined;
+  try {
+    quantiser = await makeQuantiser(gpu, reads);
+    await gpu.memory.check();
+    await readAll(gpu, reads, quantiser, options);
+    return new Weights(tensors, await quantiser?.errors());
+  } catch (cause) {
+    for (const tensor of tensors.values()) destroyTensor(tensor);
+    throw cause;
+  } finally {
+    quantiser?.destroy();
+  }
+}
+
+/** What converts the pieces that are not stored as f32, if there are any. */
+async function makeQuantiser(gpu: Gpu, reads: readonly Read[]): Promise<Quantiser | undefined> {
+  const pieces = reads.flatMap((read) => read.pieces).filter(({ tensor }) => tensor.dtype !== 'f32');
+  if (pieces.length === 0) return undefined;
+  return Quantiser.create(gpu, {
+    conversions: pieces.map(({ dtype, tensor }) => [dtype, tensor.dtype as 'f16' | 'q8' | 'q4'] as const),
+    staging_bytes: Math.max(...pieces.map(({ from, to }) => to - from)),
+    parts: pieces.length,
+  });
+}
+
+/** Reads everything, a few reads at a time, and writes it to the GPU. */
+async function readAll(
+  gpu: Gpu,
+  reads: readonly Read[],
+  quantiser: Quantiser | undefined,
+  { signal, onProgress }: LoadOptions,
+): Promise<void> {
   const total = reads.reduce((sum, read) => sum + read.end - read.start, 0);
   let loaded = 0;
   let next = 0;
   const lane = async (): Promise<void> => {
     for (let read = reads[next++]; read; read = reads[next++]) {
-      options.signal?.throwIfAborted();
+      signal?.throwIfAborted();
       const bytes = await read.source.read(read.start, read.end);
-      for (const piece of read.pieces) {
-        const part = bytes.subarray(piece.from - read.start, piece.to - read.start);
-        const bad = firstNonFinite(part, piece.dtype);
-        if (bad >= 0) throw notFinite(read.source.name, piece, bad);
-        const values = widenToF32(part, piece.dtype);
-        gpu.device.queue.writeBuffer(piece.tensor.buffer, piece.element * 4, values);
-      }
+      for (const piece of read.pieces)
+        upload(gpu, quantiser, read, piece, bytes.subarray(piece.from - read.start, piece.to - read.start));
+      // What was written waits in memory until the GPU has taken it.
+      if (quantiser) await gpu.device.queue.onSubmittedWorkDone();
       loaded += read.end - read.start;
-      options.onProgress?.(loaded, total);
+      onProgress?.(loaded, total);
     }
   };
   const stopping = async (): Promise<void> => {
@@ -177,11 +207,22 @@ export async function loadWeights(
   };
   const lanes = await Promise.allSettled(Array.from({ length: READS_IN_FLIGHT }, stopping));
   const failed = lanes.find((result) => result.status === 'rejected');
-  if (failed) {
-    weights.destroy();
-    throw failed.reason;
-  }
-  return weights;
+  if (failed) throw failed.reason;
+}
+
+function upload(
+  gpu: Gpu,
+  quantiser: Quantiser | undefined,
+  read: Read,
+  piece: Piece,
+  bytes: Uint8Array<ArrayBuffer>,
+): void {
+  const { name, tensor, dtype, element } = piece;
+  const bad = firstNonFinite(bytes, dtype);
+  if (bad >= 0) throw notFinite(read.source.name, piece, bad);
+  if (tensor.dtype === 'f32')
+    gpu.device.queue.writeBuffer(tensor.buffer, element * 4, widenToF32(bytes, dtype));
+  else quantiser!.convert(name, tensor, { bytes, dtype, row: element / tensor.shape.at(-1)! });
 }
 
 function notFinite(file: string, piece: Piece, index: number): CheckpointError {
@@ -212,8 +253,9 @@ function planReads(checkpoint: Checkpoint, tensors: ReadonlyMap<string, GpuTenso
     for (const { name, tensor, stored } of used) {
       if (stored.source.name !== file) continue;
       const dtype = stored.dtype as FloatDtype;
-      for (let from = stored.start; from < stored.end; from += CHUNK_BYTES) {
-        const to = Math.min(stored.end, from + CHUNK_BYTES);
+      const chunk = chunkBytes(tensor, dtype);
+      for (let from = stored.start; from < stored.end; from += chunk) {
+        const to = Math.min(stored.end, from + chunk);
         const piece = { name, tensor, dtype, from, to, element: (from - stored.start) / FLOAT_BYTES[dtype] };
         if (open && open.end === from && to - open.start <= CHUNK_BYTES) {
           open.end = to;
@@ -226,4 +268,11 @@ function planReads(checkpoint: Checkpoint, tensors: ReadonlyMap<string, GpuTenso
     }
   }
   return reads;
+}
+
+/** Most bytes of a tensor in one read: what is converted comes in whole rows, 32 at a time. */
+function chunkBytes(tensor: GpuTensor, dtype: FloatDtype): number {
+  if (tensor.dtype === 'f32') return CHUNK_BYTES;
+  const rows = 32 * tensor.shape.at(-1)! * FLOAT_BYTES[dtype];
+  return Math.max(1, Math.floor(CHUNK_BYTES / rows)) * rows;
 }

@@ -16,7 +16,7 @@ import {
   uploadTensor,
   writeTensor,
 } from '../../src/gpu/tensor';
-import { dequantise, halvesToNumbers } from '../../src/weights/quantise-reference';
+import { dequantise, fromHalves } from '../../src/weights/quantise-reference';
 import { blockReference, type Dense } from '../support/block-reference';
 import { relativeError } from '../support/golden-model';
 import { randomValues, uniforms } from '../support/random-values';
@@ -53,7 +53,7 @@ function randomWeight(
     });
     return {
       tensor: uploadTensor(gpu, halves, [n, k], 'f16', 'w'),
-      values: { data: halvesToNumbers(halves), shape: [n, k] },
+      values: { data: fromHalves(halves), shape: [n, k] },
     };
   }
   const codes = Uint8Array.from({ length: n * blocksOf(k) * blockBytes(dtype) }, () =>
@@ -65,7 +65,7 @@ function randomWeight(
   );
   const tensor = uploadTensor(gpu, codes, [n, k], dtype, 'w');
   writeTensor(gpu, tensor.scales!, scales);
-  return { tensor, values: { data: dequantise(codes, scales, dtype, [n, k]), shape: [n, k] } };
+  return { tensor, values: { data: dequantise({ codes, scales }, dtype, [n, k]), shape: [n, k] } };
 }
 
 /** x W^T with a bias, then times a second weight's with a residual: what blocks have. */
@@ -157,7 +157,7 @@ describe.each(['wgsl', 'wgsl as on a GPU', 'ort'] as const)('%s', (kind) => {
         const codes = Uint8Array.from({ length: n * 2 * blockBytes(dtype) }, (_, i) => (i * 37) % 256);
         writeTensor(gpu, w.tensor, codes);
         writeTensor(gpu, w.tensor.scales!, scales);
-        w.values = { data: dequantise(codes, scales, dtype, [n, k]), shape: [n, k] };
+        w.values = { data: dequantise({ codes, scales }, dtype, [n, k]), shape: [n, k] };
       }
       const data = Float32Array.from({ length: rows * k }, (_, i) =>
         i < k ? 0 : i < 2 * k ? 1e6 : (i % 3) - 1,
