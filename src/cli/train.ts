@@ -3,8 +3,9 @@
  * LoRA on the toy world, in headless Chromium, by the engine of the page. Prints one line a step.
  */
 import { parseArgs } from 'node:util';
+import type { StepMetrics } from '../grpo/step-metrics';
 import { withEnginePage } from './engine-page';
-import type { LogLine, TrainingEval, TrainingRequest } from './train/page';
+import type { TrainingEval, TrainingRequest } from './train/page';
 
 /** Runs the command with its arguments; returns the exit code. */
 export async function main(args: string[]): Promise<number> {
@@ -31,7 +32,7 @@ export async function main(args: string[]): Promise<number> {
     }
   }
   return withEnginePage('src/cli/train/page.html', async (page, origin) => {
-    await page.exposeFunction('reportStep', (line: LogLine) =>
+    await page.exposeFunction('reportStep', (line: StepMetrics) =>
       console.log(values.json ? JSON.stringify(line) : describeStep(line)),
     );
     const request: TrainingRequest = {
@@ -52,12 +53,13 @@ export async function main(args: string[]): Promise<number> {
   });
 }
 
-function describeStep(line: LogLine): string {
-  const { step, reward, kl = 0, entropy, grad_norm, step_time } = line;
+function describeStep(line: StepMetrics): string {
+  const digits = (key: string, count: number) => (line[key] ?? 0).toFixed(count);
   return (
-    `step ${step}: reward ${reward.toFixed(2)}, accuracy ${line['rewards/accuracy_reward'].toFixed(2)}, ` +
-    `checks itself ${line.self_check_rate.toFixed(2)}, kl ${kl.toFixed(4)}, entropy ${entropy.toFixed(2)}, ` +
-    `length ${line['completions/mean_length'].toFixed(0)}, grad norm ${grad_norm.toFixed(2)}, ${step_time.toFixed(1)} s`
+    `step ${line.step}: reward ${digits('reward', 2)}, accuracy ${digits('rewards/accuracy_reward/mean', 2)}, ` +
+    `checks itself ${digits('self_check_rate', 2)}, kl ${digits('kl', 4)}, entropy ${digits('entropy', 2)}, ` +
+    `length ${digits('completions/mean_length', 0)}, grad norm ${digits('grad_norm', 2)}, ` +
+    `${digits('step_time', 1)} s`
   );
 }
 

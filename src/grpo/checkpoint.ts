@@ -30,6 +30,8 @@ export const CHECKPOINT_FILES = [
 export interface SavedTrainer<Config> {
   /** Steps done. */
   step: number;
+  /** Tokens so far, see `GrpoTrainer`. */
+  num_tokens: number;
   config: Config;
 }
 
@@ -66,18 +68,24 @@ export async function writeTrainingCheckpoint<Config>(
 /** Reads `trainer_state.json` alone. @throws Error where it is none of this format. */
 export function readTrainerState<Config>(text: string): SavedTrainer<Config> & { optimizer_step: number } {
   const problem = (what: string) => new Error(`trainer_state.json ${what}: this is no checkpoint of a run.`);
-  let saved: { format?: unknown; step?: unknown; optimizer_step?: unknown; config?: Config };
+  let saved: {
+    format?: unknown;
+    step?: unknown;
+    num_tokens?: unknown;
+    optimizer_step?: unknown;
+    config?: Config;
+  };
   try {
     saved = JSON.parse(text, giveInfinity);
   } catch {
     throw problem('is not JSON');
   }
-  const { format, step, optimizer_step, config } = saved ?? {};
+  const { format, step, num_tokens, optimizer_step, config } = saved ?? {};
   if (format !== FORMAT) throw problem(`has the format ${format}, and ${FORMAT} is read`);
   const isCount = (value: unknown): value is number => Number.isInteger(value) && (value as number) >= 0;
-  if (!isCount(step) || !isCount(optimizer_step) || !config)
-    throw problem('lacks step, optimizer_step or config');
-  return { step, optimizer_step, config };
+  if (!isCount(step) || !isCount(num_tokens) || !isCount(optimizer_step) || !config)
+    throw problem('lacks step, num_tokens, optimizer_step or config');
+  return { step, num_tokens, optimizer_step, config };
 }
 
 /**
@@ -92,7 +100,7 @@ export async function readTrainingCheckpoint<Config>(
   const text = async (name: keyof CheckpointFiles) => new TextDecoder().decode(await read(name));
   const source = async (name: keyof CheckpointFiles): Promise<ByteSource> =>
     memorySource(name, await read(name));
-  const { step, optimizer_step, config } = readTrainerState<Config>(await text('trainer_state.json'));
+  const { optimizer_step, ...state } = readTrainerState<Config>(await text('trainer_state.json'));
   const peft: unknown = JSON.parse(await text('adapter_config.json'));
   const saved = await readSafetensors(await source('optimizer.safetensors'));
   const adapter = await readPeft(gpu, peft, await source('adapter_model.safetensors'), shape);
@@ -107,8 +115,7 @@ export async function readTrainingCheckpoint<Config>(
         }),
       );
     return {
-      step,
-      config,
+      ...state,
       adapter,
       optimiser: { step: optimizer_step, m: moments('m'), v: moments('v') },
     };

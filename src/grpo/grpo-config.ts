@@ -1,5 +1,6 @@
 import type { AdamWConfig } from './adamw';
 import { DEFAULT_ADAMW } from './adamw';
+import type { ScaleRewards } from './group-advantages';
 import type { ScheduleConfig } from './learning-rate';
 import type { LossConfig } from './policy-loss';
 
@@ -14,8 +15,12 @@ export interface GrpoConfig extends LossConfig, AdamWConfig, ScheduleConfig {
   top_p: number;
   /** Updates on the answers of one step; from the second on, ratios to the policy that wrote them are clipped. */
   num_iterations: number;
-  /** `group`: advantages by the standard deviation of their group; `none`: not divided. */
-  scale_rewards: 'group' | 'none';
+  /**
+   * Updates into which the answers of a step are split, each on its share of the questions: more, but later ones are not
+   * quite on-policy. Default 1.
+   */
+  steps_per_generation?: number;
+  scale_rewards: ScaleRewards;
   /** Answers that were cut off do not count in the loss. */
   mask_truncated_completions: boolean;
   /** Standard deviation of the normal noise added to advantages; 0.02 in the original, 0 in TRL. */

@@ -123,8 +123,9 @@ export function policyLoss(input: LossInput, config: LossConfig): LossResult {
       'clip_ratio/low_mean': low,
       'clip_ratio/high_mean': high,
       'clip_ratio/region_mean': low + high,
-      'clip_ratio/low_min': Math.min(...clipped.low),
-      'clip_ratio/high_max': Math.max(...clipped.high),
+      // Infinite where no answer counts.
+      'clip_ratio/low_min': Math.min(...clipped.low.filter((_, g) => lengths[g]! > 0)),
+      'clip_ratio/high_max': Math.max(...clipped.high.filter((_, g) => lengths[g]! > 0)),
     },
   };
 }

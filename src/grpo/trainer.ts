@@ -7,12 +7,15 @@ import type { LoraAdapter } from '../lora/adapter';
 import type { DecoderSteps } from '../model/decoder-steps';
 import type { TinyLlava } from '../model/tiny-llava';
 import { AdamW, type OptimiserState } from './adamw';
+import type { Completion, QuestionText } from './completion-row';
 import { group_advantages } from './group-advantages';
 import type { GrpoConfig } from './grpo-config';
 import { learningRate } from './learning-rate';
-import { type PolicyBatch, policyBatch } from './policy-batch';
+import { policyBatch } from './policy-batch';
 import { PolicyGradient, type TokenScores } from './policy-gradient';
-import { policyLoss } from './policy-loss';
+import { type ScoredGroup, updatePolicy } from './policy-update';
+import type { GroupScores } from './rewards/score-group';
+import { answerMetrics, finiteOnly, type StepMetrics } from './step-metrics';
 
 /** A question of a step. */
 export interface TrainingQuestion {
@@ -20,42 +23,8 @@ export interface TrainingQuestion {
   prompt_ids: Int32Array;
   /** Visual tokens `[num_queries, H]` f32; they stay with the caller, who keeps them until the step has ended. */
   visual?: GpuTensor;
-}
-
-/** One answer of a group, scored. */
-export interface Completion {
-  tokens: number[];
-  /** Without special tokens. */
-  text: string;
-  /** False where it was cut off at `max_completion_length`. */
-  terminated: boolean;
-  reward: number;
-  advantage: number;
-}
-
-/** What a step did; the names are those of TRL's log. */
-export interface StepMetrics {
-  step: number;
-  loss: number;
-  reward: number;
-  /** Mean of the groups' standard deviations. */
-  reward_std: number;
-  frac_reward_zero_std: number;
-  kl?: number;
-  /** Mean over all tokens, nats. */
-  entropy: number;
-  grad_norm: number;
-  learning_rate: number;
-  'completions/mean_length': number;
-  'completions/clipped_ratio': number;
-  'clip_ratio/region_mean': number;
-  /** Largest difference between the log-probability when a token was drawn and the trainer's own of it. */
-  'sampling/sampling_logp_difference/max': number;
-  num_tokens: number;
-  /** Seconds. */
-  step_time: number;
-  /** Updates that were left out because a gradient was not finite. */
-  skipped_updates: number;
+  /** What it says. With it, self-checks are logged. */
+  about?: QuestionText;
 }
 
 /** A step's metrics and its groups, by question. */
@@ -64,11 +33,16 @@ export interface StepResult {
   groups: Completion[][];
 }
 
-/** Scores the answers of a group. @param question its place in the step. */
+/**
+ * Scores the answers of a group: one number each, or with the parts that the log shows (see `scoreGroup`).
+ * @param question its place in the step.
+ * @param tokens ids of each answer.
+ */
 export type RewardFunction = (
   texts: readonly string[],
   question: number,
-) => readonly number[] | Promise<readonly number[]>;
+  tokens: readonly (readonly number[])[],
+) => readonly number[] | GroupScores | Promise<readonly number[] | GroupScores>;
 
 /** What is told and asked while a step goes on. */
 export interface StepHooks {
@@ -76,6 +50,8 @@ export interface StepHooks {
   signal?: AbortSignal;
   /** The tokens of a question's answers, as they are read back. @param question its place in the step. */
   onTokens?(question: number, tokens: readonly GroupToken[]): void;
+  /** Questions of an epoch, where the data have an end: the log gets `epoch`. */
+  questions_in_epoch?: number;
   /** A question's answers are scored. */
   onGroup?(question: number, completions: readonly Completion[]): void;
 }
@@ -86,14 +62,10 @@ interface DrawnGroup {
   logps: number[][];
 }
 
-interface Rollout {
-  batch: PolicyBatch;
-  prompt: GpuTensor;
-  completions: Completion[];
-  /** As drawn. */
-  sampling_logps: number[];
-  ref_logps?: Float32Array;
-  old_logps?: Float32Array;
+/** A question's answers before they are scored against those of other questions. */
+interface Rollout extends ScoredGroup {
+  number: number;
+  about?: QuestionText;
 }
 
 /**
@@ -106,10 +78,12 @@ interface Rollout {
 export class GrpoTrainer {
   /** Steps done. */
   step = 0;
+  /** Tokens of all answers so far and of their prompts, each answer's counted, as in TRL's log. */
+  num_tokens = 0;
 
   private constructor(
     private readonly model: TinyLlava,
-    private readonly config: GrpoConfig,
+    private config: GrpoConfig,
     private readonly reward: RewardFunction,
     private readonly generator: BatchGenerator,
     private readonly policy: PolicyGradient,
@@ -143,61 +117,56 @@ export class GrpoTrainer {
    */
   async train(questions: readonly TrainingQuestion[], hooks: StepHooks = {}): Promise<StepResult> {
     const start = performance.now();
-    const { config, policy } = this;
+    const { config } = this;
     const rollouts: Rollout[] = [];
+    const perGroup = config.scale_rewards !== 'batch';
+    const scored = (rollout: Rollout, place: number) => {
+      this.setAdvantages(rollout, rollouts);
+      hooks.onGroup?.(place, rollout.completions);
+    };
     try {
-      const drawn = await this.draw(questions, hooks);
-      for (const [i, question] of questions.entries())
-        rollouts.push(await this.rollout(question, i, questions.length, drawn[i]!, hooks));
-      const items = rollouts.reduce((sum, { batch }) => sum + batch.tokens.length, 0);
-      const learning_rate = learningRate(this.step, config);
-      const seen = { loss: 0, kl: 0, entropy: 0, clipped: 0, difference: 0, grad_norm: 0, skipped: 0 };
-      for (let iteration = 0; iteration < config.num_iterations; iteration++) {
-        policy.clearGradients();
-        for (const rollout of rollouts) {
-          const { batch, prompt, completions } = rollout;
-          if (iteration === 0) hooks.signal?.throwIfAborted();
-          const forward = await policy.forward(batch, prompt);
-          try {
-            const { logps, entropies } = forward;
-            if (iteration === 0) {
-              if (config.num_iterations > 1) rollout.old_logps = logps;
-              for (const [i, logp] of rollout.sampling_logps.entries())
-                seen.difference = Math.max(seen.difference, Math.abs(logp - logps[i]!));
-              seen.entropy += entropies.reduce((sum, value) => sum + value, 0) / items;
-            }
-            const { loss, d_logps, metrics } = policyLoss(
-              {
-                logps,
-                ...(iteration > 0 ? { old_logps: rollout.old_logps! } : {}),
-                ...(rollout.ref_logps ? { ref_logps: rollout.ref_logps } : {}),
-                offsets: batch.offsets,
-                advantages: completions.map(({ advantage }) => advantage),
-                masked: completions.map(({ terminated }) => config.mask_truncated_completions && !terminated),
-                num_items_in_batch: items,
-              },
-              config,
-            );
-            // The mean over the questions; `dapo` has divided by the tokens of all of them already.
-            const weight = config.loss_type === 'dapo' ? 1 : 1 / rollouts.length;
-            seen.loss += (weight * loss) / config.num_iterations;
-            if (metrics.kl !== undefined) seen.kl += metrics.kl / rollouts.length / config.num_iterations;
-            seen.clipped += metrics['clip_ratio/region_mean'] / rollouts.length / config.num_iterations;
-            await policy.backward(
-              forward,
-              Float32Array.from(d_logps, (d) => weight * d),
-            );
-          } finally {
-            forward.destroy();
-          }
-        }
-        const { grad_norm, applied } = await this.optimiser.apply(policy.gradients, learning_rate);
-        seen.grad_norm = grad_norm;
-        if (!applied) seen.skipped += 1;
+      const answers = await this.draw(questions, hooks);
+      for (const [i, question] of questions.entries()) {
+        rollouts.push(await this.rollout(question, i, questions.length, answers[i]!, hooks));
+        if (perGroup) scored(rollouts[i]!, i);
       }
+      if (!perGroup) for (const [i, rollout] of rollouts.entries()) scored(rollout, i);
+      const learning_rate = learningRate(this.step, config);
+      const { metrics, skipped } = await updatePolicy(
+        this.policy,
+        this.optimiser,
+        rollouts,
+        config,
+        learning_rate,
+        hooks.signal,
+      );
       this.step += 1;
+      const drawn = rollouts.reduce((sum, { batch }) => sum + batch.tokens.length, 0);
+      const read = rollouts.reduce(
+        (sum, { batch, completions }) => sum + batch.prompt_rows * completions.length,
+        0,
+      );
+      this.num_tokens += drawn + read;
+      const step_time = (performance.now() - start) / 1000;
+      const logged = rollouts.map(({ batch, completions, about }) => ({
+        completions,
+        prompt_rows: batch.prompt_rows,
+        ...(about ? { about } : {}),
+      }));
       return {
-        metrics: this.metrics(rollouts, seen, learning_rate, start),
+        metrics: {
+          step: this.step,
+          ...finiteOnly({
+            ...answerMetrics(logged, config.scale_rewards),
+            ...metrics,
+            learning_rate,
+            num_tokens: this.num_tokens,
+            step_time,
+            tokens_per_second: drawn / step_time,
+            skipped_updates: skipped,
+            epoch: (this.step * questions.length) / (hooks.questions_in_epoch ?? Number.NaN),
+          }),
+        },
         groups: rollouts.map((r) => r.completions),
       };
     } finally {
@@ -205,13 +174,27 @@ export class GrpoTrainer {
     }
   }
 
+  /** Changes settings from the next step on. */
+  change(settings: Partial<Pick<GrpoConfig, 'learning_rate' | 'beta' | 'max_steps'>>): void {
+    this.config = { ...this.config, ...settings };
+  }
+
   /**
    * Goes on from a checkpoint whose adapter is the trainer's (see `readTrainingCheckpoint`).
    * @throws Error where the moments are not those of the adapter.
    */
-  restore({ step, optimiser }: { step: number; optimiser: OptimiserState }): void {
+  restore({
+    step,
+    optimiser,
+    num_tokens,
+  }: {
+    step: number;
+    optimiser: OptimiserState;
+    num_tokens: number;
+  }): void {
     this.optimiser.restore(optimiser);
     this.step = step;
+    this.num_tokens = num_tokens;
   }
 
   /** Frees what the trainer made. */
@@ -256,25 +239,22 @@ export class GrpoTrainer {
 
   /** Scores a question's answers, also by the reference. */
   private async rollout(
-    { prompt_ids, visual }: TrainingQuestion,
+    { prompt_ids, visual, about }: TrainingQuestion,
     place: number,
     count: number,
     { tokens, logps }: DrawnGroup,
-    { signal, onGroup }: StepHooks,
+    { signal }: StepHooks,
   ): Promise<Rollout> {
     signal?.throwIfAborted();
     const { config, model, policy } = this;
-    const { seed, num_generations } = config;
+    const { num_generations } = config;
     const number = this.step * count + place;
     const texts = tokens.map((ids) => model.tokenizer.decode(ids));
-    const rewards = await this.reward(texts, place);
-    if (rewards.length !== num_generations || !rewards.every(Number.isFinite))
+    const given = await this.reward(texts, place, tokens);
+    const scores: GroupScores = 'rewards' in given ? given : { rewards: [...given], functions: {} };
+    const { rewards } = scores;
+    if (rewards.length !== num_generations || !rewards.every((r) => Number.isFinite(Math.fround(r))))
       throw new Error(`The reward function gave [${rewards.join(', ')}] for ${num_generations} answers.`);
-    const noise = randomNormals(seed, number, num_generations);
-    const advantages = group_advantages(rewards, {
-      scale_rewards: config.scale_rewards,
-      ...(config.advantage_noise > 0 ? { noise, noise_scale: config.advantage_noise } : {}),
-    });
     const prompt = model.language.embedPrompt(prompt_ids, visual);
     const batch = policyBatch(prompt.shape[0]!, tokens);
     let reference: TokenScores | undefined;
@@ -290,10 +270,12 @@ export class GrpoTrainer {
       text,
       terminated: tokens[i]!.at(-1) === eos_token_id,
       reward: rewards[i]!,
-      advantage: advantages[i]!,
+      rewards: Object.fromEntries(Object.entries(scores.functions).map(([name, own]) => [name, own[i]!])),
+      advantage: 0,
     }));
-    onGroup?.(place, completions);
     return {
+      number,
+      ...(about ? { about } : {}),
       batch,
       prompt,
       completions,
@@ -302,46 +284,18 @@ export class GrpoTrainer {
     };
   }
 
-  private metrics(
-    rollouts: readonly Rollout[],
-    seen: {
-      loss: number;
-      kl: number;
-      entropy: number;
-      clipped: number;
-      difference: number;
-      grad_norm: number;
-      skipped: number;
-    },
-    learning_rate: number,
-    start: number,
-  ): StepMetrics {
-    const all = rollouts.flatMap(({ completions }) => completions);
-    const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
-    const deviations = rollouts.map(({ completions }) => deviation(completions.map(({ reward }) => reward)));
-    return {
-      step: this.step,
-      loss: seen.loss,
-      reward: mean(all.map(({ reward }) => reward)),
-      reward_std: mean(deviations),
-      frac_reward_zero_std: mean(deviations.map((std) => (std === 0 ? 1 : 0))),
-      ...(this.config.beta !== 0 ? { kl: seen.kl } : {}),
-      entropy: seen.entropy,
-      grad_norm: seen.grad_norm,
-      learning_rate,
-      'completions/mean_length': mean(all.map(({ tokens }) => tokens.length)),
-      'completions/clipped_ratio': mean(all.map(({ terminated }) => (terminated ? 0 : 1))),
-      'clip_ratio/region_mean': seen.clipped,
-      'sampling/sampling_logp_difference/max': seen.difference,
-      num_tokens: all.reduce((sum, { tokens }) => sum + tokens.length, 0),
-      step_time: (performance.now() - start) / 1000,
-      skipped_updates: seen.skipped,
-    };
+  private setAdvantages({ number, completions }: Rollout, all: readonly Rollout[]): void {
+    const { seed, scale_rewards, advantage_noise } = this.config;
+    const advantages = group_advantages(
+      completions.map(({ reward }) => reward),
+      {
+        scale_rewards,
+        batch: all.flatMap((r) => r.completions.map(({ reward }) => reward)),
+        ...(advantage_noise > 0
+          ? { noise: randomNormals(seed, number, completions.length), noise_scale: advantage_noise }
+          : {}),
+      },
+    );
+    for (const [i, completion] of completions.entries()) completion.advantage = advantages[i]!;
   }
-}
-
-/** Unbiased standard deviation. */
-function deviation(values: readonly number[]): number {
-  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
-  return Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (values.length - 1));
 }

@@ -6,11 +6,12 @@
 import type { DataProblem } from '../data/question-file';
 import type { SamplingSettings } from '../generate/settings';
 import type { Trace } from '../generate/trace';
+import type { CompletionRow } from '../grpo/completion-row';
 import type { GrpoConfig } from '../grpo/grpo-config';
 import type { RewardSetting } from '../grpo/rewards/reward-setting';
 import type { LoraConfig } from '../lora/lora-config';
 
-export type { DataProblem, RewardSetting };
+export type { CompletionRow, DataProblem, RewardSetting };
 
 /** A question that the user wrote about a clip of their own. */
 export interface OwnQuestion {
@@ -147,26 +148,6 @@ export interface RunEvent {
   /** A few words. */
   text: string;
   time: number;
-}
-
-/** A row of the completions table: TRL's columns. */
-export interface CompletionRow {
-  step: number;
-  question: number;
-  sample: number;
-  prompt: string;
-  completion: string;
-  /** Letter of the right option. */
-  solution: string;
-  /** Letter found in the completion. */
-  answer?: string;
-  rewards: Record<string, number>;
-  reward: number;
-  advantage: number;
-  tokens: number;
-  terminated: boolean;
-  /** The trace checks itself. */
-  aha: boolean;
 }
 
 /** Files that a run can give. */

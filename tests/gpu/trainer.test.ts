@@ -82,7 +82,8 @@ describe('GRPO trainer', () => {
     adapter.initialise(1);
     const trainer = await create(adapter, config);
     for (let i = 0; i < 2; i++) await trainer.train(questions());
-    const state = { step: trainer.step, config: { ...config, kl_clamp: TRL.kl_clamp } };
+    const { step, num_tokens } = trainer;
+    const state = { step, num_tokens, config: { ...config, kl_clamp: TRL.kl_clamp } };
     const files = await writeTrainingCheckpoint(adapter, trainer.optimiser, state, 'golden');
     trainer.destroy();
     adapter.destroy();
@@ -98,7 +99,8 @@ describe('GRPO trainer', () => {
     resumed.restore(saved);
     const { metrics, groups } = await resumed.train(questions());
     expect(groups).toEqual(whole[2]!.groups);
-    expect({ ...metrics, step_time: 0 }).toEqual({ ...whole[2]!.metrics, step_time: 0 });
+    const timeless = { step_time: 0, tokens_per_second: 0 };
+    expect({ ...metrics, ...timeless }).toEqual({ ...whole[2]!.metrics, ...timeless });
     resumed.destroy();
     saved.adapter.destroy();
 
@@ -112,5 +114,43 @@ describe('GRPO trainer', () => {
     await expect(readTrainingCheckpoint(gpu, strange, model.config.text_config)).rejects.toThrow(
       /no checkpoint of a run/,
     );
+  });
+
+  it('leaves out an update whose gradient is not finite, and goes on', async () => {
+    const adapter = LoraAdapter.create(gpu, LORA, model.config.text_config);
+    adapter.initialise(1);
+    let large = true;
+    const trainer = await GrpoTrainer.create(
+      gpu,
+      model,
+      adapter,
+      {
+        ...config,
+        scale_rewards: 'none',
+        num_iterations: 2,
+        steps_per_generation: 2,
+        mask_truncated_completions: false,
+      },
+      // A gradient of these has a square beyond float32.
+      (texts) => texts.map((_, i) => (large ? 1e30 * (i % 2) : i)),
+    );
+    const before = await adapter.read();
+    const first = await trainer.train(questions());
+    expect(first.metrics.skipped_updates).toBe(4);
+    expect(first.metrics.grad_norm).toBeUndefined();
+    expect(await adapter.read()).toEqual(before);
+    expect(trainer.optimiser.step).toBe(0);
+    large = false;
+    const second = await trainer.train(questions());
+    expect(second.metrics.skipped_updates).toBe(0);
+    expect(trainer.optimiser.step).toBe(4);
+    expect(trainer.step).toBe(2);
+    expect(second.metrics.grad_norm).toBeGreaterThan(0);
+    expect(Object.values(second.metrics).every(Number.isFinite)).toBe(true);
+    expect([...(await adapter.read()).values()].every((values) => values.every(Number.isFinite))).toBe(true);
+    // The later updates meet a policy that has moved from the one that drew the answers.
+    expect(second.metrics['clip_ratio/region_mean']).toBeGreaterThan(0);
+    trainer.destroy();
+    adapter.destroy();
   });
 });

@@ -1,12 +1,15 @@
 /** Runs GRPO on the toy world in the browser. Driven by `npm run train`. */
+
+import type { ToyQuestion } from '../../data/toy';
 import { Generator } from '../../generate/generate';
 import { ThinkParser } from '../../generate/think-parser';
 import { openGpu } from '../../gpu/device';
 import { type GrpoConfig, TOY } from '../../grpo/grpo-config';
 import { accuracy_reward } from '../../grpo/rewards/accuracy-reward';
 import { format_reward } from '../../grpo/rewards/format-reward';
-import { scoreAnswer } from '../../grpo/rewards/signed-reward';
-import { GrpoTrainer, type StepMetrics } from '../../grpo/trainer';
+import { scoreGroup } from '../../grpo/rewards/score-group';
+import type { StepMetrics } from '../../grpo/step-metrics';
+import { GrpoTrainer } from '../../grpo/trainer';
 import { LoraAdapter } from '../../lora/adapter';
 import { DEFAULT_LORA } from '../../lora/lora-config';
 import type { DecoderSteps } from '../../model/decoder-steps';
@@ -27,14 +30,6 @@ export interface TrainingRequest {
   evalQuestions: number;
   config: Partial<GrpoConfig>;
 }
-
-/** A step's line of the log. */
-export type LogLine = StepMetrics & {
-  'rewards/accuracy_reward': number;
-  'rewards/format_reward': number;
-  /** Share of the answers that check themselves. */
-  self_check_rate: number;
-};
 
 /** Shares of held-out answers. */
 export interface TrainingEval {
@@ -58,7 +53,7 @@ declare global {
   interface Window {
     trainModel(request: TrainingRequest): Promise<TrainingReport>;
     /** Set by the command line. */
-    reportStep?(line: LogLine): void;
+    reportStep?(line: StepMetrics): void;
   }
 }
 
@@ -70,9 +65,14 @@ window.trainModel = async ({ modelUrl, steps, seed, evalQuestions, config: chang
   const adapter = LoraAdapter.create(gpu, DEFAULT_LORA, model.config.text_config);
   adapter.initialise(seed);
   const toy = await ToyQuestions.create(gpu, model);
-  const letters: string[] = [];
-  const trainer = await GrpoTrainer.create(gpu, model, adapter, config, (texts, question) =>
-    texts.map((text) => scoreAnswer(text, `<answer>${letters[question]}</answer>`, MAX_LENGTH).reward),
+  let asked: ToyQuestion[] = [];
+  const trainer = await GrpoTrainer.create(gpu, model, adapter, config, (texts, question, tokens) =>
+    scoreGroup(
+      [{ name: 'signed_reward', weight: 1 }],
+      texts.map((text, i) => ({ text, tokens: tokens[i]! })),
+      asked[question]!,
+      { max_completion_length: config.max_completion_length, max_length_reward: MAX_LENGTH },
+    ),
   );
   const decoder = await model.language.adapt(adapter.decoder, adapter);
   const generator = await Generator.create(gpu, model);
@@ -82,20 +82,15 @@ window.trainModel = async ({ modelUrl, steps, seed, evalQuestions, config: chang
     const questions = [];
     for (let i = 0; i < config.questions_per_step; i++)
       questions.push(await toy.training(seed, step * config.questions_per_step + i));
-    letters.splice(0, letters.length, ...questions.map(({ question }) => question.answer));
-    const { metrics, groups } = await trainer.train(questions);
+    asked = questions.map(({ question }) => question);
+    const { metrics } = await trainer.train(
+      questions.map(({ question, ...inputs }) => ({
+        ...inputs,
+        about: { problem: question.problem, options: question.options, solution: question.answer },
+      })),
+    );
     for (const { visual } of questions) visual.buffer.destroy();
-    const all = groups.flatMap((group, i) => group.map(({ text }) => ({ text: pythonStrip(text), i })));
-    const share = (of: (answer: { text: string; i: number }) => number) =>
-      all.reduce((sum, answer) => sum + of(answer), 0) / all.length;
-    window.reportStep?.({
-      ...metrics,
-      'rewards/accuracy_reward': share(({ text, i }) =>
-        accuracy_reward(text, `<answer>${letters[i]}</answer>`),
-      ),
-      'rewards/format_reward': share(({ text }) => format_reward(text, MAX_LENGTH)),
-      self_check_rate: share(({ text }) => Number(checksItself(text))),
-    });
+    window.reportStep?.(metrics);
   }
   const eval_after = await evaluate();
   return { steps, seconds: (performance.now() - start) / 1000, seed, eval_before, eval_after };
