@@ -52,8 +52,8 @@ export function completionRows(
 ): CompletionRow[] {
   return completions.map((completion, sample) => {
     const { text, tokens, terminated, reward, rewards, advantage } = completion;
-    const given = parseTrace(text).answer;
-    const answer = given === undefined ? undefined : answerLetter(given, options.length);
+    const trace = parseTrace(text, { options });
+    const answer = trace.answer === undefined ? undefined : answerLetter(trace.answer, options.length);
     return {
       ...at,
       sample,
@@ -66,7 +66,7 @@ export function completionRows(
       advantage,
       tokens: tokens.length,
       terminated,
-      aha: selfCheck(text, options, solution).aha,
+      aha: selfCheck(trace, options, solution).checks,
     };
   });
 }

@@ -1,49 +1,51 @@
 import { concludedOption } from '../generate/conclusions';
-import { parseTrace } from '../generate/think-parser';
+import type { Trace } from '../generate/trace';
+import { pythonStrip } from '../model/python-text';
+import { accuracy_reward } from './rewards/accuracy-reward';
 
-/** Whether an answer checks itself, and what came of it. */
+/** What an answer's check of itself did. Undefined parts: it does not check itself, or concludes nothing before. */
 export interface SelfCheck {
   /** A sentence of the trace checks or corrects what came before it. */
-  aha: boolean;
-  /** Whether the last conclusion before the first such sentence is right; left out where there is none. */
-  right_before?: boolean;
+  checks: boolean;
+  rightBefore?: boolean;
+  rightAfter?: boolean;
 }
 
 /**
- * Looks for self-checks in an answer's text, by the rules of the Ask page.
- * @param options texts of the question's options; without them conclusions are not known.
- * @param solution the right option's letter.
+ * Whether a trace checks itself, and where it does: whether the last conclusion before its first check was right, and
+ * whether the answer is. `letter` is the right option's; '' where the question has no options.
  */
-export function selfCheck(text: string, options: readonly string[], solution: string): SelfCheck {
-  const { sentences } = parseTrace(text, { options });
-  const first = sentences.findIndex(({ aha }) => aha !== undefined);
-  if (first < 0) return { aha: false };
-  const before = sentences
+export function selfCheck(trace: Trace, options: readonly string[], letter: string): SelfCheck {
+  const first = trace.sentences.findIndex(({ aha }) => aha !== undefined);
+  if (first < 0) return { checks: false };
+  const before = trace.sentences
     .slice(0, first)
-    .flatMap((sentence) => concludedOption(sentence.text, options) ?? [])
+    .flatMap(({ text }) => concludedOption(text, options) ?? [])
     .at(-1);
-  if (before === undefined) return { aha: true };
-  return { aha: true, right_before: before === solution.charCodeAt(0) - 65 };
+  if (before === undefined || letter === '') return { checks: true };
+  return {
+    checks: true,
+    rightBefore: before === letter.charCodeAt(0) - 65,
+    rightAfter: accuracy_reward(pythonStrip(trace.text), `<answer>${letter}</answer>`) === 1,
+  };
 }
 
-/**
- * The log's shares: `self_check_rate` of all answers; `checked_right_before` and `checked_right_after` of those that
- * check a conclusion, the two left out where none does.
- * @param answers with whether each is right in the end.
- */
-export function selfCheckMetrics(
-  answers: readonly (SelfCheck & { right: boolean })[],
-): Record<string, number> {
-  if (answers.length === 0) return {};
-  const checked = answers.filter(({ right_before }) => right_before !== undefined);
-  const share = (of: readonly boolean[]) => of.filter(Boolean).length / of.length;
+/** The shares of several answers; those of right ones are left out where no answer counts. */
+export function selfCheckShares(checks: readonly SelfCheck[]): {
+  self_check_rate: number;
+  checked_right_before?: number;
+  checked_right_after?: number;
+} {
+  const judged = checks.filter(({ rightBefore }) => rightBefore !== undefined);
+  const share = (of: readonly SelfCheck[], is: (check: SelfCheck) => boolean | undefined) =>
+    of.filter(is).length / of.length;
   return {
-    self_check_rate: share(answers.map(({ aha }) => aha)),
-    ...(checked.length === 0
-      ? {}
-      : {
-          checked_right_before: share(checked.map(({ right_before }) => right_before!)),
-          checked_right_after: share(checked.map(({ right }) => right)),
-        }),
+    self_check_rate: share(checks, (check) => check.checks),
+    ...(judged.length > 0
+      ? {
+          checked_right_before: share(judged, (check) => check.rightBefore),
+          checked_right_after: share(judged, (check) => check.rightAfter),
+        }
+      : {}),
   };
 }

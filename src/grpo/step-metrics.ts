@@ -1,7 +1,6 @@
-import { pythonStrip } from '../model/python-text';
+import { parseTrace } from '../generate/think-parser';
 import type { Completion, QuestionText } from './completion-row';
-import { accuracy_reward } from './rewards/accuracy-reward';
-import { selfCheck, selfCheckMetrics } from './self-check';
+import { selfCheck, selfCheckShares } from './self-check';
 
 /**
  * A step's line of the log: the keys of TRL's GRPOTrainer (1.10) and their meaning. Values that are not finite are left
@@ -72,16 +71,14 @@ function extent(name: string, values: readonly number[]): Record<string, number>
 }
 
 function checks(groups: readonly LoggedGroup[]): Record<string, number> {
-  return selfCheckMetrics(
-    groups.flatMap(({ about, completions }) =>
-      about
-        ? completions.map(({ text }) => ({
-            ...selfCheck(text, about.options, about.solution),
-            right: accuracy_reward(pythonStrip(text), `<answer>${about.solution}</answer>`) === 1,
-          }))
-        : [],
-    ),
+  const all = groups.flatMap(({ about, completions }) =>
+    about
+      ? completions.map(({ text }) =>
+          selfCheck(parseTrace(text, { options: about.options }), about.options, about.solution),
+        )
+      : [],
   );
+  return all.length > 0 ? { ...selfCheckShares(all) } : {};
 }
 
 function mean(values: readonly number[]): number {

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import { parseTrace } from '../../src/generate/think-parser';
 import { type Completion, completionRows, type QuestionText } from '../../src/grpo/completion-row';
 import { group_advantages } from '../../src/grpo/group-advantages';
-import { selfCheck, selfCheckMetrics } from '../../src/grpo/self-check';
+import { selfCheck, selfCheckShares } from '../../src/grpo/self-check';
 import { answerMetrics, finiteOnly } from '../../src/grpo/step-metrics';
 
 const about: QuestionText = {
@@ -27,24 +28,29 @@ function completion(text: string, reward: number, tokens: number, terminated = t
 }
 
 describe('self-checks', () => {
+  const check = (text: string, letter = 'B') =>
+    selfCheck(parseTrace(text, { options: about.options }), about.options, letter);
+
   it('finds what a check makes of a conclusion', () => {
-    expect(selfCheck(fixed, about.options, 'B')).toEqual({ aha: true, right_before: false });
-    expect(selfCheck(broken, about.options, 'B')).toEqual({ aha: true, right_before: true });
-    expect(selfCheck(plain, about.options, 'B')).toEqual({ aha: false });
-    expect(selfCheck('<think> Wait, let me look again. </think>', about.options, 'B')).toEqual({ aha: true });
+    expect(check(fixed)).toEqual({ checks: true, rightBefore: false, rightAfter: true });
+    expect(check(broken)).toEqual({ checks: true, rightBefore: true, rightAfter: false });
+    expect(check(plain)).toEqual({ checks: false });
+    expect(check(fixed, '')).toEqual({ checks: true });
+    // A conclusion that comes after the check is none before it.
+    const late = '<think> Wait, let me look again. So the answer is right, B. </think> <answer> B </answer>';
+    expect(check(late)).toEqual({ checks: true });
   });
 
   it('gives shares, and none of no checks', () => {
-    expect(selfCheckMetrics([{ aha: false, right: true }])).toEqual({ self_check_rate: 0 });
+    expect(selfCheckShares([{ checks: false }])).toEqual({ self_check_rate: 0 });
     expect(
-      selfCheckMetrics([
-        { aha: true, right_before: false, right: true },
-        { aha: true, right_before: true, right: true },
-        { aha: true, right: false },
-        { aha: false, right: false },
+      selfCheckShares([
+        { checks: true, rightBefore: false, rightAfter: true },
+        { checks: true, rightBefore: true, rightAfter: true },
+        { checks: true },
+        { checks: false },
       ]),
     ).toEqual({ self_check_rate: 0.75, checked_right_before: 0.5, checked_right_after: 1 });
-    expect(selfCheckMetrics([])).toEqual({});
   });
 });
 
