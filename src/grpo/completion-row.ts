@@ -1,3 +1,4 @@
+import { solutionLetter } from '../data/question-file';
 import { answerLetter, parseTrace } from '../generate/think-parser';
 import { selfCheck } from './self-check';
 
@@ -8,7 +9,7 @@ export interface CompletionRow {
   sample: number;
   prompt: string;
   completion: string;
-  /** Letter of the right option. */
+  /** Letter of the right option; the whole solution where it is none. */
   solution: string;
   /** Letter found in the completion. */
   answer?: string;
@@ -40,16 +41,17 @@ export interface QuestionText {
   problem: string;
   /** Texts of the options, in order. */
   options: readonly string[];
-  /** Letter of the right one. */
+  /** `<answer>C</answer>`. */
   solution: string;
 }
 
-/** The rows of a group. @param at the step, counted from 1, and the question's place in it. */
+/** The rows of a group. @param at the step, counted from 1, and the question's number. */
 export function completionRows(
   { problem, options, solution }: QuestionText,
   completions: readonly Completion[],
   at: { step: number; question: number },
 ): CompletionRow[] {
+  const letter = solutionLetter(solution);
   return completions.map((completion, sample) => {
     const { text, tokens, terminated, reward, rewards, advantage } = completion;
     const trace = parseTrace(text, { options });
@@ -59,14 +61,14 @@ export function completionRows(
       sample,
       prompt: problem,
       completion: text,
-      solution,
+      solution: letter || solution,
       ...(answer === undefined ? {} : { answer }),
       rewards,
       reward,
       advantage,
       tokens: tokens.length,
       terminated,
-      aha: selfCheck(trace, options, solution).checks,
+      aha: selfCheck(trace, options, letter).checks,
     };
   });
 }

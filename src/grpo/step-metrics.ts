@@ -1,3 +1,4 @@
+import { solutionLetter } from '../data/question-file';
 import { parseTrace } from '../generate/think-parser';
 import type { Completion, QuestionText } from './completion-row';
 import { selfCheck, selfCheckShares } from './self-check';
@@ -74,7 +75,11 @@ function checks(groups: readonly LoggedGroup[]): Record<string, number> {
   const all = groups.flatMap(({ about, completions }) =>
     about
       ? completions.map(({ text }) =>
-          selfCheck(parseTrace(text, { options: about.options }), about.options, about.solution),
+          selfCheck(
+            parseTrace(text, { options: about.options }),
+            about.options,
+            solutionLetter(about.solution),
+          ),
         )
       : [],
   );

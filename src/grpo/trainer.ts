@@ -83,7 +83,7 @@ export class GrpoTrainer {
 
   private constructor(
     private readonly model: TinyLlava,
-    private config: GrpoConfig,
+    private readonly config: GrpoConfig,
     private readonly reward: RewardFunction,
     private readonly generator: BatchGenerator,
     private readonly policy: PolicyGradient,
@@ -172,11 +172,6 @@ export class GrpoTrainer {
     } finally {
       for (const { prompt } of rollouts) prompt.buffer.destroy();
     }
-  }
-
-  /** Changes settings from the next step on. */
-  change(settings: Partial<Pick<GrpoConfig, 'learning_rate' | 'beta' | 'max_steps'>>): void {
-    this.config = { ...this.config, ...settings };
   }
 
   /**

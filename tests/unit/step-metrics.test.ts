@@ -8,7 +8,7 @@ import { answerMetrics, finiteOnly } from '../../src/grpo/step-metrics';
 const about: QuestionText = {
   problem: 'Which way does the red circle move?\nOptions:\nA. left\nB. right',
   options: ['left', 'right'],
-  solution: 'B',
+  solution: '<answer>B</answer>',
 };
 const fixed =
   '<think> I think it is left, A. Wait, let me look again. So the answer is right, B. </think> <answer> B </answer>';

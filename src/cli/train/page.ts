@@ -86,7 +86,7 @@ window.trainModel = async ({ modelUrl, steps, seed, evalQuestions, config: chang
     const { metrics } = await trainer.train(
       questions.map(({ question, ...inputs }) => ({
         ...inputs,
-        about: { problem: question.problem, options: question.options, solution: question.answer },
+        about: question,
       })),
     );
     for (const { visual } of questions) visual.buffer.destroy();

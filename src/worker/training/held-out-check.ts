@@ -3,12 +3,12 @@ import type { BatchGenerator } from '../../generate/batch-generator';
 import { parseTrace } from '../../generate/think-parser';
 import { accuracy_reward } from '../../grpo/rewards/accuracy-reward';
 import { format_reward } from '../../grpo/rewards/format-reward';
+import { type SelfCheck, selfCheck, selfCheckShares } from '../../grpo/self-check';
 import type { DecoderSteps } from '../../model/decoder-steps';
 import { pythonStrip } from '../../model/python-text';
 import type { TinyLlava } from '../../model/tiny-llava';
 import type { EvalLine } from '../training-protocol';
 import type { QuestionSource, RunQuestion } from './question-source';
-import { type SelfCheck, selfCheck, selfCheckShares } from './self-checks';
 
 /** Sampled answers of every check are drawn with these, so that checks differ by the adapter alone. */
 const SAMPLED = { temperature: 1, top_k: 0, top_p: 1, seed: 1 };

@@ -1,6 +1,7 @@
 import { BatchGenerator } from '../../generate/batch-generator';
 import { readTrainingCheckpoint, writeTrainingCheckpoint } from '../../grpo/checkpoint';
-import { RewardError, scoreGroup } from '../../grpo/rewards/score-group';
+import { completionRows } from '../../grpo/completion-row';
+import { type GroupScores, RewardError, scoreGroup } from '../../grpo/rewards/score-group';
 import { GrpoTrainer, type RewardFunction } from '../../grpo/trainer';
 import { LoraAdapter } from '../../lora/adapter';
 import type { SavedCheckpoint } from '../../storage/checkpoints';
@@ -14,7 +15,6 @@ import { checkHeldOut } from './held-out-check';
 import { LiveGroups } from './live-groups';
 import type { QuestionModel, QuestionSource, RunQuestion } from './question-source';
 import type { ScoreCalls } from './score-calls';
-import { completionRows, type ScoredGroup, stepLine } from './step-line';
 import type { StoredRun } from './stored-run';
 
 /** What a run is made with. */
@@ -162,8 +162,8 @@ export class RunSession {
       ));
     const adapter = restored?.adapter ?? LoraAdapter.create(gpu, config.lora, text_config);
     if (!restored) adapter.initialise(config.grpo.seed);
-    const trainer = await GrpoTrainer.create(gpu, model, adapter, config.grpo, (texts, place) =>
-      this.scoring(texts, place),
+    const trainer = await GrpoTrainer.create(gpu, model, adapter, config.grpo, (...group) =>
+      this.scoring(...group),
     );
     if (restored) trainer.restore(restored);
     this.held = { adapter, trainer, generator: await BatchGenerator.create(gpu, model) };
@@ -228,41 +228,31 @@ export class RunSession {
         { run, step, first, questions, settings, num_generations },
         (event) => this.post(event),
       );
-      const tokens = questions.map(() => Array.from({ length: num_generations }, (): number[] => []));
-      const scores: ScoredGroup['scores'][] = [];
-      this.scoring = async (texts, place) => {
+      this.scoring = async (texts, place, tokens) => {
         live.end(place);
-        const answers = texts.map((text, i) => ({ text, tokens: tokens[place]![i]! }));
-        scores[place] = await this.score(answers, questions[place]!);
-        return scores[place].rewards;
+        const answers = texts.map((text, i) => ({ text, tokens: tokens[i]! }));
+        return await this.score(answers, questions[place]!);
       };
-      const groups: ScoredGroup[] = [];
       const rows: CompletionRow[] = [];
-      const { metrics } = await trainer.train(questions, {
+      const asked = questions.map((question) => ({ ...question, about: question }));
+      const { metrics: line } = await trainer.train(asked, {
         signal,
-        onTokens(place, drawn) {
-          for (const { sample, record } of drawn) tokens[place]![sample]!.push(record.id);
-          live.push(place, drawn);
-        },
+        ...(source.length ? { questions_in_epoch: source.length } : {}),
+        onTokens: (place, drawn) => live.push(place, drawn),
         onGroup: (place, completions) => {
-          const question = questions[place]!;
-          const group = { question, number: first + place, completions, scores: scores[place]! };
-          groups.push(group);
-          const own = completionRows(group, step);
+          const own = completionRows(questions[place]!, completions, { step, question: first + place });
           rows.push(...own);
           this.post({ type: 'group-scored', run, question: first + place, rows: own });
           this.progress(`update, question ${place + 1} of ${questions_per_step}`, place, questions_per_step);
         },
       });
       if (this.abandoned) return;
-      const epoch = source.length ? (first + questions_per_step) / source.length : undefined;
-      const line = stepLine(metrics, groups, epoch);
       await this.open.append('log', [line]);
       await this.open.append('completions', rows);
       post({ type: 'run-step', run, line });
       const { bytes, peakBytes } = use.gpu.memory;
       post({ type: 'memory', bytes, peakBytes });
-      if (metrics.skipped_updates > 0) await this.event('update-skipped', 'a gradient was not finite');
+      if (line.skipped_updates) await this.event('update-skipped', 'a gradient was not finite');
       await this.watchKl(line.kl);
     } finally {
       for (const { visual } of questions) visual.buffer.destroy();
@@ -272,7 +262,7 @@ export class RunSession {
   private async score(
     answers: readonly { text: string; tokens: readonly number[] }[],
     question: RunQuestion,
-  ): Promise<ScoredGroup['scores']> {
+  ): Promise<GroupScores> {
     const { rewards, grpo, max_length_reward } = this.open.header.config;
     const code = rewards.find(({ name }) => name === 'user_reward')?.code ?? '';
     try {
@@ -310,11 +300,11 @@ export class RunSession {
 
   private async writeCheckpoint({ adapter, trainer }: Held): Promise<void> {
     this.saving = false;
-    const { step, optimiser } = trainer;
+    const { step, num_tokens, optimiser } = trainer;
     const { config, model, saved_step } = this.open.header;
     if (step === saved_step) return;
     try {
-      const written = await writeTrainingCheckpoint(adapter, optimiser, { step, config }, model);
+      const written = await writeTrainingCheckpoint(adapter, optimiser, { step, num_tokens, config }, model);
       const files = new Map(
         Object.entries(written).map(([name, content]) => [
           name,

@@ -1,1 +1,0 @@
-export * from '../../grpo/self-check';
