@@ -51,6 +51,13 @@ export class Recorder {
     this.encoder.copyBufferToBuffer(from, fromOffset, to, toOffset, bytes);
   }
 
+  /** Adds zeros for `bytes` (a multiple of 4) of a buffer. */
+  clear(buffer: GPUBuffer, offset: number, bytes: number): void {
+    if (bytes === 0) return;
+    this.endPass();
+    this.encoder.clearBuffer(buffer, offset, bytes);
+  }
+
   /** Submits everything recorded; the recorder can be used again. */
   submit(): void {
     this.endPass();

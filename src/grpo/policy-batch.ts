@@ -3,15 +3,34 @@ import type { Gpu } from '../gpu/device';
 import type { GpuTensor } from '../gpu/tensor';
 import { uploadTensor } from '../gpu/tensor';
 
+/** A question's answers. */
+export interface PolicyGroup {
+  /** Rows of the prompt. */
+  prompt_rows: number;
+  /** Token ids of each answer. */
+  completions: readonly (readonly number[])[];
+}
+
 /**
- * A question and its answers as one forward pass: the prompt once, then each answer's tokens behind it. The rows of an
- * answer are its tokens but for the last, which predicts nothing; the prompt's last row predicts every first token.
+ * Questions and their answers as one forward pass: each prompt once, with its answers' tokens behind it. The rows of an
+ * answer are its tokens but for the last, which predicts nothing; a prompt's last row predicts every first token.
+ *
+ * The rows that predict something come first: the prompts' last ones, then those of the answers. Behind them lie the
+ * other rows of the prompts, of which the last layer needs keys and values alone.
  */
 export interface PolicyBatch {
   readonly tree: SegmentTree;
+  /** All rows. */
   readonly runs: readonly QueryRun[];
+  /** The rows that predict something. */
+  readonly scored_runs: readonly QueryRun[];
   /** Rows of the pass. */
   readonly rows: number;
+  /** How many of them predict something. */
+  readonly scored_rows: number;
+  /** Rows of each prompt. */
+  readonly prompts: readonly number[];
+  /** Of all prompts together. */
   readonly prompt_rows: number;
   /** Tokens of all answers, one behind the other. */
   readonly tokens: Int32Array<ArrayBuffer>;
@@ -19,44 +38,71 @@ export interface PolicyBatch {
   readonly predictors: Uint32Array<ArrayBuffer>;
   /** Where each answer begins in `tokens`, and the end of the last. */
   readonly offsets: readonly number[];
-  /** Token ids of the rows behind the prompt. */
+  /** The first answer of each question, and the end of the last. */
+  readonly groups: readonly number[];
+  /** Token ids of the answers' rows. */
   readonly row_tokens: Int32Array<ArrayBuffer>;
 }
 
-/** Lays out a group. @throws Error where an answer has no token. */
+/** Lays out one group. @throws Error where an answer has no token. */
 export function policyBatch(prompt_rows: number, completions: readonly (readonly number[])[]): PolicyBatch {
+  return policyForest([{ prompt_rows, completions }]);
+}
+
+/** Lays out several groups. @throws Error where an answer has no token. */
+export function policyForest(questions: readonly PolicyGroup[]): PolicyBatch {
   const tree = new SegmentTree();
-  const prompt = tree.add({ parent: -1, capacity: prompt_rows, causal: true });
-  tree.append(prompt, prompt_rows);
-  const runs: QueryRun[] = [{ row: 0, count: prompt_rows, segment: prompt, offset: 0 }];
+  const scored_runs: QueryRun[] = [];
+  const rest: QueryRun[] = [];
   const offsets = [0];
+  const groups = [0];
   const predictors: number[] = [];
   const row_tokens: number[] = [];
-  let row = prompt_rows;
-  for (const completion of completions) {
-    if (completion.length === 0) throw new Error('An answer without tokens cannot be trained on.');
-    predictors.push(prompt_rows - 1);
-    const count = completion.length - 1;
-    if (count > 0) {
-      const segment = tree.add({ parent: prompt, capacity: count, causal: true });
-      tree.append(segment, count);
-      runs.push({ row, count, segment, offset: 0 });
-      for (let i = 0; i < count; i++) {
-        predictors.push(row + i);
-        row_tokens.push(completion[i]!);
-      }
-      row += count;
-    }
-    offsets.push(offsets.at(-1)! + completion.length);
+  for (const [place, { prompt_rows }] of questions.entries()) {
+    const segment = tree.add({ parent: -1, capacity: prompt_rows, causal: true });
+    tree.append(segment, prompt_rows);
+    scored_runs.push({ row: place, count: 1, segment, offset: prompt_rows - 1 });
   }
+  let row = questions.length;
+  for (const [place, { completions }] of questions.entries()) {
+    const parent = scored_runs[place]!.segment;
+    for (const completion of completions) {
+      if (completion.length === 0) throw new Error('An answer without tokens cannot be trained on.');
+      predictors.push(place);
+      const count = completion.length - 1;
+      if (count > 0) {
+        const segment = tree.add({ parent, capacity: count, causal: true });
+        tree.append(segment, count);
+        scored_runs.push({ row, count, segment, offset: 0 });
+        for (let i = 0; i < count; i++) {
+          predictors.push(row + i);
+          row_tokens.push(completion[i]!);
+        }
+        row += count;
+      }
+      offsets.push(offsets.at(-1)! + completion.length);
+    }
+    groups.push(groups.at(-1)! + completions.length);
+  }
+  const scored_rows = row;
+  for (const [place, { prompt_rows }] of questions.entries()) {
+    const { segment } = scored_runs[place]!;
+    if (prompt_rows > 1) rest.push({ row, count: prompt_rows - 1, segment, offset: 0 });
+    row += prompt_rows - 1;
+  }
+  const prompts = questions.map(({ prompt_rows }) => prompt_rows);
   return {
     tree,
-    runs,
+    runs: [...scored_runs, ...rest],
+    scored_runs,
     rows: row,
-    prompt_rows,
-    tokens: Int32Array.from(completions.flat()),
+    scored_rows,
+    prompts,
+    prompt_rows: prompts.reduce((sum, rows) => sum + rows, 0),
+    tokens: Int32Array.from(questions.flatMap(({ completions }) => completions.flat())),
     predictors: Uint32Array.from(predictors),
     offsets,
+    groups,
     row_tokens: Int32Array.from(row_tokens),
   };
 }
@@ -79,13 +125,14 @@ export function scatterPlan(
 export interface BatchIndex {
   tokens: GpuTensor;
   predictors: GpuTensor;
+  /** Of the rows that predict something. */
   starts: GpuTensor;
   sources: GpuTensor;
 }
 
 /** Uploads them; their owner destroys the buffers. */
 export function uploadIndex(gpu: Gpu, batch: PolicyBatch): BatchIndex {
-  const { starts, sources } = scatterPlan(batch.rows, batch.predictors);
+  const { starts, sources } = scatterPlan(batch.scored_rows, batch.predictors);
   const upload = (values: Uint32Array<ArrayBuffer>, label: string) =>
     uploadTensor(gpu, values, [values.length], 'u32', label);
   return {

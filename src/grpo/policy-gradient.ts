@@ -1,6 +1,5 @@
 import { AttentionBackward } from '../attention/backward';
 import { KeyPlan } from '../attention/key-plan';
-import { AttentionPlan } from '../attention/plan';
 import { RotaryBackward } from '../attention/rotary-backward';
 import { WgslRuntime } from '../blocks/wgsl/wgsl-runtime';
 import type { Gpu } from '../gpu/device';
@@ -8,14 +7,21 @@ import { Recorder } from '../gpu/recorder';
 import { createTensor, type GpuTensor, readF32, uploadTensor } from '../gpu/tensor';
 import { TensorPool } from '../gpu/tensor-pool';
 import type { LoraAdapter } from '../lora/adapter';
-import type { DecoderSteps } from '../model/decoder-steps';
 import type { LanguageModel } from '../model/language-model';
+import { PolicyAttention, type PolicyPlans, type SeenAttention } from './policy-attention';
 import { type BatchIndex, type PolicyBatch, uploadIndex } from './policy-batch';
-import { type BackwardStep, compilePolicy, type PolicySteps } from './policy-steps';
+import { PolicyHead } from './policy-head';
+import { type BackwardStep, compilePolicy, type PolicyPass, type PolicySteps } from './policy-steps';
 import { TrainingKernels } from './training-kernels';
 
-/** Logits of the head are made for this many tokens at a time, and never kept. */
-const HEAD_ROWS = 128;
+/** Options of `PolicyGradient.create`. */
+export interface PolicyOptions {
+  /**
+   * A forward pass keeps what its way back needs where that takes no more bytes; else the layers' inputs, from which
+   * the layers are computed again. Default 512 MiB, and no more than the memory budget leaves.
+   */
+  keep_bytes?: number;
+}
 
 /** What a forward pass says of each completion token. */
 export interface TokenScores {
@@ -35,16 +41,22 @@ interface Kept extends PolicyForward {
   index: BatchIndex;
   /** Inputs of the layers, and the last one's output: `[rows, H]` each, num_hidden_layers + 1 of them. */
   hidden: GpuTensor[];
-  /** After the final norm, `[rows, H]`. */
+  /** After the final norm, `[scored_rows, H]`. */
   final_norm: GpuTensor;
   /** `[N, 4]`: see `TrainingKernels.logps`. */
   stats: GpuTensor;
+  /** By step, empty where the layers are computed again. */
+  taps: readonly Record<string, GpuTensor>[];
+  /** By layer; empty where the layers are computed again. */
+  attention: readonly SeenAttention[];
 }
 
 /**
- * The policy's forward and backward pass over a group of answers under one shared prompt, whose rows are computed once
- * in both directions. Only the inputs of the layers are kept; a layer is computed again when its turn comes backwards.
- * All of it runs on our own kernels, on the model's own weights; gradients are those of the LoRA's A and B.
+ * The policy's forward and backward pass over answers under shared prompts, whose rows are computed once in both
+ * directions. Where memory allows, what the way back needs is kept; else only the inputs of the layers, and a layer is
+ * computed again when its turn comes backwards. Of the rows that predict nothing (a prompt's, but for its last) the last
+ * layer computes keys and values alone. All of it runs on our own kernels, on the model's own weights; gradients are
+ * those of the LoRA's A and B.
  */
 export class PolicyGradient {
   /** d loss / d each LoRA tensor, by its name: the sum over the backward passes since `clearGradients`. */
@@ -52,6 +64,8 @@ export class PolicyGradient {
   private readonly fresh = new Set<string>();
   private readonly recorder: Recorder;
   private readonly pool: TensorPool;
+  private readonly head: PolicyHead;
+  private readonly attention: PolicyAttention;
 
   private constructor(
     private readonly gpu: Gpu,
@@ -64,9 +78,13 @@ export class PolicyGradient {
       rotary: RotaryBackward;
     },
     private readonly steps: PolicySteps,
+    private readonly keep_bytes: number,
   ) {
     this.recorder = new Recorder(gpu, 'policy gradient');
     this.pool = new TensorPool(gpu);
+    const { vocab_size } = language.config.text_config;
+    this.head = new PolicyHead(gpu, this.pool, this.recorder, kernels.training, steps, vocab_size);
+    this.attention = new PolicyAttention(gpu, this.pool, this.recorder, language, steps.qkv);
     this.gradients = new Map(
       [...adapter.tensors].map(([name, { shape }]) => [name, createTensor(gpu, shape, 'f32', `d ${name}`)]),
     );
@@ -74,7 +92,12 @@ export class PolicyGradient {
   }
 
   /** Compiles the passes for a model and an adapter, both of which must outlive the object. */
-  static async create(gpu: Gpu, language: LanguageModel, adapter: LoraAdapter): Promise<PolicyGradient> {
+  static async create(
+    gpu: Gpu,
+    language: LanguageModel,
+    adapter: LoraAdapter,
+    { keep_bytes = 512 * 2 ** 20 }: PolicyOptions = {},
+  ): Promise<PolicyGradient> {
     const text = language.config.text_config;
     const heads = {
       q_heads: text.num_attention_heads,
@@ -88,12 +111,13 @@ export class PolicyGradient {
     ]);
     const runtime = WgslRuntime.create(gpu);
     const steps = await compilePolicy(runtime, language, adapter);
-    return new PolicyGradient(gpu, language, adapter, runtime, { training, attention, rotary }, steps);
+    const kernels = { training, attention, rotary };
+    return new PolicyGradient(gpu, language, adapter, runtime, kernels, steps, keep_bytes);
   }
 
   /**
    * Scores of the answers' tokens under the model without the adapter.
-   * @param prompt embeddings of the prompt, `[prompt_rows, H]` f32.
+   * @param prompt embeddings of the prompts, one below the other, `[prompt_rows, H]` f32.
    */
   async reference(batch: PolicyBatch, prompt: GpuTensor): Promise<TokenScores> {
     const { logps, entropies, destroy } = await this.pass(batch, prompt, this.steps.reference, false);
@@ -103,7 +127,23 @@ export class PolicyGradient {
 
   /** Scores under the policy, with what `backward` needs. */
   forward(batch: PolicyBatch, prompt: GpuTensor): Promise<PolicyForward> {
-    return this.pass(batch, prompt, this.steps.policy, true);
+    const { kept, recomputed } = this.steps;
+    return this.pass(batch, prompt, this.keeps(batch.rows) ? kept : recomputed, true);
+  }
+
+  /** Bytes that a forward pass of so many rows holds for its way back, if it keeps all, or the layers' inputs alone. */
+  bytesHeld(rows: number, keep: boolean): number {
+    const { hidden_size: H, num_hidden_layers: n } = this.language.config.text_config;
+    const inputs = (n + 2) * H;
+    if (!keep) return 4 * rows * inputs;
+    const taps = this.steps.kept.taps.flat().reduce((sum, { width }) => sum + width, 0);
+    return 4 * rows * (inputs + taps + n * this.attention.keptWidth);
+  }
+
+  /** Whether a forward pass of so many rows keeps what its way back needs. */
+  keeps(rows: number): boolean {
+    const { budget, bytes } = this.gpu.memory;
+    return this.bytesHeld(rows, true) <= Math.min(this.keep_bytes, budget - bytes);
   }
 
   /** Forgets the gradients: the next backward pass begins the sum anew. */
@@ -119,65 +159,77 @@ export class PolicyGradient {
   async backward(forward: PolicyForward, d_logps: Float32Array<ArrayBuffer>): Promise<void> {
     const { gpu, recorder } = this;
     const { batch } = forward;
-    const plan = AttentionPlan.create(gpu, batch.tree, batch.runs);
-    const keys = KeyPlan.create(gpu, batch.tree, batch.runs);
+    const plans = this.attention.plans(batch);
+    const keys = {
+      all: KeyPlan.create(gpu, batch.tree, batch.runs),
+      scored: KeyPlan.create(gpu, batch.tree, batch.scored_runs),
+    };
     try {
-      await this.walkBack(forward as Kept, d_logps, plan, keys);
+      await this.walkBack(forward as Kept, d_logps, plans, keys);
     } catch (cause) {
       recorder.discard();
       throw cause;
     } finally {
-      plan.destroy();
-      keys.destroy();
+      for (const plan of [plans.all, plans.scored, keys.all, keys.scored]) plan.destroy();
     }
   }
 
-  /** Head, then the layers from the last to the first. */
+  /** Head, then the layers from the last to the lowest with something to train. */
   private async walkBack(
-    { batch, index, hidden, final_norm, stats }: Kept,
+    kept: Kept,
     d_logps: Float32Array<ArrayBuffer>,
-    plan: AttentionPlan,
-    keys: KeyPlan,
+    plans: PolicyPlans,
+    keys: { all: KeyPlan; scored: KeyPlan },
   ): Promise<void> {
-    const { pool, recorder, steps, language } = this;
-    const { rows } = batch;
-    const text = language.config.text_config;
-    const { hidden_size: H, num_hidden_layers: n, num_attention_heads, num_key_value_heads, head_dim } = text;
-    const [Q, KV] = [num_attention_heads * head_dim, num_key_value_heads * head_dim];
-    const T = batch.tree.capacity;
-    const d_final_norm = pool.take('d_final_norm', [rows, H]);
-    await this.headBackward(batch, index, final_norm, stats, d_logps, d_final_norm);
+    const { pool, recorder, steps } = this;
+    const { batch, hidden } = kept;
+    const { rows, scored_rows } = batch;
+    const { Q, KV } = this.attention;
+    const { hidden_size: H, num_hidden_layers: n } = this.language.config.text_config;
+    const d_final_norm = pool.take('d_final_norm', [scored_rows, H]);
+    await this.head.backward(kept, d_logps, d_final_norm);
     const take = (name: string, width: number) => pool.take(name, [rows, width]);
-    const qkv = { q: take('q', Q), k: take('k', KV), v: take('v', KV) };
     const d_qkv = { d_q: take('d_q', Q), d_k: take('d_k', KV), d_v: take('d_v', KV) };
-    const cache = { k_cache: pool.take('k cache', [T, KV]), v_cache: pool.take('v cache', [T, KV]) };
+    const T = batch.tree.capacity;
     const d_cache = { dk: pool.take('dk cache', [T, KV]), dv: pool.take('dv cache', [T, KV]) };
-    const attention = take('attention', Q);
     const d_attention = take('d_attention', Q);
-    const attentionStats = pool.take('attention stats', [rows, num_attention_heads, 4]);
     let [d_hidden, spare] = [take('d_hidden', H), take('d_hidden spare', H)];
-    for (let i = n - 1; i >= 0; i--) {
-      // What attention saw, once more: from the layer's input.
-      await steps.qkv[i]!.graph.run({ ...steps.qkv[i]!.weights, hidden: hidden[i]! }, qkv);
-      language.kernels.rotary.record(recorder, plan, { ...qkv, ...cache });
-      const seen = { q: qkv.q, k: cache.k_cache, v: cache.v_cache, o: attention, stats: attentionStats };
-      language.kernels.attention.record(recorder, plan, seen);
-      recorder.submit();
-      const inputs = { attention, residual: hidden[i]!, hidden: hidden[i + 1]! };
-      const given = i === n - 1 ? { d_final_norm } : { d_hidden, ...d_qkv };
-      await this.backwardStep(
-        steps.backward[i]!,
-        { ...inputs, ...given },
-        { d_attention, d_residual: spare },
-      );
+    const { backward } = kept.taps.length > 0 ? steps.kept : steps.recomputed;
+    for (let step = n; step >= 0; step--) {
+      const back = backward[step];
+      if (!back) return;
+      const taps = kept.taps[step] ?? {};
+      if (step === 0) {
+        await this.backwardStep(back, { ...taps, hidden: hidden[0]!, ...d_qkv }, {});
+        return;
+      }
+      const last = step === n;
+      const count = last ? scored_rows : rows;
+      const plan = last ? plans.scored : plans.all;
+      const layer = step - 1;
+      const seen = kept.attention[layer] ?? (await this.attention.again(layer, hidden[layer]!, batch, plans));
+      const inputs = {
+        attention: firstRows(seen.o, count),
+        residual: firstRows(hidden[layer]!, count),
+        hidden: hidden[step]!,
+      };
+      const given = last ? { d_final_norm } : { d_hidden, ...d_qkv };
+      const goesOn = backward[step - 1] !== undefined;
+      const outputs = { d_attention: firstRows(d_attention, count), d_residual: firstRows(spare, count) };
+      await this.backwardStep(back, { ...taps, ...inputs, ...given }, goesOn ? outputs : {});
+      if (!goesOn) return;
+      if (last) {
+        // Rows of which the last layer took keys and values alone.
+        for (const tensor of [spare, d_qkv.d_q]) clearRows(recorder, tensor, count);
+      }
       [d_hidden, spare] = [spare, d_hidden];
-      this.kernels.attention.record(recorder, plan, keys, {
+      this.kernels.attention.record(recorder, plan, last ? keys.scored : keys.all, {
         ...seen,
         d_o: d_attention,
         dq: d_qkv.d_q,
         ...d_cache,
       });
-      this.kernels.rotary.record(recorder, plan, {
+      this.kernels.rotary.record(recorder, plans.all, {
         dq: d_qkv.d_q,
         dk_cache: d_cache.dk,
         dv_cache: d_cache.dv,
@@ -186,7 +238,6 @@ export class PolicyGradient {
       });
       recorder.submit();
     }
-    if (steps.first) await this.backwardStep(steps.first, { hidden: hidden[0]!, ...d_qkv }, {});
   }
 
   /** Frees all buffers; model and adapter stay with their owners. */
@@ -199,123 +250,100 @@ export class PolicyGradient {
   private async pass(
     batch: PolicyBatch,
     prompt: GpuTensor,
-    steps: DecoderSteps,
-    keep: boolean,
+    { forward, taps }: PolicyPass,
+    differentiable: boolean,
   ): Promise<Kept> {
-    const { gpu, pool, recorder, language } = this;
-    const { rows } = batch;
-    const text = language.config.text_config;
-    const { hidden_size: H, num_hidden_layers: n, num_attention_heads, num_key_value_heads, head_dim } = text;
-    const [Q, KV] = [num_attention_heads * head_dim, num_key_value_heads * head_dim];
-    const plan = AttentionPlan.create(gpu, batch.tree, batch.runs);
-    const take = (name: string, width: number) => pool.take(name, [rows, width]);
-    const hidden = keep
-      ? Array.from({ length: n + 1 }, (_, i) => createTensor(gpu, [rows, H], 'f32', `layer input ${i}`))
-      : Array.from({ length: n + 1 }, (_, i) => take(i % 2 === 0 ? 'd_hidden' : 'd_hidden spare', H));
-    const final_norm = keep ? createTensor(gpu, [rows, H], 'f32', 'final norm') : take('d_final_norm', H);
+    const { gpu, pool, recorder } = this;
+    const { rows, scored_rows } = batch;
+    const { hidden_size: H, num_hidden_layers: n } = this.language.config.text_config;
+    const keep = differentiable && taps.some((own) => own.length > 0);
+    const plans = this.attention.plans(batch);
+    const owned: GpuTensor[] = [];
+    const make = (label: string, count: number, width: number) => {
+      const tensor = createTensor(gpu, [count, width], 'f32', label);
+      owned.push(tensor);
+      return tensor;
+    };
+    const rowsOf = (step: number) => (step === n ? scored_rows : rows);
+    const take = (name: string, count: number, width: number) =>
+      differentiable ? make(name, count, width) : pool.take(name, [count, width]);
     const index = uploadIndex(gpu, batch);
-    const stats = createTensor(gpu, [batch.tokens.length, 4], 'f32', 'token scores');
     const destroy = () => {
-      for (const { buffer } of [...Object.values(index), stats]) buffer.destroy();
-      if (keep) for (const { buffer } of [...hidden, final_norm]) buffer.destroy();
+      for (const { buffer } of [...Object.values(index), ...owned]) buffer.destroy();
     };
     try {
+      const hidden = Array.from({ length: n + 1 }, (_, i) =>
+        take(differentiable ? `layer input ${i}` : i % 2 === 0 ? 'd_hidden' : 'd_hidden spare', rowsOf(i), H),
+      );
+      const final_norm = take('d_final_norm', scored_rows, H);
+      const stats = make('token scores', batch.tokens.length, 4);
+      const kept = {
+        taps: keep
+          ? taps.map((own, step) =>
+              Object.fromEntries(own.map(({ name, width }) => [name, make(name, rowsOf(step), width)])),
+            )
+          : [],
+        attention: keep
+          ? Array.from({ length: n }, (_, layer) => this.attention.keep(layer, batch, make))
+          : [],
+      };
       this.embed(batch, prompt, hidden[0]!);
-      const qkv = { q: take('q', Q), k: take('k', KV), v: take('v', KV) };
-      const T = batch.tree.capacity;
-      const cache = { k_cache: pool.take('k cache', [T, KV]), v_cache: pool.take('v cache', [T, KV]) };
-      const attention = take('attention', Q);
-      await steps.first.graph.run({ ...steps.first.weights, hidden: hidden[0]! }, qkv);
-      for (const [i, { graph, weights }] of steps.layers.entries()) {
-        language.kernels.rotary.record(recorder, plan, { ...qkv, ...cache });
-        const seen = { q: qkv.q, k: cache.k_cache, v: cache.v_cache, o: attention };
-        language.kernels.attention.record(recorder, plan, seen);
-        recorder.submit();
-        const outputs = { hidden: hidden[i + 1]!, ...(i === n - 1 ? { final_norm } : qkv) };
-        await graph.run({ ...weights, attention, residual: hidden[i]! }, outputs);
+      const qkv = this.attention.takeQkv(rows);
+      const qkvOf = (layer: number) => (keep ? { ...qkv, q: kept.attention[layer]!.q } : qkv);
+      for (const [step, { graph, weights }] of forward.entries()) {
+        const outputs = { ...kept.taps[step], ...(step < n ? qkvOf(step) : { final_norm }) };
+        if (step === 0) {
+          await graph.run({ ...weights, hidden: hidden[0]! }, outputs);
+          continue;
+        }
+        const layer = step - 1;
+        const seen = kept.attention[layer] ?? this.attention.take(batch, qkv.q);
+        this.attention.submit(layer, plans, qkvOf(layer), seen);
+        const count = rowsOf(step);
+        const inputs = { attention: firstRows(seen.o, count), residual: firstRows(hidden[layer]!, count) };
+        await graph.run({ ...weights, ...inputs }, { ...outputs, hidden: hidden[step]! });
       }
-      await this.chunks(batch, index, final_norm, async (first, _x, logits) => {
-        this.kernels.training.logps(recorder, logits, index.tokens, first, stats);
-        recorder.submit();
-      });
+      await this.head.forward({ batch, index, final_norm, stats });
       const values = await readF32(gpu, stats);
       const column = (c: number) =>
         Float32Array.from({ length: batch.tokens.length }, (_, i) => values[4 * i + c]!);
-      return { batch, index, hidden, final_norm, stats, logps: column(0), entropies: column(1), destroy };
+      const scores = { logps: column(0), entropies: column(1) };
+      return { batch, index, hidden, final_norm, stats, ...kept, ...scores, destroy };
     } catch (cause) {
       recorder.discard();
       destroy();
       throw cause;
     } finally {
-      plan.destroy();
+      plans.all.destroy();
+      plans.scored.destroy();
     }
   }
 
-  /** The prompt's embeddings and those of the answers' tokens, one below the other. */
+  /** The prompts' embeddings and those of the answers' tokens, in the batch's order of rows. */
   private embed(batch: PolicyBatch, prompt: GpuTensor, out: GpuTensor): void {
     const { gpu, recorder, language } = this;
-    const H = out.shape[1]!;
+    const bytes = out.shape[1]! * 4;
     if (prompt.shape[0] !== batch.prompt_rows)
       throw new Error(
-        `The prompt has ${prompt.shape[0]} rows, and the batch was laid out for ${batch.prompt_rows}.`,
+        `The prompts have ${prompt.shape[0]} rows, and the batch was laid out for ${batch.prompt_rows}.`,
       );
-    recorder.copy(prompt.buffer, 0, out.buffer, 0, batch.prompt_rows * H * 4);
+    let from = 0;
+    let to = batch.scored_rows;
+    for (const [place, rows] of batch.prompts.entries()) {
+      const rest = rows - 1;
+      if (rest > 0) recorder.copy(prompt.buffer, from * bytes, out.buffer, to * bytes, rest * bytes);
+      recorder.copy(prompt.buffer, (from + rest) * bytes, out.buffer, place * bytes, bytes);
+      from += rows;
+      to += rest;
+    }
     const count = batch.row_tokens.length;
     if (count > 0) {
       const tokens = uploadTensor(gpu, batch.row_tokens, [count], 'i32', 'row tokens');
-      const row_offset = batch.prompt_rows;
+      const row_offset = batch.prompts.length;
       language.kernels.embed.record(recorder, { tokens, table: language.embedding, out, count, row_offset });
       recorder.submit();
       tokens.buffer.destroy();
     } else recorder.submit();
-  }
-
-  /** Calls back with the head's logits, a part of the tokens at a time. */
-  private async chunks(
-    batch: PolicyBatch,
-    index: BatchIndex,
-    final_norm: GpuTensor,
-    each: (first: number, x: GpuTensor, logits: GpuTensor) => Promise<void>,
-  ): Promise<void> {
-    const { pool, recorder, steps } = this;
-    const { hidden_size: H, vocab_size: V } = this.language.config.text_config;
-    const N = batch.tokens.length;
-    for (let first = 0; first < N; first += HEAD_ROWS) {
-      const count = Math.min(HEAD_ROWS, N - first);
-      const x = pool.take('head rows', [count, H]);
-      const logits = pool.take('head logits', [count, V]);
-      this.kernels.training.gather(recorder, index.predictors, first, final_norm, x);
-      recorder.submit();
-      await steps.head.graph.run({ ...steps.head.weights, final_norm: x }, { logits });
-      await each(first, x, logits);
-    }
-  }
-
-  private async headBackward(
-    batch: PolicyBatch,
-    index: BatchIndex,
-    final_norm: GpuTensor,
-    stats: GpuTensor,
-    d_logps: Float32Array<ArrayBuffer>,
-    d_final_norm: GpuTensor,
-  ): Promise<void> {
-    const { gpu, pool, recorder, steps } = this;
-    const { graph, weights } = steps.headBackward;
-    const H = d_final_norm.shape[1]!;
-    const N = batch.tokens.length;
-    const gradients = uploadTensor(gpu, d_logps, [N], 'f32', 'd logps');
-    const d_rows = pool.take('d head rows', [N, H]);
-    await this.chunks(batch, index, final_norm, async (first, x, logits) => {
-      this.kernels.training.logitsGrad(recorder, logits, { tokens: index.tokens, first, stats, gradients });
-      recorder.submit();
-      // The rows themselves are not needed any more: their place takes the gradient.
-      await graph.run({ ...weights, d_logits: logits }, { d_final_norm: x });
-      recorder.copy(x.buffer, 0, d_rows.buffer, first * H * 4, x.shape[0]! * H * 4);
-      recorder.submit();
-    });
-    this.kernels.training.scatter(recorder, index.starts, index.sources, d_rows, d_final_norm);
-    recorder.submit();
-    gradients.buffer.destroy();
   }
 
   /** Runs a backward graph; the LoRA's gradients go where they belong. */
@@ -342,4 +370,15 @@ export class PolicyGradient {
     for (const [from, to] of add) this.kernels.training.accumulate(recorder, from, to);
     if (add.length > 0) recorder.submit();
   }
+}
+
+/** The first rows of a tensor `[rows, width]`. */
+function firstRows(tensor: GpuTensor, count: number): GpuTensor {
+  return { ...tensor, shape: [count, tensor.shape[1]!] };
+}
+
+/** Records zeros for all rows of a tensor from one on. */
+function clearRows(recorder: Recorder, { buffer, shape }: GpuTensor, from: number): void {
+  const [rows, width] = shape as [number, number];
+  recorder.clear(buffer, 4 * from * width, 4 * (rows - from) * width);
 }

@@ -41,6 +41,8 @@ export interface DecoderGraph {
   readonly model: GraphModel;
   readonly own: string;
   readonly next: string;
+  /** Inputs, beside the decoder's own activations, that are no weights. */
+  readonly taps?: readonly string[];
 }
 
 /** Checkpoint prefix of a decoder layer. */
@@ -78,11 +80,12 @@ export async function compileSteps(
 ): Promise<Step[]> {
   const compiled = new Map<string, Promise<BlockGraph>>();
   const steps: Step[] = [];
-  for (const { model, own, next } of graphs) {
+  for (const { model, own, next, taps = [] } of graphs) {
     const key = JSON.stringify(model);
     if (!compiled.has(key)) compiled.set(key, runtime.compile(model));
     const graph = await compiled.get(key)!;
-    steps.push({ graph, weights: blockWeights(graph, [...ACTIVATIONS, ...QKV], weights, { own, next }) });
+    const activations = [...ACTIVATIONS, ...QKV, ...taps];
+    steps.push({ graph, weights: blockWeights(graph, activations, weights, { own, next }) });
   }
   return steps;
 }
