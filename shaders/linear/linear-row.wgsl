@@ -1,53 +1,101 @@
-// y = alpha x W^T (+ bias or residual), few rows: x [rows, K], W [N, K], y [rows, N], K a multiple of 4.
+// y = alpha x0 W0^T (+ x1 W1^T) (+ bias or residual), few rows, on a GPU: xt [rows, Kt], Wt [N, Kt], y [rows, N], Kt
+// multiples of 4. With two terms the first one is a LoRA's: W0 its B, x0 what its A gave.
 //
-// Grid: (N / COLUMNS, rows), rounded up. LANES threads share a column: each takes every LANES-th vec4 of the two rows,
-// so that neighbouring threads read neighbouring addresses of W, and the first adds up what they found. W is read once
-// a row. With LANES = 1 (CPU adapters, where a barrier costs more than the product) there is no barrier.
-// Constants: LANES, COLUMNS; a workgroup has LANES * COLUMNS threads.
+// Grid: (N / COLUMNS, rows / ROWS), rounded up. LANES threads share a column: each takes every LANES-th vec4, so that
+// neighbouring threads read neighbouring addresses of W, for all ROWS rows, so that W is read once for so many; then they
+// add up what they found: in workgroup memory (BARRIER), always in the same order, or by shuffles (SUBGROUP).
+// Counts (src/gpu/expand-wgsl.ts) and constants: TERMS, ROWS; of BARRIER and SUBGROUP one is 1, one 0; BIAS, RESIDUAL:
+// what c is, if any; LANES (a power of 2; with SUBGROUP not above the smallest subgroup), COLUMNS: a workgroup has
+// LANES * COLUMNS threads. Types: X4, W4, C, Y.
 
 struct Params {
   rows: u32,
   n: u32,
-  k4: u32,
-  mode: u32, // 0: c is not used, 1: c is a bias [N], 2: c is a residual [rows, N]
+  k4_0: u32,
+  k4_1: u32,
   alpha: f32,
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read> w: array<vec4<f32>>;
-@group(0) @binding(3) var<storage, read> c: array<f32>;
-@group(0) @binding(4) var<storage, read_write> y: array<f32>;
+#for t in TERMS
+@group(0) @binding(2u * $tu + 1u) var<storage, read> x$t: array<X4>;
+@group(0) @binding(2u * $tu + 2u) var<storage, read> w$t: array<W4>;
+#end
+@group(0) @binding(2u * TERMS + 1u) var<storage, read_write> y: array<Y>;
+#for b in BIAS
+@group(0) @binding(2u * TERMS + 2u) var<storage, read> bias: array<C>;
+#end
+#for r in RESIDUAL
+@group(0) @binding(2u * TERMS + 2u) var<storage, read> residual: array<C>;
+#end
 
-var<workgroup> parts: array<f32, LANES * COLUMNS>;
+#for b in BARRIER
+var<workgroup> parts: array<f32, ROWS * LANES * COLUMNS>;
+#end
+
+fn put(row: u32, column: u32, value: f32) {
+  if (row >= p.rows) {
+    return;
+  }
+  var sum = value;
+#for b in BIAS
+  sum += f32(bias[column]);
+#end
+#for r in RESIDUAL
+  sum += f32(residual[row * p.n + column]);
+#end
+  y[row * p.n + column] = Y(sum);
+}
 
 @compute @workgroup_size(LANES * COLUMNS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
   let lane = thread % LANES;
   let column = group.x * COLUMNS + thread / LANES;
-  let row = group.y;
-  let start = min(column, p.n - 1u) * p.k4;
-  var sum = 0.0;
-  for (var k = lane; k < p.k4; k += LANES) {
-    sum += dot(x[row * p.k4 + k], w[start + k]);
+  let first_row = group.y * ROWS;
+  let read_column = min(column, p.n - 1u);
+#for r in ROWS
+  let row$r = min(first_row + $ru, p.rows - 1u);
+  var sum$r = 0.0;
+#end
+#for t in TERMS
+  for (var k = lane; k < p.k4_$t; k += LANES) {
+    let b = vec4<f32>(w$t[read_column * p.k4_$t + k]);
+#for r in ROWS
+    sum$r += dot(vec4<f32>(x$t[row$r * p.k4_$t + k]), b);
+#end
   }
+  if ($tu == 0u) {
+#for r in ROWS
+    sum$r *= p.alpha;
+#end
+  }
+#end
+#for s in SUBGROUP
+#for r in ROWS
+  for (var step = LANES / 2u; step > 0u; step /= 2u) {
+    sum$r += subgroupShuffleXor(sum$r, step);
+  }
+#end
+#end
+#for b in BARRIER
   if (LANES > 1u) {
-    parts[thread] = sum;
+#for r in ROWS
+    parts[$ru * LANES * COLUMNS + thread] = sum$r;
+#end
     workgroupBarrier();
     if (lane == 0u) {
+#for r in ROWS
       for (var i = 1u; i < LANES; i++) {
-        sum += parts[thread + i];
+        sum$r += parts[$ru * LANES * COLUMNS + thread + i];
       }
+#end
     }
   }
+#end
   if (lane > 0u || column >= p.n) {
     return;
   }
-  sum *= p.alpha;
-  if (p.mode == 1u) {
-    sum += c[column];
-  } else if (p.mode == 2u) {
-    sum += c[row * p.n + column];
-  }
-  y[row * p.n + column] = sum;
+#for r in ROWS
+  put(first_row + $ru, column, sum$r);
+#end
 }

@@ -1,82 +1,114 @@
-// y = alpha x W^T (+ bias or residual), many rows: x [rows, K], W [N, K], y [rows, N], K a multiple of 4.
+// y = alpha x0 W0^T (+ x1 W1^T) (+ bias or residual), many rows: xt [rows, Kt], Wt [N, Kt], y [rows, N], Kt multiples
+// of 4. With two terms the first one is a LoRA's: W0 its B, x0 what its A gave.
 //
-// Grid: (N / 4 / WG, rows / 4), rounded up. A thread makes 4 rows x 4 columns in registers, without workgroup memory:
-// per step of 4 channels it loads 4 + 4 vec4 for 64 multiply-adds. x and W are read once per tile of the other side;
-// neighbouring threads share their rows of x. Rows and columns past the end repeat the last one and are not written.
-// Constant: WG.
+// Without workgroup memory or barriers, for adapters where loads are dear and arithmetic is not (src/blocks/wgsl/tiles.ts).
+// Grid: (N / 4 COLUMN_PAIRS, rows / 4 ROW_PAIRS), rounded up; a workgroup is four threads, two by two, which make
+// 4 ROW_PAIRS rows x 4 COLUMN_PAIRS columns, in registers. With QUAD each pair of rows is loaded by two neighbours, a row
+// each, and swapped in registers, and so is each pair of columns: ROW_PAIRS + COLUMN_PAIRS vec4 loads a thread for
+// 16 ROW_PAIRS COLUMN_PAIRS multiply-adds. With ALONE (no subgroups) a thread loads all of its rows and columns itself.
+// Rows and columns past the end repeat the last one and are not written.
+// Counts (src/gpu/expand-wgsl.ts) and constants: TERMS, ROW_PAIRS, COLUMN_PAIRS; of QUAD and ALONE one is 1, one 0;
+// BIAS, RESIDUAL: what c is, if any. Types: X4, W4, C, Y.
 
 struct Params {
   rows: u32,
   n: u32,
-  k4: u32,
-  mode: u32, // 0: c is not used, 1: c is a bias [N], 2: c is a residual [rows, N]
+  k4_0: u32,
+  k4_1: u32,
   alpha: f32,
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read> w: array<vec4<f32>>;
-@group(0) @binding(3) var<storage, read> c: array<f32>;
-@group(0) @binding(4) var<storage, read_write> y: array<f32>;
+#for t in TERMS
+@group(0) @binding(2u * $tu + 1u) var<storage, read> x$t: array<X4>;
+@group(0) @binding(2u * $tu + 2u) var<storage, read> w$t: array<W4>;
+#end
+@group(0) @binding(2u * TERMS + 1u) var<storage, read_write> y: array<Y>;
+#for b in BIAS
+@group(0) @binding(2u * TERMS + 2u) var<storage, read> bias: array<C>;
+#end
+#for r in RESIDUAL
+@group(0) @binding(2u * TERMS + 2u) var<storage, read> residual: array<C>;
+#end
 
 fn put(row: u32, column: u32, value: f32) {
   if (row >= p.rows || column >= p.n) {
     return;
   }
-  var sum = value * p.alpha;
-  if (p.mode == 1u) {
-    sum += c[column];
-  } else if (p.mode == 2u) {
-    sum += c[row * p.n + column];
-  }
-  y[row * p.n + column] = sum;
+  var sum = value;
+#for b in BIAS
+  sum += f32(bias[column]);
+#end
+#for r in RESIDUAL
+  sum += f32(residual[row * p.n + column]);
+#end
+  y[row * p.n + column] = Y(sum);
 }
 
-fn put4(row: u32, column: u32, value: vec4<f32>) {
-  put(row, column, value.x);
-  put(row, column + 1u, value.y);
-  put(row, column + 2u, value.z);
-  put(row, column + 3u, value.w);
-}
-
-@compute @workgroup_size(WG)
-fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-  let column = id.x * 4u;
-  let row = id.y * 4u;
-  if (column >= p.n) {
-    return;
+#for q in QUAD
+@compute @workgroup_size(4)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(subgroup_invocation_id) thread: u32) {
+  // Which of a pair of rows, and of columns, this thread loads.
+  let own_row = thread & 1u;
+  let own_column = (thread >> 1u) & 1u;
+#end
+#for q in ALONE
+@compute @workgroup_size(4)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+  const own_row = 0u;
+  const own_column = 0u;
+#end
+  let column = (group.x * 2u + (thread & 1u)) * (2u * COLUMN_PAIRS);
+  let row = (group.y * 2u + ((thread >> 1u) & 1u)) * (2u * ROW_PAIRS);
+#for i in ROW_PAIRS
+  let row$i_0 = min(row + 2u * $iu + own_row, p.rows - 1u);
+  let row$i_1 = min(row + 2u * $iu + 1u, p.rows - 1u);
+#for j in COLUMN_PAIRS
+  var sum$i_$j = vec4<f32>(0.0); // rows own, own, other, other; columns own, other, own, other
+#end
+#end
+#for j in COLUMN_PAIRS
+  let column$j_0 = min(column + 2u * $ju + own_column, p.n - 1u);
+  let column$j_1 = min(column + 2u * $ju + 1u, p.n - 1u);
+#end
+#for t in TERMS
+  for (var k = 0u; k < p.k4_$t; k++) {
+#for j in COLUMN_PAIRS
+    let b$j_0 = vec4<f32>(w$t[column$j_0 * p.k4_$t + k]);
+#for q in QUAD
+    let b$j_1 = quadSwapY(b$j_0);
+#end
+#for q in ALONE
+    let b$j_1 = vec4<f32>(w$t[column$j_1 * p.k4_$t + k]);
+#end
+#end
+#for i in ROW_PAIRS
+    let a$i_0 = vec4<f32>(x$t[row$i_0 * p.k4_$t + k]);
+#for q in QUAD
+    let a$i_1 = quadSwapX(a$i_0);
+#end
+#for q in ALONE
+    let a$i_1 = vec4<f32>(x$t[row$i_1 * p.k4_$t + k]);
+#end
+#for j in COLUMN_PAIRS
+    sum$i_$j += vec4<f32>(dot(a$i_0, b$j_0), dot(a$i_0, b$j_1), dot(a$i_1, b$j_0), dot(a$i_1, b$j_1));
+#end
+#end
   }
-  let k4 = p.k4;
-  let lastRow = p.rows - 1u;
-  let lastColumn = p.n - 1u;
-  let x0 = row * k4;
-  let x1 = min(row + 1u, lastRow) * k4;
-  let x2 = min(row + 2u, lastRow) * k4;
-  let x3 = min(row + 3u, lastRow) * k4;
-  let w0 = column * k4;
-  let w1 = min(column + 1u, lastColumn) * k4;
-  let w2 = min(column + 2u, lastColumn) * k4;
-  let w3 = min(column + 3u, lastColumn) * k4;
-  var sum0 = vec4<f32>(0.0);
-  var sum1 = vec4<f32>(0.0);
-  var sum2 = vec4<f32>(0.0);
-  var sum3 = vec4<f32>(0.0);
-  for (var k = 0u; k < k4; k++) {
-    let a = w[w0 + k];
-    let b = w[w1 + k];
-    let d = w[w2 + k];
-    let e = w[w3 + k];
-    let r0 = x[x0 + k];
-    sum0 += vec4<f32>(dot(r0, a), dot(r0, b), dot(r0, d), dot(r0, e));
-    let r1 = x[x1 + k];
-    sum1 += vec4<f32>(dot(r1, a), dot(r1, b), dot(r1, d), dot(r1, e));
-    let r2 = x[x2 + k];
-    sum2 += vec4<f32>(dot(r2, a), dot(r2, b), dot(r2, d), dot(r2, e));
-    let r3 = x[x3 + k];
-    sum3 += vec4<f32>(dot(r3, a), dot(r3, b), dot(r3, d), dot(r3, e));
+  if ($tu == 0u) {
+#for i in ROW_PAIRS
+#for j in COLUMN_PAIRS
+    sum$i_$j *= p.alpha;
+#end
+#end
   }
-  put4(row, column, sum0);
-  put4(row + 1u, column, sum1);
-  put4(row + 2u, column, sum2);
-  put4(row + 3u, column, sum3);
+#end
+#for i in ROW_PAIRS
+#for j in COLUMN_PAIRS
+  put(row + 2u * $iu + own_row, column + 2u * $ju + own_column, sum$i_$j.x);
+  put(row + 2u * $iu + own_row, column + 2u * $ju + (1u - own_column), sum$i_$j.y);
+  put(row + 2u * $iu + (1u - own_row), column + 2u * $ju + own_column, sum$i_$j.z);
+  put(row + 2u * $iu + (1u - own_row), column + 2u * $ju + (1u - own_column), sum$i_$j.w);
+#end
+#end
 }

@@ -1,3 +1,4 @@
+import { fuseSwiGlu } from './fuse-swiglu';
 import { type Dim, floatAttribute, type GraphModel, intAttribute, type NodeSpec } from './graph';
 import { GraphBuilder, type Value } from './graph-builder';
 
@@ -11,14 +12,16 @@ import { GraphBuilder, type Value } from './graph-builder';
  * forward result is given as an input instead of being computed again.
  *
  * Beside ONNX's operators it has `RMSNormalizationGrad`, `LayerNormalizationGrad` (x, weight, dy), `SigmoidGrad`
- * (s, dy) and `GeluGrad` (x, dy), which only our own kernels know.
+ * (s, dy), `GeluGrad` (x, dy), `SwiGlu` (gate, up) and `SwiGluGrad` (gate, up, dy; it gives two values), which only our
+ * own kernels know.
  * @throws Error naming the node where an operator has no derivative here, or an input does not reach any output.
  */
 export function differentiate(
-  forward: GraphModel,
+  written: GraphModel,
   wrt: readonly string[],
   { cotangents, kept = [] }: { cotangents?: readonly string[]; kept?: readonly string[] } = {},
 ): GraphModel {
+  const forward = fuseSwiGlu(written);
   const g = new GraphBuilder(`${forward.name} backward`);
   const active = reached(forward, wrt);
   const values = forwardValues(g, forward, kept);
@@ -136,6 +139,13 @@ function backward(
     case 'Gelu':
       accumulate(a, () => g.node('GeluGrad', [value(a), dy], node.attributes));
       return;
+    case 'SwiGlu': {
+      // Both gradients come from one pass over the values.
+      const [d_gate, d_up] = g.outputsOf('SwiGluGrad', [value(a), value(b), dy], 2) as [Value, Value];
+      accumulate(a, () => d_gate);
+      accumulate(b, () => d_up);
+      return;
+    }
     case 'RMSNormalization':
     case 'LayerNormalization':
       accumulate(a, () => g.node(`${node.op}Grad`, [value(a), value(b), dy], node.attributes));

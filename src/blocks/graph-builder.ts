@@ -53,16 +53,21 @@ export class GraphBuilder {
     inputs: readonly (Value | undefined)[],
     attributes: Readonly<Record<string, AttributeValue>> = {},
   ): Value {
-    const id = `${op}_${this.nodes.length}`;
+    return this.outputsOf(op, inputs, 1, attributes)[0]!;
+  }
+
+  /** Any operator with `count` outputs. */
+  outputsOf(
+    op: string,
+    inputs: readonly (Value | undefined)[],
+    count: number,
+    attributes: Readonly<Record<string, AttributeValue>> = {},
+  ): Value[] {
+    const name = `${op}_${this.nodes.length}`;
+    const outputs = Array.from({ length: count }, (_, i) => (i === 0 ? name : `${name}_${i}`));
     for (const input of inputs) if (input) this.used.add(input.id);
-    this.nodes.push({
-      op,
-      name: id,
-      inputs: inputs.map((input) => input?.id ?? ''),
-      outputs: [id],
-      attributes,
-    });
-    return { id };
+    this.nodes.push({ op, name, inputs: inputs.map((input) => input?.id ?? ''), outputs, attributes });
+    return outputs.map((id) => ({ id }));
   }
 
   /** A constant list of int64, for shapes, starts and ends. */

@@ -21,6 +21,8 @@ export function blockReference(
   for (const node of graph.nodes) {
     const operands = node.inputs.map((name) => values.get(name)!);
     values.set(node.outputs[0]!, evaluate(node, operands));
+    if (node.op === 'SwiGluGrad')
+      values.set(node.outputs[1]!, evaluate({ ...node, op: 'SwiGluUpGrad' }, operands));
   }
   return Object.fromEntries(graph.outputs.map(({ name }) => [name, values.get(name)!]));
 }
@@ -42,8 +44,17 @@ function evaluate(node: NodeSpec, operands: Dense[]): Dense {
       return normGrad(a, b, c!, floatAttribute(node, 'epsilon'), node.op.startsWith('Layer'));
     case 'SigmoidGrad':
       return map((s, i) => b.data[i]! * s * (1 - s));
+    case 'SwiGlu':
+      return map((gate, i) => gate * sigmoid(gate) * b.data[i]!);
+    case 'SwiGluGrad':
+      return map((gate, i) => {
+        const s = sigmoid(gate);
+        return c!.data[i]! * b.data[i]! * s * (1 + gate * (1 - s));
+      });
+    case 'SwiGluUpGrad':
+      return map((gate, i) => c!.data[i]! * gate * sigmoid(gate));
     case 'Sigmoid':
-      return map((v) => 1 / (1 + Math.exp(-v)));
+      return map(sigmoid);
     case 'Gelu': {
       const tanh = textAttribute(node, 'approximate') === 'tanh';
       return map(tanh ? geluTanh : (v) => 0.5 * v * (1 + erf(v / Math.SQRT2)));
@@ -113,6 +124,10 @@ function normGrad(x: Dense, weight: Dense, dy: Dense, eps: number, layer: boolea
     for (let i = 0; i < n; i++) data[at + i] = scale * (g[i]! - level - hat[i]! * along);
   }
   return { data, shape: x.shape };
+}
+
+function sigmoid(v: number): number {
+  return 1 / (1 + Math.exp(-v));
 }
 
 function geluTanh(v: number): number {

@@ -2,6 +2,7 @@ import type { Gpu } from '../../gpu/device';
 import { Recorder } from '../../gpu/recorder';
 import { type GpuTensor, sizeOf } from '../../gpu/tensor';
 import type { BlockGraph, BlockRuntime, NamedTensors } from '../block-graph';
+import { fuseSwiGlu } from '../fuse-swiglu';
 import {
   type ElementType,
   floatAttribute,
@@ -11,19 +12,22 @@ import {
   textAttribute,
 } from '../graph';
 import { type DenseKernel, DenseKernels } from './dense-kernels';
+import { fuseProducts } from './fuse-products';
+import { type ProductForm, ProductKernels } from './product-kernels';
 import { isPacked, QuantisedKernels } from './quantised-kernels';
 import { ScratchPool } from './scratch-pool';
 
-/** The kernels that a node needs; undefined where there are none for it. */
+/** The kernels that a node needs beside those of products; undefined where there are none for it. */
 function kernelsOf(node: NodeSpec, graph: GraphModel): readonly DenseKernel[] | undefined {
   switch (node.op) {
     case 'Gemm': {
-      if (isPacked(weightType(node, graph))) return intAttribute(node, 'transA') ? undefined : [];
       const [a, b] = [intAttribute(node, 'transA'), intAttribute(node, 'transB')];
-      if (a) return b ? undefined : ['weight-grad'];
-      if (b) return ['linear', 'linear-row'];
-      return [inner(node, graph) % 4 === 0 ? 'linear-untransposed' : 'linear-untransposed-any'];
+      return a && (b || isPacked(weightType(node.inputs[1]!, graph))) ? undefined : [];
     }
+    case 'SwiGlu':
+      return ['swiglu'];
+    case 'SwiGluGrad':
+      return ['swiglu-grad'];
     case 'RMSNormalization':
     case 'LayerNormalization':
       return ['norm'];
@@ -49,19 +53,42 @@ function kernelsOf(node: NodeSpec, graph: GraphModel): readonly DenseKernel[] | 
   }
 }
 
-/** Rows of the second operand of a product, where it is an input of the graph. */
-function inner(node: NodeSpec, graph: GraphModel): number {
-  const dim = graph.inputs.find(({ name }) => name === node.inputs[1])?.dims?.[0];
-  return typeof dim === 'number' ? dim : 0;
+/** Dimensions of a value, where it is an input of the graph that has the same ones in every run. */
+function fixedDims(name: string | undefined, graph: GraphModel): readonly number[] | undefined {
+  const dims = graph.inputs.find((input) => input.name === name)?.dims;
+  return dims?.every((dim) => typeof dim === 'number') ? (dims as number[]) : undefined;
 }
 
 /** Type of the second operand of a product: what nodes give is f32. */
-function weightType(node: NodeSpec, graph: GraphModel): ElementType {
-  return graph.inputs.find(({ name }) => name === node.inputs[1])?.type ?? 'f32';
+function weightType(name: string, graph: GraphModel): ElementType {
+  return graph.inputs.find((input) => input.name === name)?.type ?? 'f32';
+}
+
+/** What a product needs to be compiled; undefined for other nodes, and where the weight is packed. */
+function productForm(node: NodeSpec, graph: GraphModel): ProductForm | undefined {
+  if (node.op !== 'Gemm' || isPacked(weightType(node.inputs[1]!, graph))) return undefined;
+  const terms = intAttribute(node, 'terms') === 2 ? 2 : 1;
+  const c = node.inputs[2 * terms];
+  if (intAttribute(node, 'transA')) return { kind: 'weight-grad', addend: c ? 'residual' : 'none' };
+  const kind = intAttribute(node, 'transB') ? 'linear' : 'untransposed';
+  const weights = [node.inputs[1], ...(terms === 2 ? [node.inputs[3]] : [])].map((w) => fixedDims(w, graph));
+  return {
+    kind,
+    terms,
+    addend: !c ? 'none' : fixedDims(c, graph)?.length === 1 ? 'bias' : 'residual',
+    columns: weights[0]?.[kind === 'linear' ? 0 : 1] ?? Number.POSITIVE_INFINITY,
+    wide: weights.every((dims) => dims !== undefined && dims[0]! % 4 === 0),
+  };
 }
 
 function gelu(node: NodeSpec): 'gelu-tanh' | 'gelu-erf' {
   return textAttribute(node, 'approximate') === 'tanh' ? 'gelu-tanh' : 'gelu-erf';
+}
+
+interface Kernels {
+  dense: DenseKernels;
+  products: ProductKernels;
+  quantised: QuantisedKernels;
 }
 
 /** Our own kernels as a dense backend: the same graphs, run operator by operator in one submit. */
@@ -71,8 +98,7 @@ export class WgslRuntime implements BlockRuntime {
 
   private constructor(
     private readonly gpu: Gpu,
-    private readonly kernels: DenseKernels,
-    private readonly quantised: QuantisedKernels,
+    private readonly kernels: Kernels,
   ) {
     this.recorder = new Recorder(gpu, 'blocks');
     this.scratch = new ScratchPool(gpu);
@@ -80,7 +106,11 @@ export class WgslRuntime implements BlockRuntime {
 
   /** A runtime without kernels yet: a graph's are compiled with it. */
   static create(gpu: Gpu): WgslRuntime {
-    return new WgslRuntime(gpu, new DenseKernels(gpu), new QuantisedKernels(gpu));
+    return new WgslRuntime(gpu, {
+      dense: new DenseKernels(gpu),
+      products: new ProductKernels(gpu),
+      quantised: new QuantisedKernels(gpu),
+    });
   }
 
   /** Whether every operator of a graph has a kernel here. */
@@ -88,20 +118,23 @@ export class WgslRuntime implements BlockRuntime {
     return unsupported(graph) === undefined;
   }
 
-  async compile(graph: GraphModel): Promise<BlockGraph> {
-    const operator = unsupported(graph);
-    if (operator) throw new Error(`The graph ${graph.name} has a ${operator}, for which there is no kernel.`);
-    await this.kernels.prepare(graph.nodes.flatMap((node) => kernelsOf(node, graph)!));
+  async compile(written: GraphModel): Promise<BlockGraph> {
+    const operator = unsupported(written);
+    if (operator)
+      throw new Error(`The graph ${written.name} has a ${operator}, for which there is no kernel.`);
+    const graph = fuseProducts(fuseSwiGlu(written), (weight) => !isPacked(weightType(weight, written)));
+    const { dense, products, quantised } = this.kernels;
+    await dense.prepare(graph.nodes.flatMap((node) => kernelsOf(node, graph)!));
     for (const node of graph.nodes) {
-      const type = node.op === 'Gemm' && weightType(node, graph);
-      if (type && isPacked(type))
-        await this.quantised.prepare(
-          type,
-          intAttribute(node, 'transB') ? 'forward' : 'backward',
-          inner(node, graph),
-        );
+      const form = productForm(node, graph);
+      if (form) await products.prepare(form);
+      const type = node.op === 'Gemm' && weightType(node.inputs[1]!, graph);
+      if (type && isPacked(type)) {
+        const product = intAttribute(node, 'transB') ? 'forward' : 'backward';
+        await quantised.prepare(type, product, fixedDims(node.inputs[1], graph)?.[0] ?? 0);
+      }
     }
-    return new WgslGraph(this.gpu, graph, this.kernels, this.quantised, this.recorder, this.scratch);
+    return new WgslGraph(this.gpu, graph, this.kernels, this.recorder, this.scratch);
   }
 
   /** Frees the buffers between operators. */
@@ -118,22 +151,21 @@ class WgslGraph implements BlockGraph {
   readonly name: string;
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
-  private readonly nodes: readonly NodeSpec[];
+  private readonly nodes: readonly { node: NodeSpec; form: ProductForm | undefined }[];
   /** Index of the node that reads a value last. */
   private readonly lastUse = new Map<string, number>();
 
   constructor(
     private readonly gpu: Gpu,
     graph: GraphModel,
-    private readonly kernels: DenseKernels,
-    private readonly quantised: QuantisedKernels,
+    private readonly kernels: Kernels,
     private readonly recorder: Recorder,
     private readonly scratch: ScratchPool,
   ) {
     this.name = graph.name;
     this.inputs = graph.inputs.map((input) => input.name);
     this.outputs = graph.outputs.map((output) => output.name);
-    this.nodes = graph.nodes;
+    this.nodes = graph.nodes.map((node) => ({ node, form: productForm(node, graph) }));
     for (const [i, node] of graph.nodes.entries()) {
       for (const input of node.inputs) this.lastUse.set(input, i);
     }
@@ -160,24 +192,26 @@ class WgslGraph implements BlockGraph {
     const values = new Map<string, GpuTensor>();
     for (const name of this.inputs) values.set(name, this.given(inputs, name));
     for (const name of this.outputs) this.given(outputs, name);
-    for (const [i, node] of this.nodes.entries()) {
-      const id = node.outputs[0]!;
+    for (const [i, { node, form }] of this.nodes.entries()) {
       const operands = node.inputs.map((name) => values.get(name));
       const shape = outputShape(node, operands);
-      let out = outputs[id];
-      if (!out) {
-        out = this.scratch.take(shape);
-        taken.add(out);
-      } else if (sizeOf(out.shape) !== sizeOf(shape)) {
-        throw new Error(
-          `The graph ${this.name} gives ${id} the shape [${shape.join(', ')}], not [${out.shape.join(', ')}].`,
-        );
-      }
-      values.set(id, out);
-      this.record(node, operands as GpuTensor[], out);
-      for (const name of new Set(node.inputs)) {
-        const read = values.get(name)!;
-        if (this.lastUse.get(name) === i && taken.delete(read)) this.scratch.release(read);
+      const results = node.outputs.map((id) => {
+        let out = outputs[id];
+        if (!out) {
+          out = this.scratch.take(shape);
+          taken.add(out);
+        } else if (sizeOf(out.shape) !== sizeOf(shape)) {
+          throw new Error(
+            `The graph ${this.name} gives ${id} the shape [${shape.join(', ')}], not [${out.shape.join(', ')}].`,
+          );
+        }
+        values.set(id, out);
+        return out;
+      });
+      this.record(node, form, operands as GpuTensor[], results);
+      for (const name of new Set([...node.inputs, ...node.outputs])) {
+        const value = values.get(name)!;
+        if ((this.lastUse.get(name) ?? i) === i && taken.delete(value)) this.scratch.release(value);
       }
     }
   }
@@ -190,18 +224,26 @@ class WgslGraph implements BlockGraph {
     return tensor;
   }
 
-  private record(node: NodeSpec, operands: readonly GpuTensor[], out: GpuTensor): void {
-    const { kernels, recorder } = this;
+  private record(
+    node: NodeSpec,
+    form: ProductForm | undefined,
+    operands: readonly GpuTensor[],
+    results: readonly GpuTensor[],
+  ): void {
+    const { recorder } = this;
+    const kernels = this.kernels.dense;
     const [a, b, c] = operands as [GpuTensor, GpuTensor, GpuTensor | undefined];
+    const out = results[0]!;
     switch (node.op) {
-      case 'Gemm': {
-        const alpha = floatAttribute(node, 'alpha', 1);
-        const linear = isPacked(b.dtype) ? this.quantised : kernels;
-        if (intAttribute(node, 'transA')) kernels.weightGrad(recorder, a, b, c, out, alpha);
-        else if (intAttribute(node, 'transB')) linear.linear(recorder, a, b, c, out, alpha);
-        else linear.linearUntransposed(recorder, a, b, c, out, alpha);
+      case 'Gemm':
+        this.product(node, form, operands, out);
         break;
-      }
+      case 'SwiGlu':
+        kernels.swiGlu(recorder, a, b, out);
+        break;
+      case 'SwiGluGrad':
+        kernels.swiGluGrad(recorder, a, b, c!, out, results[1]!);
+        break;
       case 'RMSNormalization':
         kernels.norm(recorder, a, b, undefined, floatAttribute(node, 'epsilon'), out);
         break;
@@ -236,6 +278,25 @@ class WgslGraph implements BlockGraph {
         this.concat(operands, out);
         break;
     }
+  }
+
+  private product(
+    node: NodeSpec,
+    form: ProductForm | undefined,
+    operands: readonly GpuTensor[],
+    y: GpuTensor,
+  ): void {
+    const { recorder, kernels } = this;
+    const alpha = floatAttribute(node, 'alpha', 1);
+    const [a, b, c] = operands as [GpuTensor, GpuTensor, GpuTensor | undefined];
+    if (form) {
+      const two = form.kind !== 'weight-grad' && form.terms === 2;
+      const [x1, w1, addend] = two ? operands.slice(2) : [undefined, undefined, c];
+      const x = x1 ? [a, x1] : [a];
+      const w = w1 ? [b, w1] : [b];
+      kernels.products.record(recorder, form, { x, w, c: addend, y, alpha });
+    } else if (intAttribute(node, 'transB')) kernels.quantised.linear(recorder, a, b, c, y, alpha);
+    else kernels.quantised.linearUntransposed(recorder, a, b, c, y, alpha);
   }
 
   private concat(parts: readonly GpuTensor[], out: GpuTensor): void {
