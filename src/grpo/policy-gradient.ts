@@ -142,8 +142,13 @@ export class PolicyGradient {
 
   /** Whether a forward pass of so many rows keeps what its way back needs. */
   keeps(rows: number): boolean {
+    return this.holds(rows, true);
+  }
+
+  /** Whether a forward pass of so many rows may hold what `bytesHeld` says. */
+  holds(rows: number, keep: boolean): boolean {
     const { budget, bytes } = this.gpu.memory;
-    return this.bytesHeld(rows, true) <= Math.min(this.keep_bytes, budget - bytes);
+    return this.bytesHeld(rows, keep) <= Math.min(this.keep_bytes, budget - bytes);
   }
 
   /** Forgets the gradients: the next backward pass begins the sum anew. */

@@ -1,22 +1,25 @@
-import type { GpuTensor } from '../gpu/tensor';
+import type { LanguageModel } from '../model/language-model';
 import type { AdamW } from './adamw';
 import type { Completion } from './completion-row';
 import type { GrpoConfig } from './grpo-config';
 import type { PolicyBatch } from './policy-batch';
 import type { PolicyGradient } from './policy-gradient';
 import { policyLoss } from './policy-loss';
+import { groupRange, type PassGroup, type PolicyPassInput, preparePasses } from './policy-passes';
 import { LOGP_DIFFERENCE } from './step-metrics';
 
 /** A question's answers with all that an update needs of them. */
-export interface ScoredGroup {
-  batch: PolicyBatch;
-  /** The prompt's embeddings, `[prompt_rows, H]`. */
-  prompt: GpuTensor;
+export interface ScoredGroup extends PassGroup {
   completions: Completion[];
   /** Log-probabilities of the tokens as they were drawn, one answer behind the other. */
   sampling_logps: ArrayLike<number>;
-  /** Under the reference, where beta is not 0. */
-  ref_logps?: ArrayLike<number>;
+}
+
+/** What an update works on. */
+export interface Updated {
+  policy: PolicyGradient;
+  optimiser: AdamW;
+  language: LanguageModel;
 }
 
 /** What the updates of a step did. */
@@ -48,14 +51,13 @@ interface Sums {
  * @param signal ends it before the first update.
  */
 export async function updatePolicy(
-  policy: PolicyGradient,
-  optimiser: AdamW,
+  { policy, optimiser, language }: Updated,
   groups: readonly ScoredGroup[],
   config: GrpoConfig,
   learning_rate: number,
   signal?: AbortSignal,
 ): Promise<UpdateResult> {
-  const parts = split(groups, config.steps_per_generation ?? 1);
+  const parts: PolicyPassInput<ScoredGroup>[][] = [];
   const sums: Sums = {
     loss: 0,
     kl: 0,
@@ -68,59 +70,85 @@ export async function updatePolicy(
     high_max: Number.NEGATIVE_INFINITY,
     difference: 0,
   };
-  // Of the groups of the first update: what the policy itself said when it was the one that had drawn them.
-  const own = new Map<ScoredGroup, ArrayLike<number>>();
+  // By pass. Of those of the first update: what the policy itself said when it was the one that had drawn them.
+  const own = new Map<PolicyBatch, Float32Array>();
+  const reference = new Map<PolicyBatch, Float32Array>();
   let skipped = 0;
   let grad_norm = 0;
-  for (let iteration = 0; iteration < config.num_iterations; iteration++) {
-    for (const [place, part] of parts.entries()) {
-      const first = iteration === 0 && place === 0;
-      policy.clearGradients();
-      const items = part.reduce((sum, { batch }) => sum + batch.tokens.length, 0);
-      let finite = true;
-      for (const group of part) {
-        if (first) signal?.throwIfAborted();
-        const forward = await policy.forward(group.batch, group.prompt);
-        try {
-          const { logps, entropies } = forward;
-          if (first) own.set(group, logps);
-          const old_logps = first ? undefined : (own.get(group) ?? group.sampling_logps);
-          if (iteration === 0 && first)
-            for (let i = 0; i < logps.length; i++)
-              sums.difference = Math.max(sums.difference, Math.abs(group.sampling_logps[i]! - logps[i]!));
-          const masked = group.completions.map((c) => config.mask_truncated_completions && !c.terminated);
-          const { loss, d_logps, metrics } = policyLoss(
-            {
-              logps,
-              ...(old_logps ? { old_logps } : {}),
-              ...(group.ref_logps ? { ref_logps: group.ref_logps } : {}),
-              offsets: group.batch.offsets,
-              advantages: group.completions.map(({ advantage }) => advantage),
-              masked,
-              num_items_in_batch: items,
-            },
-            config,
-          );
-          finite &&= Number.isFinite(loss);
-          // The mean over the questions; `dapo` has divided by the tokens of all of them already.
-          const weight = config.loss_type === 'dapo' ? 1 : 1 / part.length;
-          sums.loss += (weight * loss) / (config.num_iterations * parts.length);
-          addTokens(sums, { group, masked, entropies, metrics, level: config.importance_sampling_level });
-          if (finite)
-            await policy.backward(
-              forward,
-              Float32Array.from(d_logps, (d) => weight * d),
-            );
-        } finally {
-          forward.destroy();
-        }
-      }
-      const step = finite ? await optimiser.apply(policy.gradients, learning_rate) : undefined;
-      grad_norm = step?.grad_norm ?? Number.NaN;
-      if (!step?.applied) skipped += 1;
+  try {
+    for (const part of split(groups, config.steps_per_generation ?? 1))
+      parts.push(preparePasses(language, policy, part));
+    for (const { batch, prompt } of config.beta === 0 ? [] : parts.flat()) {
+      signal?.throwIfAborted();
+      reference.set(batch, (await policy.reference(batch, prompt)).logps);
     }
+    for (let iteration = 0; iteration < config.num_iterations; iteration++) {
+      for (const [place, part] of parts.entries()) {
+        const first = iteration === 0 && place === 0;
+        policy.clearGradients();
+        const items = part.reduce((sum, { batch }) => sum + batch.tokens.length, 0);
+        // The mean over the questions; `dapo` has divided by the tokens of all of them already.
+        const questions = part.reduce((sum, pass) => sum + pass.groups.length, 0);
+        const weight = config.loss_type === 'dapo' ? 1 : 1 / questions;
+        let finite = true;
+        for (const pass of part) {
+          if (first) signal?.throwIfAborted();
+          const { batch } = pass;
+          const forward = await policy.forward(batch, pass.prompt);
+          try {
+            const { logps, entropies } = forward;
+            if (first) own.set(batch, logps);
+            const gradients = new Float32Array(logps.length);
+            for (const [i, group] of pass.groups.entries()) {
+              const { from, to, offsets } = groupRange(batch, i);
+              const cut = (values: Float32Array | undefined) => values?.subarray(from, to);
+              const drawn = group.sampling_logps;
+              if (first)
+                for (let j = from; j < to; j++)
+                  sums.difference = Math.max(sums.difference, Math.abs(drawn[j - from]! - logps[j]!));
+              const old_logps = first ? undefined : (cut(own.get(batch)) ?? drawn);
+              const ref_logps = cut(reference.get(batch));
+              const masked = group.completions.map((c) => config.mask_truncated_completions && !c.terminated);
+              const { loss, d_logps, metrics } = policyLoss(
+                {
+                  logps: logps.subarray(from, to),
+                  ...(old_logps ? { old_logps } : {}),
+                  ...(ref_logps ? { ref_logps } : {}),
+                  offsets,
+                  advantages: group.completions.map(({ advantage }) => advantage),
+                  masked,
+                  num_items_in_batch: items,
+                },
+                config,
+              );
+              finite &&= Number.isFinite(loss);
+              sums.loss += (weight * loss) / (config.num_iterations * parts.length);
+              addTokens(sums, {
+                offsets,
+                masked,
+                entropies: entropies.subarray(from, to),
+                metrics,
+                level: config.importance_sampling_level,
+              });
+              gradients.set(
+                d_logps.map((d) => weight * d),
+                from,
+              );
+            }
+            if (finite) await policy.backward(forward, gradients);
+          } finally {
+            forward.destroy();
+          }
+        }
+        const step = finite ? await optimiser.apply(policy.gradients, learning_rate) : undefined;
+        grad_norm = step?.grad_norm ?? Number.NaN;
+        if (!step?.applied) skipped += 1;
+      }
+    }
+    return { metrics: logged(sums, config, grad_norm), skipped };
+  } finally {
+    for (const { prompt } of parts.flat()) prompt.buffer.destroy();
   }
-  return { metrics: logged(sums, config, grad_norm), skipped };
 }
 
 /** Consecutive parts of about the same size. */
@@ -134,15 +162,14 @@ function split<T>(items: readonly T[], count: number): T[][] {
 function addTokens(
   sums: Sums,
   given: {
-    group: ScoredGroup;
+    offsets: readonly number[];
     masked: readonly boolean[];
     entropies: ArrayLike<number>;
     metrics: ReturnType<typeof policyLoss>['metrics'];
     level: GrpoConfig['importance_sampling_level'];
   },
 ): void {
-  const { group, masked, entropies, metrics, level } = given;
-  const { offsets } = group.batch;
+  const { offsets, masked, entropies, metrics, level } = given;
   let active = 0;
   for (const [g, hidden] of masked.entries()) {
     if (hidden) continue;

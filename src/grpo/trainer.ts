@@ -11,8 +11,7 @@ import type { Completion, QuestionText } from './completion-row';
 import { group_advantages } from './group-advantages';
 import type { GrpoConfig } from './grpo-config';
 import { learningRate } from './learning-rate';
-import { policyBatch } from './policy-batch';
-import { PolicyGradient, type TokenScores } from './policy-gradient';
+import { PolicyGradient } from './policy-gradient';
 import { type ScoredGroup, updatePolicy } from './policy-update';
 import type { GroupScores } from './rewards/score-group';
 import { answerMetrics, finiteOnly, type StepMetrics } from './step-metrics';
@@ -124,54 +123,44 @@ export class GrpoTrainer {
       this.setAdvantages(rollout, rollouts);
       hooks.onGroup?.(place, rollout.completions);
     };
-    try {
-      const answers = await this.draw(questions, hooks);
-      for (const [i, question] of questions.entries()) {
-        rollouts.push(await this.rollout(question, i, questions.length, answers[i]!, hooks));
-        if (perGroup) scored(rollouts[i]!, i);
-      }
-      if (!perGroup) for (const [i, rollout] of rollouts.entries()) scored(rollout, i);
-      const learning_rate = learningRate(this.step, config);
-      const { metrics, skipped } = await updatePolicy(
-        this.policy,
-        this.optimiser,
-        rollouts,
-        config,
-        learning_rate,
-        hooks.signal,
-      );
-      this.step += 1;
-      const drawn = rollouts.reduce((sum, { batch }) => sum + batch.tokens.length, 0);
-      const read = rollouts.reduce(
-        (sum, { batch, completions }) => sum + batch.prompt_rows * completions.length,
-        0,
-      );
-      this.num_tokens += drawn + read;
-      const step_time = (performance.now() - start) / 1000;
-      const logged = rollouts.map(({ batch, completions, about }) => ({
-        completions,
-        prompt_rows: batch.prompt_rows,
-        ...(about ? { about } : {}),
-      }));
-      return {
-        metrics: {
-          step: this.step,
-          ...finiteOnly({
-            ...answerMetrics(logged, config.scale_rewards),
-            ...metrics,
-            learning_rate,
-            num_tokens: this.num_tokens,
-            step_time,
-            tokens_per_second: drawn / step_time,
-            skipped_updates: skipped,
-            epoch: (this.step * questions.length) / (hooks.questions_in_epoch ?? Number.NaN),
-          }),
-        },
-        groups: rollouts.map((r) => r.completions),
-      };
-    } finally {
-      for (const { prompt } of rollouts) prompt.buffer.destroy();
+    const answers = await this.draw(questions, hooks);
+    for (const [i, question] of questions.entries()) {
+      rollouts.push(await this.rollout(question, i, questions.length, answers[i]!, hooks));
+      if (perGroup) scored(rollouts[i]!, i);
     }
+    if (!perGroup) for (const [i, rollout] of rollouts.entries()) scored(rollout, i);
+    const learning_rate = learningRate(this.step, config);
+    const { metrics, skipped } = await updatePolicy(
+      { policy: this.policy, optimiser: this.optimiser, language: this.model.language },
+      rollouts,
+      config,
+      learning_rate,
+      hooks.signal,
+    );
+    this.step += 1;
+    const drawn = rollouts.reduce((sum, { sampling_logps }) => sum + sampling_logps.length, 0);
+    const read = rollouts.reduce(
+      (sum, { prompt_rows, completions }) => sum + prompt_rows * completions.length,
+      0,
+    );
+    this.num_tokens += drawn + read;
+    const step_time = (performance.now() - start) / 1000;
+    return {
+      metrics: {
+        step: this.step,
+        ...finiteOnly({
+          ...answerMetrics(rollouts, config.scale_rewards),
+          ...metrics,
+          learning_rate,
+          num_tokens: this.num_tokens,
+          step_time,
+          tokens_per_second: drawn / step_time,
+          skipped_updates: skipped,
+          epoch: (this.step * questions.length) / (hooks.questions_in_epoch ?? Number.NaN),
+        }),
+      },
+      groups: rollouts.map((r) => r.completions),
+    };
   }
 
   /**
@@ -232,7 +221,7 @@ export class GrpoTrainer {
     return groups;
   }
 
-  /** Scores a question's answers, also by the reference. */
+  /** Scores a question's answers. */
   private async rollout(
     { prompt_ids, visual, about }: TrainingQuestion,
     place: number,
@@ -241,8 +230,9 @@ export class GrpoTrainer {
     { signal }: StepHooks,
   ): Promise<Rollout> {
     signal?.throwIfAborted();
-    const { config, model, policy } = this;
+    const { config, model } = this;
     const { num_generations } = config;
+    const prompt = { prompt_ids, visual };
     const number = this.step * count + place;
     const texts = tokens.map((ids) => model.tokenizer.decode(ids));
     const given = await this.reward(texts, place, tokens);
@@ -250,15 +240,6 @@ export class GrpoTrainer {
     const { rewards } = scores;
     if (rewards.length !== num_generations || !rewards.every((r) => Number.isFinite(Math.fround(r))))
       throw new Error(`The reward function gave [${rewards.join(', ')}] for ${num_generations} answers.`);
-    const prompt = model.language.embedPrompt(prompt_ids, visual);
-    const batch = policyBatch(prompt.shape[0]!, tokens);
-    let reference: TokenScores | undefined;
-    try {
-      reference = config.beta !== 0 ? await policy.reference(batch, prompt) : undefined;
-    } catch (cause) {
-      prompt.buffer.destroy();
-      throw cause;
-    }
     const { eos_token_id } = model.tokenizer;
     const completions = texts.map((text, i) => ({
       tokens: tokens[i]!,
@@ -271,11 +252,10 @@ export class GrpoTrainer {
     return {
       number,
       ...(about ? { about } : {}),
-      batch,
       prompt,
+      prompt_rows: model.language.promptRows(prompt),
       completions,
       sampling_logps: logps.flat(),
-      ...(reference ? { ref_logps: reference.logps } : {}),
     };
   }
 
