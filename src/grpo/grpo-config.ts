@@ -1,5 +1,4 @@
-import type { AdamWConfig } from './adamw';
-import { DEFAULT_ADAMW } from './adamw';
+import { type AdamWConfig, DEFAULT_ADAMW } from './adamw-config';
 import type { ScaleRewards } from './group-advantages';
 import type { ScheduleConfig } from './learning-rate';
 import type { LossConfig } from './policy-loss';
@@ -38,6 +37,7 @@ export const TINYLLAVA_VIDEO_R1: GrpoConfig = {
   top_p: 1,
   max_completion_length: 512,
   num_iterations: 1,
+  steps_per_generation: 1,
   loss_type: 'grpo',
   beta: 0.01,
   epsilon: 0.2,

@@ -11,7 +11,8 @@ import {
   uploadTensor,
   writeTensor,
 } from '../../src/gpu/tensor';
-import { AdamW, DEFAULT_ADAMW } from '../../src/grpo/adamw';
+import { AdamW } from '../../src/grpo/adamw';
+import { DEFAULT_ADAMW } from '../../src/grpo/adamw-config';
 import { policyBatch, policyForest } from '../../src/grpo/policy-batch';
 import { PolicyGradient } from '../../src/grpo/policy-gradient';
 import { type LossConfig, policyLoss } from '../../src/grpo/policy-loss';

@@ -1,0 +1,32 @@
+import { describe, expect, it } from 'vitest';
+import { CONFIG_FIELDS, configProblems } from '../../src/grpo/config-fields';
+import { type GrpoConfig, TINYLLAVA_VIDEO_R1, TOY, TRL } from '../../src/grpo/grpo-config';
+
+describe('the fields of a configuration', () => {
+  it('are all of them, each with one line', () => {
+    for (const preset of [TINYLLAVA_VIDEO_R1, TRL, TOY]) {
+      expect(CONFIG_FIELDS.map(({ name }) => name).sort()).toEqual(Object.keys(preset).sort());
+      expect(configProblems(preset)).toEqual({});
+    }
+    for (const { explanation } of CONFIG_FIELDS) {
+      expect(explanation).toMatch(/^[A-Z][^\n]*\.$/);
+      expect(explanation.length).toBeLessThan(110);
+    }
+  });
+
+  it.each<[Partial<Record<keyof GrpoConfig, unknown>>, string]>([
+    [{ num_generations: 1 }, 'num_generations is a whole number from 2 up to 64.'],
+    [{ num_generations: 2.5 }, 'num_generations is a whole number from 2 up to 64.'],
+    [{ learning_rate: 0 }, 'learning_rate is a number above 0 up to 1.'],
+    [{ learning_rate: Number.NaN }, 'learning_rate is a number above 0 up to 1.'],
+    [{ max_grad_norm: Number.POSITIVE_INFINITY }, 'max_grad_norm is a number from 0.'],
+    [{ beta: '0.1' }, 'beta is a number from 0 up to 10.'],
+    [{ loss_type: 'cispo' }, 'loss_type is one of grpo, dr_grpo, dapo, bnpo.'],
+    [{ mask_truncated_completions: 1 }, 'mask_truncated_completions is either on or off.'],
+    [{ seed: 2 ** 53 }, 'seed is a whole number from 0.'],
+    [{ steps_per_generation: 9 }, 'steps_per_generation is at most questions_per_step, 8.'],
+  ])('says what is wrong with %j', (change, problem) => {
+    const config = { ...TINYLLAVA_VIDEO_R1, ...change } as GrpoConfig;
+    expect(configProblems(config)).toEqual({ [Object.keys(change)[0]!]: problem });
+  });
+});
