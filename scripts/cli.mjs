@@ -9,7 +9,7 @@ import { createServer } from 'vite';
 for (const flag of ['--liftoff-only', '--no-wasm-tier-up', '--no-wasm-dynamic-tiering'])
   setFlagsFromString(flag);
 
-const COMMANDS = ['verify', 'evaluate', 'record-answers', 'train'];
+const COMMANDS = ['verify', 'evaluate', 'record-answers', 'train', 'bench'];
 const [command, ...args] = process.argv.slice(2);
 
 if (!COMMANDS.includes(command)) {

@@ -1,2 +1,3 @@
-export declare function findVulkanDriver(): string | undefined;
-export declare function installNodeGpu(): Promise<boolean>;
+export function findVulkanDriver(): string | undefined;
+export function installNodeGpu(options?: { preferSystem?: boolean }): Promise<boolean>;
+export function hasNodeGpu(): Promise<boolean>;

@@ -16,11 +16,10 @@ export function findVulkanDriver() {
 
 /**
  * Installs `navigator.gpu` and the GPU* globals. Returns false where npm `webgpu` has no build for this machine.
- * Without a registered Vulkan driver, Chromium's SwiftShader is used.
+ * Chromium's SwiftShader is used where it is installed and nothing else is named, so that tests see one adapter; with
+ * `preferSystem` only where the system's own drivers give no adapter.
  */
-export async function installNodeGpu() {
-  const driver = findVulkanDriver();
-  if (driver) process.env.VK_DRIVER_FILES ??= driver;
+export async function installNodeGpu({ preferSystem = false } = {}) {
   let dawn;
   try {
     dawn = await import('webgpu');
@@ -28,14 +27,28 @@ export async function installNodeGpu() {
     return false;
   }
   Object.assign(globalThis, dawn.globals);
-  const gpu = dawn.create(['enable-dawn-features=allow_unsafe_apis']);
+  acceptSharedMemory();
+  // Timestamps as they are: rounded to 100 µs they are too coarse for a benchmark.
+  const create = () =>
+    dawn.create(['enable-dawn-features=allow_unsafe_apis', 'disable-dawn-features=timestamp_quantization']);
+  let gpu = preferSystem ? create() : undefined;
+  if (!gpu || !(await gpu.requestAdapter({ powerPreference: 'high-performance' }).catch(() => null))) {
+    const driver = findVulkanDriver();
+    if (driver) process.env.VK_DRIVER_FILES ??= driver;
+    gpu = create();
+  }
   Object.defineProperty(globalThis, 'navigator', {
     value: { gpu, userAgent: 'node', hardwareConcurrency: 1, language: 'en' },
     configurable: true,
     writable: true,
   });
-  acceptSharedMemory();
   return true;
+}
+
+/** As `installNodeGpu`, preferring the system's drivers; returns whether there is an adapter. */
+export async function hasNodeGpu() {
+  if (!(await installNodeGpu({ preferSystem: true }))) return false;
+  return (await navigator.gpu.requestAdapter().catch(() => null)) !== null;
 }
 
 // ONNX Runtime's heap may be a SharedArrayBuffer; Dawn for Node takes plain buffers alone.

@@ -30,9 +30,11 @@ export interface ValueSpec {
   dims?: readonly Dim[];
 }
 
-/** An initialiser of int64 values: shapes, starts, ends and axes. Weights are never initialisers here. */
+/** An initialiser of integers: shapes, starts, ends and axes. Weights are never initialisers here. */
 export interface ConstantSpec {
   name: string;
+  /** Default int64. */
+  type?: 'i32';
   dims: readonly number[];
   values: readonly number[];
 }

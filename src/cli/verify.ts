@@ -3,7 +3,7 @@
  * recorded values of the original, in Node where a Vulkan driver is found, else in headless Chromium.
  */
 import { parseArgs } from 'node:util';
-import { installNodeGpu } from '../../scripts/node-gpu.mjs';
+import { hasNodeGpu } from '../../scripts/node-gpu.mjs';
 import type { BlockBackend } from '../blocks/block-runtimes';
 import { openGpu } from '../gpu/device';
 import { directoryStore } from './directory-store';
@@ -83,11 +83,6 @@ export async function main(args: string[]): Promise<number> {
 
 function isBackend(name: string | undefined): name is BlockBackend {
   return name === 'auto' || name === 'ort' || name === 'wgsl';
-}
-
-async function hasNodeGpu(): Promise<boolean> {
-  if (!(await installNodeGpu())) return false;
-  return (await navigator.gpu.requestAdapter().catch(() => null)) !== null;
 }
 
 async function runInNode({ checkpoint, reference, weights, ...rest }: Options): Promise<VerifyReport> {

@@ -38,7 +38,7 @@ export class AnswerTree {
 
   /** Reserves the rows of the prompts; the caller computes them. */
   constructor(
-    language: LanguageModel,
+    language: Pick<LanguageModel, 'createCache'>,
     private readonly prompts: readonly TreePrompt[],
     private readonly steps: DecoderSteps | undefined,
   ) {

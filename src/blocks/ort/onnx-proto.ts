@@ -68,11 +68,10 @@ function encodeAttribute(name: string, attribute: AttributeValue): ProtoWriter {
 }
 
 function encodeConstant(constant: ConstantSpec): ProtoWriter {
-  return new ProtoWriter()
-    .packedInts(1, constant.dims)
-    .int(2, INT64)
-    .packedInts(7, constant.values)
-    .string(8, constant.name);
+  const out = new ProtoWriter().packedInts(1, constant.dims);
+  if (constant.type === 'i32') out.int(2, ONNX_TYPE.i32).packedInts(5, constant.values);
+  else out.int(2, INT64).packedInts(7, constant.values);
+  return out.string(8, constant.name);
 }
 
 function encodeValue(value: ValueSpec): ProtoWriter {
