@@ -2,9 +2,9 @@ import type { WeightSource } from '../blocks/block-weights';
 import type { LoraTarget, Qwen2Shape } from '../blocks/qwen2-graphs';
 import { randomUniforms } from '../generate/random';
 import type { Gpu } from '../gpu/device';
-import { createTensor, type GpuTensor, readF32, writeTensor } from '../gpu/tensor';
+import { createTensor, type GpuTensor, readF32, sizeOf, writeTensor } from '../gpu/tensor';
 import { type DecoderLora, layerPrefix } from '../model/decoder-steps';
-import { checkLoraConfig, type LoraConfig, loraScaling } from './lora-config';
+import { checkLoraConfig, type LoraConfig, loraScaling, paddedRank } from './lora-config';
 
 /** Dimensions of the decoder that is adapted. */
 export type AdaptedShape = Qwen2Shape & { num_hidden_layers: number };
@@ -40,7 +40,9 @@ export class LoraAdapter implements WeightSource {
   private constructor(
     private readonly gpu: Gpu,
     readonly config: LoraConfig,
-    /** In the order of layers and targets. */
+    /** Shapes without padding, as in files, in the order of layers and targets. */
+    readonly shapes: ReadonlyMap<string, readonly [number, number]>,
+    /** In the same order, with the rank padded (see `paddedRank`). */
     readonly tensors: ReadonlyMap<string, GpuTensor>,
   ) {}
 
@@ -50,23 +52,23 @@ export class LoraAdapter implements WeightSource {
    */
   static create(gpu: Gpu, config: LoraConfig, shape: AdaptedShape): LoraAdapter {
     checkLoraConfig(config, shape.num_hidden_layers);
+    const shapes = loraShapes(config, shape);
     const tensors = new Map<string, GpuTensor>();
-    for (const [name, dims] of loraShapes(config, shape))
+    for (const [name, dims] of loraShapes({ ...config, r: paddedRank(config.r) }, shape))
       tensors.set(name, createTensor(gpu, dims, 'f32', name));
-    return new LoraAdapter(gpu, config, tensors);
+    return new LoraAdapter(gpu, config, shapes, tensors);
   }
 
   /** PEFT's start: A uniform within +-1/sqrt(in) (Kaiming with a = sqrt(5)), B zero, so that nothing changes yet. */
   initialise(seed: number): void {
-    for (const [i, [name, tensor]] of [...this.tensors].entries()) {
-      const [rows, width] = tensor.shape as [number, number];
+    for (const [i, [name, [rows, width]]] of [...this.shapes].entries()) {
       const values = new Float32Array(rows * width);
       if (name.endsWith('lora_A.weight')) {
         const bound = 1 / Math.sqrt(width);
         const uniforms = randomUniforms(seed, i, values.length);
         for (let j = 0; j < values.length; j++) values[j] = bound * (2 * uniforms[j]! - 1);
       }
-      writeTensor(this.gpu, tensor, values);
+      this.set(name, values);
     }
   }
 
@@ -77,19 +79,31 @@ export class LoraAdapter implements WeightSource {
     return tensor;
   }
 
-  /** Overwrites a tensor's values. @throws Error for a name or length that is not its own. */
+  /** Overwrites a tensor's values, without padding. @throws Error for a name or length that is not its own. */
   set(name: string, values: Float32Array<ArrayBuffer>): void {
     const tensor = this.get(name);
-    const [rows, width] = tensor.shape as [number, number];
+    const [rows, width] = this.shapes.get(name)!;
     if (values.length !== rows * width)
       throw new Error(`${name} has ${values.length} values, and [${rows}, ${width}] are expected.`);
-    writeTensor(this.gpu, tensor, values);
+    const [, stride] = tensor.shape as [number, number];
+    const padded = new Float32Array(sizeOf(tensor.shape));
+    for (let row = 0; row < rows; row++)
+      padded.set(values.subarray(row * width, (row + 1) * width), row * stride);
+    writeTensor(this.gpu, tensor, padded);
   }
 
-  /** All values, read back. */
+  /** All values, read back, without padding. */
   async read(): Promise<Map<string, Float32Array<ArrayBuffer>>> {
     const values = new Map<string, Float32Array<ArrayBuffer>>();
-    for (const [name, tensor] of this.tensors) values.set(name, await readF32(this.gpu, tensor));
+    for (const [name, tensor] of this.tensors) {
+      const padded = await readF32(this.gpu, tensor);
+      const [rows, width] = this.shapes.get(name)!;
+      const [, stride] = tensor.shape as [number, number];
+      const own = new Float32Array(rows * width);
+      for (let row = 0; row < rows; row++)
+        own.set(padded.subarray(row * stride, row * stride + width), row * width);
+      values.set(name, own);
+    }
     return values;
   }
 
@@ -99,7 +113,7 @@ export class LoraAdapter implements WeightSource {
     const all = new Set(config.target_modules);
     const none = new Set<LoraTarget>();
     return {
-      r: config.r,
+      r: paddedRank(config.r),
       scaling: loraScaling(config),
       targets: (layer) => ((config.layers_to_transform?.includes(layer) ?? true) ? all : none),
     };

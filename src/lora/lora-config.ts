@@ -26,12 +26,19 @@ export function loraScaling({ r, lora_alpha, use_rslora }: LoraConfig): number {
   return lora_alpha / (use_rslora ? Math.sqrt(r) : r);
 }
 
+/**
+ * The rank that the kernels see: they read rows of A and B by fours. What is added is zero and stays so, as its
+ * gradients are zero too.
+ */
+export function paddedRank(r: number): number {
+  return 4 * Math.ceil(r / 4);
+}
+
 /** @throws Error with a sentence for the user where a configuration cannot be trained here. */
 export function checkLoraConfig(config: LoraConfig, num_hidden_layers: number): void {
   const { r, lora_alpha, target_modules, layers_to_transform } = config;
-  // The kernels read rows of A and B by fours.
-  if (!Number.isInteger(r) || r < 4 || r > 256 || r % 4 !== 0)
-    throw new Error(`The LoRA rank r must be a multiple of 4 from 4 to 256, not ${r}.`);
+  if (!Number.isInteger(r) || r < 1 || r > 256)
+    throw new Error(`The LoRA rank r must be a whole number from 1 to 256, not ${r}.`);
   if (!(lora_alpha > 0)) throw new Error(`lora_alpha must be above 0, not ${lora_alpha}.`);
   if (target_modules.length === 0) throw new Error('A LoRA needs at least one target module.');
   const unknown = target_modules.find((target) => !LORA_TARGETS.includes(target));

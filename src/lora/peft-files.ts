@@ -18,7 +18,7 @@ export async function writePeft(adapter: LoraAdapter, base_model: string): Promi
   const tensors = new Map(
     [...(await adapter.read())].map(([name, values]) => [
       PEFT_PREFIX + name,
-      { shape: adapter.get(name).shape, values },
+      { shape: adapter.shapes.get(name)!, values },
     ]),
   );
   return {

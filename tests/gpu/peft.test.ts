@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { LORA_TARGETS } from '../../src/blocks/qwen2-graphs';
 import { type Gpu, openGpu } from '../../src/gpu/device';
+import { readF32 } from '../../src/gpu/tensor';
 import { LoraAdapter } from '../../src/lora/adapter';
 import { loraScaling } from '../../src/lora/lora-config';
 import { readPeft, writePeft } from '../../src/lora/peft-files';
@@ -69,10 +70,38 @@ describe('PEFT files', () => {
     again.destroy();
   });
 
+  it.each([1, 3, 6])('keeps a rank of %d in files, padded on the GPU', async (r) => {
+    const config = { r, lora_alpha: 8, use_rslora: false, target_modules: ['mlp.up_proj'] as const };
+    const adapter = LoraAdapter.create(gpu, config, shape);
+    const counts = [r * 64, 160 * r];
+    for (const [i, name] of [...adapter.tensors.keys()].entries())
+      adapter.set(
+        name,
+        Float32Array.from({ length: counts[i % 2]! }, (_, j) => j + 1),
+      );
+    const files = await writePeft(adapter, 'base');
+    const tensors = await readSafetensors(memorySource('x', files['adapter_model.safetensors']));
+    const prefix = 'base_model.model.language_model.model.layers.2.mlp.up_proj.lora_';
+    expect(tensors.get(`${prefix}A.weight`)!.shape).toEqual([r, 64]);
+    expect(tensors.get(`${prefix}B.weight`)!.shape).toEqual([160, r]);
+    const again = await read(JSON.parse(files['adapter_config.json']), files['adapter_model.safetensors']);
+    expect(again.config).toEqual(config);
+    expect(await again.read()).toEqual(await adapter.read());
+    const B = again.get('language_model.model.layers.0.mlp.up_proj.lora_B.weight');
+    expect(B.shape).toEqual([160, 4 * Math.ceil(r / 4)]);
+    const row = [...(await readF32(gpu, B)).subarray(0, B.shape[1])];
+    expect(row).toEqual(Array.from({ length: B.shape[1]! }, (_, i) => (i < r ? i + 1 : 0)));
+    adapter.destroy();
+    again.destroy();
+  });
+
   it('says what is wrong, and leaves nothing behind', async () => {
     const before = gpu.memory.buffers;
     await expect(read({ ...recorded, peft_type: 'IA3' })).rejects.toThrow(/IA3; only LORA/);
     await expect(read({ ...recorded, use_dora: true })).rejects.toThrow(/use_dora/);
+    await expect(read({ ...recorded, rank_pattern: { q_proj: 2 } })).rejects.toThrow(
+      /has a rank_pattern, which is not understood here/,
+    );
     await expect(read({ ...recorded, r: 8 })).rejects.toThrow(
       /is \[4, 64\]; this model and r = 8 need \[8, 64\]/,
     );
