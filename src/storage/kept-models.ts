@@ -34,7 +34,7 @@ export interface KeptModel extends KeptManifest {
   inUse: boolean;
 }
 
-/** A tensor as it lies in `weights.bin`: its parts (values or codes, then scales) one behind the other. */
+/** A tensor as it lies in `weights.bin`: its bytes (values or codes, then scales) in parts, one behind the other. */
 export interface KeptTensor {
   name: string;
   dtype: string;
@@ -154,14 +154,14 @@ export class OpenModel {
    */
   async add(
     tensor: Pick<KeptTensor, 'name' | 'dtype' | 'shape' | 'error'>,
-    parts: readonly Uint8Array<ArrayBuffer>[],
+    parts: AsyncIterable<Uint8Array<ArrayBuffer>> | Iterable<Uint8Array<ArrayBuffer>>,
   ): Promise<void> {
     const file = `${this.path}/${WEIGHTS}`;
     // Bytes of an interrupted write lie behind the last whole tensor.
     await this.folder.cut(file, this.end);
     const start = this.end;
     const sums: KeptTensor['parts'][number][] = [];
-    for (const part of parts) {
+    for await (const part of parts) {
       sums.push({ bytes: part.byteLength, sha256: await sha256(part) });
       await this.folder.append(file, part);
     }
@@ -171,23 +171,24 @@ export class OpenModel {
     this.end = start + bytesOf(entry);
   }
 
-  /** The parts of a tensor; undefined where it is not there, or its bytes are not what was written. */
-  async read(name: string): Promise<Uint8Array<ArrayBuffer>[] | undefined> {
+  /**
+   * The bytes of a tensor, part by part.
+   * @throws StorageError `missing`, or `damaged` where they are not what was written; the tensor is forgotten then.
+   */
+  async *read(name: string): AsyncGenerator<Uint8Array<ArrayBuffer>, void> {
     const entry = this.entries.get(name);
     const file = entry && (await this.folder.open(`${this.path}/${WEIGHTS}`));
-    if (!entry || !file) return undefined;
-    const parts: Uint8Array<ArrayBuffer>[] = [];
+    if (!entry || !file) throw new StorageError('missing', `The tensor ${name} was not kept.`);
     let at = entry.start;
     for (const part of entry.parts) {
       const bytes = new Uint8Array(await file.slice(at, at + part.bytes).arrayBuffer());
       if (bytes.byteLength !== part.bytes || (await sha256(bytes)) !== part.sha256) {
         this.entries.delete(name);
-        return undefined;
+        throw new StorageError('damaged', `The tensor ${name} is not what was written.`);
       }
-      parts.push(bytes);
+      yield bytes;
       at += part.bytes;
     }
-    return parts;
   }
 
   /** Says that all tensors are there. */

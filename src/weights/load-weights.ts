@@ -2,6 +2,7 @@ import type { Gpu } from '../gpu/device';
 import { byteLength, createTensor, destroyTensor, type GpuTensor } from '../gpu/tensor';
 import type { Checkpoint, StoredTensor } from './checkpoint';
 import { CheckpointError } from './errors';
+import { fillFromCache, type TensorCache, TensorKeeper, tensorBytes } from './kept-tensors';
 import { Quantiser, type WeightPrecision } from './quantiser';
 import { FLOAT_BYTES, type FloatDtype, firstNonFinite, isFloatDtype, widenToF32 } from './widen';
 
@@ -26,6 +27,10 @@ export interface LoadOptions {
   signal?: AbortSignal;
   /** How a tensor is stored on the GPU (default f32): another than f32 for `[N, K]` alone, f16 for an even K. */
   precision?: (name: string) => WeightPrecision;
+  /** Where tensors are taken from where they were kept, and kept where they were not. */
+  cache?: TensorCache;
+  /** Told once where tensors could not be kept; the weights are loaded all the same. */
+  onNotKept?: (cause: unknown) => void;
 }
 
 /** A model's weights on the GPU, row-major as stored (`[out, in]` of a linear layer), f32 or as `precision` said. */
@@ -148,19 +153,48 @@ export async function loadWeights(
   const tensors = new Map<string, GpuTensor>();
   for (const [name, shape] of expected.used)
     tensors.set(name, createTensor(gpu, shape, precision(name), name));
-  const reads = planReads(checkpoint, tensors);
+  const errors = new Map<string, number>();
   let quantiser: Quantiser | undefined;
   try {
+    await gpu.memory.check();
+    const missing = await takeKept(gpu, tensors, errors, options);
+    const reads = planReads(checkpoint, missing);
     quantiser = await makeQuantiser(gpu, reads);
     await gpu.memory.check();
     await readAll(gpu, reads, quantiser, options);
-    return new Weights(tensors, await quantiser?.errors());
+    for (const [name, error] of (await quantiser?.errors()) ?? []) errors.set(name, error);
+    return new Weights(tensors, errors);
   } catch (cause) {
     for (const tensor of tensors.values()) destroyTensor(tensor);
     throw cause;
   } finally {
     quantiser?.destroy();
   }
+}
+
+/** Fills tensors with what was kept of them; gives those that must be loaded. */
+async function takeKept(
+  gpu: Gpu,
+  tensors: ReadonlyMap<string, GpuTensor>,
+  errors: Map<string, number>,
+  { cache, signal, onProgress }: LoadOptions,
+): Promise<ReadonlyMap<string, GpuTensor>> {
+  if (!cache) return tensors;
+  const missing = new Map<string, GpuTensor>();
+  const total = [...tensors.values()].reduce((sum, tensor) => sum + tensorBytes(tensor), 0);
+  let taken = 0;
+  for (const [name, tensor] of tensors) {
+    signal?.throwIfAborted();
+    const error = cache.tensors.get(name)?.error;
+    if (!(await fillFromCache(gpu, cache, name, tensor))) {
+      missing.set(name, tensor);
+      continue;
+    }
+    if (error !== undefined) errors.set(name, error);
+    taken += tensorBytes(tensor);
+    onProgress?.(taken, total);
+  }
+  return missing;
 }
 
 /** What converts the pieces that are not stored as f32, if there are any. */
@@ -179,8 +213,13 @@ async function readAll(
   gpu: Gpu,
   reads: readonly Read[],
   quantiser: Quantiser | undefined,
-  { signal, onProgress }: LoadOptions,
+  { signal, onProgress, cache, onNotKept }: LoadOptions,
 ): Promise<void> {
+  const keeper =
+    cache && new TensorKeeper(gpu, cache, async (name) => (await quantiser?.errors())?.get(name));
+  // Pieces of each tensor that are still to come.
+  const left = new Map<string, number>();
+  for (const { pieces } of reads) for (const { name } of pieces) left.set(name, (left.get(name) ?? 0) + 1);
   const total = reads.reduce((sum, read) => sum + read.end - read.start, 0);
   let loaded = 0;
   let next = 0;
@@ -192,6 +231,10 @@ async function readAll(
         upload(gpu, quantiser, read, piece, bytes.subarray(piece.from - read.start, piece.to - read.start));
       // What was written waits in memory until the GPU has taken it.
       if (quantiser) await gpu.device.queue.onSubmittedWorkDone();
+      for (const { name, tensor } of read.pieces) {
+        left.set(name, left.get(name)! - 1);
+        if (keeper && left.get(name) === 0) await keeper.keep(name, tensor);
+      }
       loaded += read.end - read.start;
       onProgress?.(loaded, total);
     }
@@ -206,6 +249,8 @@ async function readAll(
     }
   };
   const lanes = await Promise.allSettled(Array.from({ length: READS_IN_FLIGHT }, stopping));
+  keeper?.destroy();
+  if (keeper?.failure !== undefined) onNotKept?.(keeper.failure);
   const failed = lanes.find((result) => result.status === 'rejected');
   if (failed) throw failed.reason;
 }

@@ -1,0 +1,124 @@
+import type { Gpu } from '../gpu/device';
+import { Recorder } from '../gpu/recorder';
+import { byteLength, type GpuTensor } from '../gpu/tensor';
+
+/** Bytes that are in memory at a time, on their way between disk and GPU. */
+const PART_BYTES = 8 * 2 ** 20;
+
+/** Where weights are kept as they lie on the GPU (`OpenModel` of the storage room is one). */
+export interface TensorCache {
+  readonly tensors: ReadonlyMap<
+    string,
+    { dtype: string; shape: readonly number[]; error?: number; parts: readonly { bytes: number }[] }
+  >;
+  /** A tensor's bytes, part by part. Throws where they are not there, or not what was written. */
+  read(name: string): AsyncIterable<Uint8Array<ArrayBuffer>>;
+  /** Keeps a tensor's bytes. */
+  add(
+    tensor: { name: string; dtype: string; shape: readonly number[]; error?: number },
+    parts: AsyncIterable<Uint8Array<ArrayBuffer>>,
+  ): Promise<void>;
+}
+
+/** Bytes of a tensor on the GPU, its scales included. */
+export function tensorBytes({ shape, dtype, scales }: GpuTensor): number {
+  return byteLength(shape, dtype) + (scales ? byteLength(scales.shape, scales.dtype) : 0);
+}
+
+/** The stretches that a tensor's bytes are cut into: none reaches over the end of a buffer. */
+function stretches(tensor: GpuTensor): { buffer: GPUBuffer; offset: number; bytes: number }[] {
+  return [tensor, ...(tensor.scales ? [tensor.scales] : [])].flatMap((part) => {
+    const size = byteLength(part.shape, part.dtype);
+    return Array.from({ length: Math.ceil(size / PART_BYTES) }, (_, i) => {
+      const offset = i * PART_BYTES;
+      return { buffer: part.buffer, offset, bytes: Math.min(PART_BYTES, size - offset) };
+    });
+  });
+}
+
+/**
+ * Fills a tensor with what was kept of it.
+ * @returns false where that is not there, of another type or shape, or damaged: the tensor must be loaded then.
+ */
+export async function fillFromCache(
+  gpu: Gpu,
+  cache: TensorCache,
+  name: string,
+  tensor: GpuTensor,
+): Promise<boolean> {
+  const kept = cache.tensors.get(name);
+  const places = stretches(tensor);
+  const fits =
+    kept?.dtype === tensor.dtype &&
+    kept.shape.join() === tensor.shape.join() &&
+    kept.parts.map(({ bytes }) => bytes).join() === places.map(({ bytes }) => bytes).join();
+  if (!fits) return false;
+  let i = 0;
+  try {
+    for await (const part of cache.read(name)) {
+      const { buffer, offset } = places[i++]!;
+      gpu.device.queue.writeBuffer(buffer, offset, part);
+    }
+  } catch {
+    // Damaged: what the checksum found once must not be trusted, and can be had again.
+    return false;
+  }
+  return true;
+}
+
+/** Reads tensors back from the GPU as they are ready, one after another, and keeps them. */
+export class TensorKeeper {
+  /** Why nothing more is kept (storage that is full, say): the weights on the GPU are whole all the same. */
+  failure: unknown;
+  private tail: Promise<void> = Promise.resolve();
+  private readonly recorder: Recorder;
+  private readonly staging: GPUBuffer;
+
+  /** @param errorOf the error that storing a tensor made, once it is converted. */
+  constructor(
+    gpu: Gpu,
+    private readonly cache: TensorCache,
+    private readonly errorOf: (name: string) => Promise<number | undefined>,
+  ) {
+    this.recorder = new Recorder(gpu, 'keep weights');
+    this.staging = gpu.device.createBuffer({
+      label: 'weights to keep',
+      size: PART_BYTES,
+      usage: GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ,
+    });
+  }
+
+  /** Keeps a tensor whose bytes have all been written. The promise is that of all so far; it does not reject. */
+  keep(name: string, tensor: GpuTensor): Promise<void> {
+    this.tail = this.tail.then(async () => {
+      if (this.failure !== undefined) return;
+      try {
+        const error = tensor.dtype === 'f32' ? undefined : await this.errorOf(name);
+        const { dtype, shape } = tensor;
+        await this.cache.add(
+          { name, dtype, shape, ...(error === undefined ? {} : { error }) },
+          this.parts(tensor),
+        );
+      } catch (cause) {
+        this.failure = cause;
+      }
+    });
+    return this.tail;
+  }
+
+  /** Frees the buffer; after the last `keep`. */
+  destroy(): void {
+    this.staging.destroy();
+  }
+
+  private async *parts(tensor: GpuTensor): AsyncGenerator<Uint8Array<ArrayBuffer>, void> {
+    for (const { buffer, offset, bytes } of stretches(tensor)) {
+      this.recorder.copy(buffer, offset, this.staging, 0, bytes);
+      this.recorder.submit();
+      await this.staging.mapAsync(GPUMapMode.READ, 0, bytes);
+      const part = new Uint8Array(this.staging.getMappedRange(0, bytes).slice(0));
+      this.staging.unmap();
+      yield part;
+    }
+  }
+}
