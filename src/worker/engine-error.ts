@@ -24,6 +24,7 @@ const MEMORY_HINTS: Record<ErrorScope, string> = {
   model: 'Choose a smaller model, or close other tabs and programs that use the GPU, and load it again.',
   video: 'Take fewer frames, or close other tabs and programs that use the GPU, and open it again.',
   ask: 'Ask for fewer answers or fewer new tokens, or close other tabs and programs that use the GPU.',
+  bench: 'Measure the smaller shapes, or close other tabs and programs that use the GPU.',
   train:
     'Take fewer or shorter answers or a smaller rank, or close other tabs and programs that use the GPU.',
 };
@@ -82,6 +83,7 @@ export function engineError(scope: ErrorScope, cause: unknown): EngineError {
     video: 'The video could not be read.',
     ask: 'The answer could not be finished.',
     train: 'The run could not go on.',
+    bench: 'The measurement could not be finished.',
   };
   return { scope, code: 'failed', title: titles[scope], message };
 }

@@ -67,7 +67,7 @@ export type EngineRequest =
   | { type: 'stop' };
 
 /** Where an error belongs on the page. */
-export type ErrorScope = 'gpu' | 'model' | 'video' | 'ask' | 'train';
+export type ErrorScope = 'gpu' | 'model' | 'video' | 'ask' | 'train' | 'bench';
 
 /** One sentence of what went wrong, one of what to do. Shown as text. */
 export interface EngineError {

@@ -183,6 +183,7 @@ function progress(state: EngineState, event: Extract<EngineEvent, { type: 'progr
     case 'ask':
       return onRunning(state, event.id, (answer) => ({ ...answer, progress: value }));
     case 'train':
+    case 'bench':
       return state;
   }
 }
@@ -224,6 +225,7 @@ function fail(state: EngineState, id: number, error: EngineError): EngineState {
       };
     }
     case 'train':
+    case 'bench':
       return { ...state, errors };
     case 'ask':
       return runningAnswer(state)?.id === id ? { ...failRunning(state), errors } : state;
