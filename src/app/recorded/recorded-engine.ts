@@ -152,4 +152,5 @@ const TITLES: Record<EngineError['scope'], string> = {
   video: 'Nothing is recorded about this video.',
   ask: 'This was not recorded.',
   train: 'Nothing can be trained without a GPU.',
+  bench: 'Nothing can be measured without a GPU.',
 };
