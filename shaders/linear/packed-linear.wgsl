@@ -6,6 +6,17 @@
 // there is no barrier. Rows and columns past the end repeat the last one and are not written.
 // Constants: LANES, COLUMNS; a workgroup has LANES * COLUMNS threads; loop counts R and C. Behind weight-octet.wgsl.
 
+struct Params {
+  rows: u32,
+  n: u32,
+  k4: u32,
+  mode: u32, // 0: c is not used, 1: c is a bias, 2: c is a residual
+  alpha: f32,
+  blocks: u32, // of a row of W
+}
+
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read> c: array<f32>; // bias [N] or residual [rows, N]
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;
 

@@ -4,8 +4,25 @@
 // them, from tiles of 64 x 32 of x and 32 x 64 of W in workgroup memory: W is unpacked once for 64 rows, one octet a
 // thread and step. Memory: x once per 64 columns, W once per 64 rows; 16.3 kB of workgroup memory. The 4 rows and
 // columns of a thread lie 16 apart, so that neighbouring threads read neighbouring words.
-// Loop counts FORWARD (x W^T) and BACKWARD (x W): one is 1, one 0. Behind weight-octet.wgsl.
+// Loop counts FORWARD (x W^T) and BACKWARD (x W): one is 1, one 0; WIDE (rows of x have a multiple of 4 values) and ANY
+// likewise. Behind weight-octet.wgsl.
 
+struct Params {
+  rows: u32,
+  n: u32,
+  k4: u32,
+  mode: u32, // 0: c is not used, 1: c is a bias, 2: c is a residual
+  alpha: f32,
+  blocks: u32, // of a row of W
+}
+
+@group(0) @binding(0) var<uniform> p: Params;
+#for i in WIDE
+@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+#end
+#for i in ANY
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+#end
 @group(0) @binding(3) var<storage, read> c: array<f32>; // bias [columns] or residual [rows, columns]
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;
 

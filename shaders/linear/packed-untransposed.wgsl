@@ -4,8 +4,25 @@
 // Grid: (K / 8 / WG, rows / R), rounded up. A thread makes R rows x 8 columns in registers, without workgroup memory:
 // per row of W it unpacks one octet for R * 8 multiply-adds; neighbouring threads read neighbouring words of W and the
 // same values of x. Rows past the end repeat the last one and are not written.
-// Constant: WG; loop count R. Behind weight-octet.wgsl, with its WIDE (N is a multiple of 4) and ANY.
+// Constant: WG; loop counts R, WIDE (N is a multiple of 4) and ANY: of the two one is 1, one 0. Behind
+// weight-octet.wgsl.
 
+struct Params {
+  rows: u32,
+  n: u32,
+  k4: u32,
+  mode: u32, // 0: c is not used, 1: c is a bias, 2: c is a residual
+  alpha: f32,
+  blocks: u32, // of a row of W
+}
+
+@group(0) @binding(0) var<uniform> p: Params;
+#for i in WIDE
+@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+#end
+#for i in ANY
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+#end
 @group(0) @binding(3) var<storage, read> c: array<vec4<f32>>; // bias [K] or residual [rows, K]
 @group(0) @binding(4) var<storage, read_write> y: array<vec4<f32>>;
 

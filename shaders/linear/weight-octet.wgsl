@@ -1,34 +1,19 @@
-// Put before the linear kernels of packed weights: eight neighbouring values of a row of W [N, K], an octet, as f32.
+// Put before the kernels of packed weights: eight neighbouring values of a row of W [N, K], an octet, as f32. The
+// kernel's uniform block `p` has k4 (a quarter of K) and blocks (of a row).
 //
 // q4 and q8: blocks of 32 values with a scale each, in the layout of MatMulNBits (src/gpu/tensor.ts). f16: halves, two a
 // word, which needs no shader-f16. The last octet of a row may reach past it: what it gives there is finite, and its
-// caller multiplies it by zero or does not write it. Loop counts Q4, Q8 and H16: one is 1, the others 0; WIDE: rows of x
-// have a multiple of 4 values, ANY: they need not; one is 1, one 0.
-
-struct Params {
-  rows: u32,
-  n: u32,
-  k4: u32,
-  mode: u32, // 0: c is not used, 1: c is a bias, 2: c is a residual
-  alpha: f32,
-  blocks: u32, // of a row of W
-}
+// caller multiplies it by zero or does not write it.
+// Loop counts Q4, Q8 and H16: one is 1, the others 0.
 
 struct Octet {
   low: vec4<f32>,
   high: vec4<f32>,
 }
 
-@group(0) @binding(0) var<uniform> p: Params;
-#for i in WIDE
-@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
-#end
-#for i in ANY
-@group(0) @binding(1) var<storage, read> x: array<f32>;
-#end
 @group(0) @binding(2) var<storage, read> w: array<u32>;
 #for i in Q4
-@group(0) @binding(5) var<storage, read> scales: array<f32>; // [N, blocks]
+@group(0) @binding(SCALES) var<storage, read> scales: array<f32>; // [N, blocks]
 
 fn nibbles(word: u32, shift: u32) -> vec4<f32> {
   return vec4<f32>((vec4<u32>(word) >> (vec4<u32>(0u, 4u, 8u, 12u) + shift)) & vec4<u32>(15u)) - 8.0;
@@ -42,7 +27,7 @@ fn octet(row: u32, o: u32) -> Octet {
 }
 #end
 #for i in Q8
-@group(0) @binding(5) var<storage, read> scales: array<f32>; // [N, blocks]
+@group(0) @binding(SCALES) var<storage, read> scales: array<f32>; // [N, blocks]
 
 fn octets(word: u32) -> vec4<f32> {
   return vec4<f32>((vec4<u32>(word) >> vec4<u32>(0u, 8u, 16u, 24u)) & vec4<u32>(255u)) - 128.0;

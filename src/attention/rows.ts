@@ -1,18 +1,20 @@
 import copyCode from '../../shaders/attention/copy-rows.wgsl?raw';
 import embedCode from '../../shaders/attention/embed-tokens.wgsl?raw';
+import packedCode from '../../shaders/linear/embed-packed.wgsl?raw';
 import type { Gpu } from '../gpu/device';
 import { expandWgsl } from '../gpu/expand-wgsl';
 import { compileKernel, type Kernel } from '../gpu/kernel';
+import { isPacked, packedKernel } from '../gpu/packed-weights';
 import type { Binding, Recorder } from '../gpu/recorder';
-import { type GpuTensor, sizeOf } from '../gpu/tensor';
+import { blocksOf, type DType, type GpuTensor, sizeOf } from '../gpu/tensor';
 import { foldGrid } from './grid';
 
 /** Width of rows in vec4s. */
-function vectors(name: string, tensor: GpuTensor): number {
+function vectors(name: string, tensor: GpuTensor, dtype: DType = 'f32'): number {
   const width = tensor.shape.at(-1)!;
-  if (tensor.dtype !== 'f32' || width % 4 !== 0) {
+  if (tensor.dtype !== dtype || width % 4 !== 0) {
     throw new Error(
-      `${name} takes f32 rows whose width is a multiple of 4, not [${tensor.shape.join(', ')}] ${tensor.dtype}.`,
+      `${name} takes ${dtype} rows whose width is a multiple of 4, not [${tensor.shape.join(', ')}] ${tensor.dtype}.`,
     );
   }
   return width / 4;
@@ -31,18 +33,22 @@ function checkFit(name: string, x: GpuTensor, end: number): void {
 export class EmbedTokens {
   private readonly params = new Uint32Array(8);
 
-  private constructor(private readonly kernel: Kernel) {}
+  private constructor(
+    private readonly kernel: Kernel,
+    private readonly dtype: DType,
+  ) {}
 
-  /** Compiles the kernel. */
-  static async create(gpu: Gpu): Promise<EmbedTokens> {
-    return new EmbedTokens(await compileKernel(gpu, { name: 'embed tokens', code: embedCode }));
+  /** Compiles the kernel for a table of that type: f32, f16, q8 or q4. */
+  static async create(gpu: Gpu, dtype: DType = 'f32'): Promise<EmbedTokens> {
+    const source = isPacked(dtype) ? packedKernel(packedCode, dtype, 4) : { code: embedCode };
+    return new EmbedTokens(await compileKernel(gpu, { name: 'embed tokens', ...source }), dtype);
   }
 
   /**
    * Records out[row_offset + i] = table[tokens[token_offset + i]] for i < count.
    * Negative ids (the image placeholder) and ids beyond the table leave their row as it is.
    * @param options.tokens i32 ids; default count: all of them
-   * @param options.table f32 `[vocab, H]`, H a multiple of 4
+   * @param options.table `[vocab, H]` of the type that the kernel was compiled for, H a multiple of 4
    * @param options.out f32 `[rows, H]`
    * @throws Error when widths differ or rows are beyond a tensor.
    */
@@ -59,7 +65,7 @@ export class EmbedTokens {
   ): void {
     const { tokens, table, out, token_offset = 0, row_offset = 0 } = options;
     const count = options.count ?? sizeOf(tokens.shape) - token_offset;
-    const width = vectors('EmbedTokens', table);
+    const width = vectors('EmbedTokens', table, this.dtype);
     if (vectors('EmbedTokens', out) !== width)
       throw new Error(`EmbedTokens: table rows of ${4 * width}, output rows of ${out.shape.at(-1)}.`);
     if (tokens.dtype !== 'i32') throw new Error(`EmbedTokens takes i32 ids, not ${tokens.dtype}.`);
@@ -67,6 +73,12 @@ export class EmbedTokens {
       throw new Error(`EmbedTokens: ids up to ${token_offset + count} of ${sizeOf(tokens.shape)}.`);
     checkFit('EmbedTokens', out, row_offset + count);
     if (count === 0) return;
+    if (isPacked(this.dtype)) {
+      this.params.set([count, width, blocksOf(4 * width), rowsOf(table), token_offset, row_offset]);
+      const bindings = [tokens, table, out, ...(table.scales ? [table.scales] : [])];
+      recorder.dispatch(this.kernel, this.params, bindings, foldGrid(count * Math.ceil(width / 2), 64));
+      return;
+    }
     this.params.set([count, width, rowsOf(table), token_offset, row_offset]);
     recorder.dispatch(this.kernel, this.params, [tokens, table, out], foldGrid(count * width, 64));
   }

@@ -1,4 +1,4 @@
-import type { GraphModel } from './graph';
+import type { ElementType, GraphModel } from './graph';
 import { GraphBuilder, type Value } from './graph-builder';
 
 /** Dimensions of a Qwen2 decoder, by the names of `text_config`. */
@@ -70,12 +70,12 @@ export function qwen2Last(shape: Qwen2Shape, lora?: GraphLora): GraphModel {
   return g.build();
 }
 
-/** final_norm `[rows, H]` -> logits `[rows, V]`. The tied head is the embedding itself, `[V, H]`. */
-export function qwen2Head(shape: Qwen2Shape): GraphModel {
+/** final_norm `[rows, H]` -> logits `[rows, V]`. The tied head is the embedding itself, `[V, H]`, of type `dtype`. */
+export function qwen2Head(shape: Qwen2Shape, dtype: ElementType = 'f32'): GraphModel {
   const { hidden_size, vocab_size } = shape;
   const g = new GraphBuilder('qwen2 head');
   const x = g.input('final_norm', ['rows', hidden_size]);
-  g.output('logits', g.gemm(x, g.input('head.weight', [vocab_size, hidden_size])));
+  g.output('logits', g.gemm(x, g.input('head.weight', [vocab_size, hidden_size], dtype)));
   return g.build();
 }
 

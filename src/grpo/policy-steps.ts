@@ -76,7 +76,7 @@ export async function compilePolicy(
     own: `${LANGUAGE_PREFIX}model.`,
     next: layerPrefix(layer),
   }));
-  const head = qwen2Head(text);
+  const head = qwen2Head(text, language.head.weights['head.weight']!.dtype);
   return {
     recomputed: {
       forward: await compile(forward),

@@ -9,6 +9,7 @@ import {
   qwen2First,
   qwen2Last,
 } from '../blocks/qwen2-graphs';
+import { withWeightTypes } from '../blocks/weight-types';
 import { LANGUAGE_PREFIX } from './tensor-names';
 
 /** Names of the inputs of a decoder's graphs, forward and backward, that are no weights. */
@@ -80,7 +81,8 @@ export async function compileSteps(
 ): Promise<Step[]> {
   const compiled = new Map<string, Promise<BlockGraph>>();
   const steps: Step[] = [];
-  for (const { model, own, next, taps = [] } of graphs) {
+  for (const { model: written, own, next, taps = [] } of graphs) {
+    const model = withWeightTypes(written, weights, { own, next });
     const key = JSON.stringify(model);
     if (!compiled.has(key)) compiled.set(key, runtime.compile(model));
     const graph = await compiled.get(key)!;

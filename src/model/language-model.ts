@@ -87,7 +87,9 @@ export class LanguageModel {
   ): Promise<LanguageModel> {
     const text = config.text_config;
     const steps = await compileDecoder(runtime, text, weights);
-    const head = await runtime.compile(qwen2Head(text));
+    const embedding = weights.get(`${LANGUAGE_PREFIX}model.embed_tokens.weight`);
+    const headWeight = weights.get(lmHeadName(config));
+    const head = await runtime.compile(qwen2Head(text, headWeight.dtype));
     const heads = {
       q_heads: text.num_attention_heads,
       kv_heads: text.num_key_value_heads,
@@ -97,7 +99,7 @@ export class LanguageModel {
     const [attention, rotary, embed, copy] = await Promise.all([
       Attention.create(gpu, heads),
       RotaryAppend.create(gpu, heads, { theta: text.rope_theta, max_positions }),
-      EmbedTokens.create(gpu),
+      EmbedTokens.create(gpu, embedding.dtype),
       CopyRows.create(gpu),
     ]);
     return new LanguageModel(
@@ -106,9 +108,9 @@ export class LanguageModel {
       config,
       weights,
       { attention, rotary, embed, copy },
-      weights.get(`${LANGUAGE_PREFIX}model.embed_tokens.weight`),
+      embedding,
       steps,
-      { graph: head, weights: { 'head.weight': weights.get(lmHeadName(config)) } },
+      { graph: head, weights: { 'head.weight': headWeight } },
     );
   }
 

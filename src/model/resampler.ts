@@ -4,6 +4,7 @@ import { type QueryRun, SegmentTree } from '../attention/segment-tree';
 import type { BlockGraph, BlockRuntime, NamedTensors } from '../blocks/block-graph';
 import { MANY_ROWS } from '../blocks/block-runtimes';
 import { blockWeights, type WeightSource } from '../blocks/block-weights';
+import type { GraphModel } from '../blocks/graph';
 import {
   type ResamplerShape,
   resamplerBlock,
@@ -11,9 +12,10 @@ import {
   resamplerLast,
   resamplerLinear,
 } from '../blocks/resampler-graphs';
+import { withWeightTypes } from '../blocks/weight-types';
 import type { Gpu } from '../gpu/device';
 import { Recorder } from '../gpu/recorder';
-import { createTensor, type GpuTensor, uploadTensor } from '../gpu/tensor';
+import { byteLength, createTensor, destroyTensor, type GpuTensor, uploadTensor } from '../gpu/tensor';
 import { rowsPerFrame, type TinyLlavaConfig } from './config';
 import type { Tap } from './model-taps';
 import { positionEncoding } from './resampler-position-encoding';
@@ -79,12 +81,6 @@ export class Resampler {
       layer_norm_eps: connector.layer_norm_eps,
       positions_on: connector.connector_type === 'naiveresampler' ? 'media' : 'output',
     };
-    const graphs = {
-      linear: await runtime.compile(resamplerLinear(shape)),
-      first: await runtime.compile(resamplerFirst(shape)),
-      middle: await runtime.compile(resamplerBlock(shape)),
-      last: await runtime.compile(resamplerLast(shape)),
-    };
     const attention = await Attention.create(gpu, {
       q_heads: connector.heads,
       kv_heads: connector.heads,
@@ -93,6 +89,15 @@ export class Resampler {
     const split = splitKv(gpu, shape, connector.num_resampler_layers, weights);
     const all: WeightSource = { get: (name) => split.get(name) ?? weights.get(name) };
     const layer = (i: number) => `${CONNECTOR_PREFIX}layers.${i}.`;
+    // Weights of a kind have the same type in all layers.
+    const compile = (graph: GraphModel, own: string, next: string) =>
+      runtime.compile(withWeightTypes(graph, all, { own, next }));
+    const graphs = {
+      linear: await compile(resamplerLinear(shape), CONNECTOR_PREFIX, CONNECTOR_PREFIX),
+      first: await compile(resamplerFirst(shape), CONNECTOR_PREFIX, layer(0)),
+      middle: await compile(resamplerBlock(shape), layer(0), layer(0)),
+      last: await compile(resamplerLast(shape), layer(0), CONNECTOR_PREFIX),
+    };
     const step = (graph: BlockGraph, own: string, next: string): Step => ({
       graph,
       weights: blockWeights(graph, ACTIVATIONS, all, { own, next }),
@@ -215,7 +220,7 @@ export class Resampler {
   async destroy(): Promise<void> {
     const steps = [this.linear, this.first, ...this.layers];
     for (const graph of new Set(steps.map((step) => step.graph))) await graph.destroy();
-    for (const tensor of this.split.values()) tensor.buffer.destroy();
+    for (const tensor of this.split.values()) destroyTensor(tensor);
     this.position_encoding.buffer.destroy();
     this.attention.destroy();
   }
@@ -246,16 +251,22 @@ function splitKv(gpu: Gpu, shape: ResamplerShape, layers: number, weights: Weigh
   const split = new Map<string, GpuTensor>();
   const recorder = new Recorder(gpu, 'split to_kv');
   const { inner_size, hidden_size } = shape;
-  const bytes = inner_size * hidden_size * 4;
   for (let i = 0; i < layers; i++) {
     const prefix = `${CONNECTOR_PREFIX}layers.${i}.0.`;
     const both = weights.get(`${prefix}to_kv.weight`);
     for (const [half, name] of ['to_k.weight', 'to_v.weight'].entries()) {
-      const tensor = createTensor(gpu, [inner_size, hidden_size], 'f32', prefix + name);
-      recorder.copy(both.buffer, half * bytes, tensor.buffer, 0, bytes);
+      const tensor = createTensor(gpu, [inner_size, hidden_size], both.dtype, prefix + name);
+      copyHalf(recorder, both, half, tensor);
+      if (both.scales) copyHalf(recorder, both.scales, half, tensor.scales!);
       split.set(prefix + name, tensor);
     }
   }
   recorder.submit();
   return split;
+}
+
+/** Rows of a tensor's first or second half; quantised codes and halves lie row by row too. */
+function copyHalf(recorder: Recorder, both: GpuTensor, half: number, out: GpuTensor): void {
+  const bytes = byteLength(out.shape, out.dtype);
+  recorder.copy(both.buffer, half * bytes, out.buffer, 0, bytes);
 }

@@ -7,6 +7,13 @@ import type { FileStore } from '../weights/file-store';
 import { loadWeights, type Weights } from '../weights/load-weights';
 import { parseConfig, type TinyLlavaConfig } from './config';
 import { LanguageModel } from './language-model';
+import {
+  defaultPrecision,
+  type ModelPrecision,
+  type PartPrecision,
+  summarisePrecision,
+  tensorPrecision,
+} from './precision';
 import { PROCESSOR_FILE, parseProcessorConfig } from './processor-config';
 import { Resampler } from './resampler';
 import { expectedTensors } from './tensor-names';
@@ -21,6 +28,8 @@ export type LoadStage =
 
 /** Options of `TinyLlava.load`. */
 export interface LoadModelOptions extends BlockRuntimesOptions {
+  /** Parts that are stored in another precision than `defaultPrecision` says. */
+  precision?: Partial<ModelPrecision>;
   onProgress?: (stage: LoadStage) => void;
 }
 
@@ -38,6 +47,8 @@ export class TinyLlava {
     private readonly runtimes: BlockRuntimes,
     /** Number of values in the tensors that the model uses. */
     readonly parameters: number,
+    /** How each part's weights are stored, and the error that it makes. */
+    readonly precision: readonly PartPrecision[],
   ) {}
 
   /**
@@ -48,13 +59,14 @@ export class TinyLlava {
   static async load(
     gpu: Gpu,
     store: FileStore,
-    { onProgress = () => {}, ...options }: LoadModelOptions = {},
+    { onProgress = () => {}, precision: wanted, ...options }: LoadModelOptions = {},
   ): Promise<TinyLlava> {
     const checkpoint = await openCheckpoint(store);
     const config = parseConfig(checkpoint.config);
     const tokenizer = await Tokenizer.load(store);
     const expected = expectedTensors(config);
     const parameters = [...expected.used.values()].reduce((sum, shape) => sum + sizeOf(shape), 0);
+    const precision = { ...defaultPrecision(parameters), ...wanted };
     const normalisation = parseProcessorConfig(
       await readJson(store, PROCESSOR_FILE),
       config.vision_config.image_size,
@@ -70,6 +82,7 @@ export class TinyLlava {
       const weights = keep(
         await loadWeights(gpu, checkpoint, expected, {
           onProgress: (done, total) => onProgress({ stage: 'weights', done, total }),
+          precision: tensorPrecision(expected, precision),
         }),
       );
       compiled(0);
@@ -94,6 +107,7 @@ export class TinyLlava {
         language,
         runtimes,
         parameters,
+        summarisePrecision(expected, precision, weights.errors),
       );
     } catch (cause) {
       for (const part of made) await part.destroy();

@@ -5,7 +5,9 @@ import type { BlockGraph, BlockRuntime, NamedTensors } from '../blocks/block-gra
 import { MANY_ROWS } from '../blocks/block-runtimes';
 import { blockWeights, type WeightSource } from '../blocks/block-weights';
 import { CutPatches } from '../blocks/cut-patches';
+import type { GraphModel } from '../blocks/graph';
 import { patchLength, siglipBlock, siglipFirst } from '../blocks/siglip-graphs';
+import { withWeightTypes } from '../blocks/weight-types';
 import type { Gpu } from '../gpu/device';
 import { Recorder } from '../gpu/recorder';
 import { createTensor, type GpuTensor, sizeOf } from '../gpu/tensor';
@@ -67,9 +69,12 @@ export class VisionTower {
     const shape = config.vision_config;
     const layers = config.vision_layers_used;
     const layer = (i: number) => `${VISION_PREFIX}encoder.layers.${i}.`;
-    const first = await runtime.compile(siglipFirst(shape, layers === 0));
-    const middle = layers > 1 ? await runtime.compile(siglipBlock(shape, false)) : undefined;
-    const last = layers > 0 ? await runtime.compile(siglipBlock(shape, true)) : undefined;
+    // Weights of a kind have the same type in all layers.
+    const compile = (graph: GraphModel, own: string, next: string) =>
+      runtime.compile(withWeightTypes(graph, weights, { own, next }));
+    const first = await compile(siglipFirst(shape, layers === 0), VISION_PREFIX, layer(0));
+    const middle = layers > 1 ? await compile(siglipBlock(shape, false), layer(0), layer(1)) : undefined;
+    const last = layers > 0 ? await compile(siglipBlock(shape, true), layer(layers - 1), '') : undefined;
     const blocks = Array.from({ length: layers }, (_, i) => {
       const graph = i === layers - 1 ? last! : middle!;
       return {

@@ -110,6 +110,7 @@ export class Engine {
       this.post({ type: 'gpu', adapter: gpu.adapter, f16: gpu.f16, subgroups: gpu.subgroups });
       const loaded = await loadSession(gpu, store, {
         ...(request.backend ? { backend: request.backend } : {}),
+        ...(request.precision ? { precision: request.precision } : {}),
         onProgress: ({ stage, done, total }) =>
           progress(stage === 'weights' ? 'Loading the weights' : 'Compiling shaders', done, total),
       });
@@ -142,6 +143,7 @@ export class Engine {
         imageSize: config.vision_config.image_size,
         vocabSize: config.text_config.vocab_size,
         backend: model.backend,
+        precision: model.precision,
       },
     });
   }

@@ -7,8 +7,18 @@ import type { SamplingSettings } from '../generate/settings';
 import type { Trace, TraceSentence } from '../generate/trace';
 import type { AdapterSummary } from '../gpu/device';
 import type { AnswerReward } from '../grpo/rewards/signed-reward';
+import type { ModelPrecision, PartPrecision } from '../model/precision';
 
-export type { AdapterSummary, AnswerReward, BlockBackend, SamplingSettings, Trace, TraceSentence };
+export type {
+  AdapterSummary,
+  AnswerReward,
+  BlockBackend,
+  ModelPrecision,
+  PartPrecision,
+  SamplingSettings,
+  Trace,
+  TraceSentence,
+};
 
 /** A question as the user wrote it. With `options`, they follow as "Options:\nA. …". */
 export interface Question {
@@ -38,8 +48,18 @@ export interface Fork {
 
 /** Page -> engine. */
 export type EngineRequest =
-  /** Opens the GPU and loads a model. `backend` forces a dense backend; without it the engine chooses. */
-  | { type: 'load-model'; id: number; source: ModelSource; name: string; backend?: BlockBackend }
+  /**
+   * Opens the GPU and loads a model. `backend` forces a dense backend, `precision` how parts of the weights are stored;
+   * without them the engine chooses.
+   */
+  | {
+      type: 'load-model';
+      id: number;
+      source: ModelSource;
+      name: string;
+      backend?: BlockBackend;
+      precision?: Partial<ModelPrecision>;
+    }
   /** Reads a video, samples its frames and encodes them. Replaces the video before it. */
   | { type: 'open-video'; id: number; file: Blob; name: string; sampling?: FrameSampling }
   /** Ends the reading of a video. The one before it, if there was one, stays open. */
@@ -93,6 +113,8 @@ export interface ModelInfo {
   vocabSize: number;
   /** Which dense backend runs: 'ort', 'wgsl' or 'ort + wgsl'. */
   backend: string;
+  /** How each part's weights are stored, and the error measured while they were. Left out by recorded answers. */
+  precision?: readonly PartPrecision[];
 }
 
 /** What is known of a video once its tables are read. */

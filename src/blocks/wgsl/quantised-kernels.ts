@@ -1,20 +1,11 @@
 import linearCode from '../../../shaders/linear/packed-linear.wgsl?raw';
 import tileCode from '../../../shaders/linear/packed-tile.wgsl?raw';
 import untransposedCode from '../../../shaders/linear/packed-untransposed.wgsl?raw';
-import octetCode from '../../../shaders/linear/weight-octet.wgsl?raw';
 import type { Gpu } from '../../gpu/device';
-import { expandWgsl } from '../../gpu/expand-wgsl';
 import { compileKernel, type Kernel } from '../../gpu/kernel';
+import { type PackedDType, packedKernel } from '../../gpu/packed-weights';
 import type { Binding, Recorder } from '../../gpu/recorder';
-import { blocksOf, type DType, type GpuTensor, sizeOf } from '../../gpu/tensor';
-
-/** Weight types that these kernels unpack. */
-export type PackedDType = 'q4' | 'q8' | 'f16';
-
-/** Whether a weight of that type is for these kernels. */
-export function isPacked(dtype: DType): dtype is PackedDType {
-  return dtype === 'q4' || dtype === 'q8' || dtype === 'f16';
-}
+import { blocksOf, type GpuTensor, sizeOf } from '../../gpu/tensor';
 
 /** A product with a packed weight: x W^T, or x W. */
 export type PackedProduct = 'forward' | 'backward';
@@ -126,11 +117,10 @@ export class QuantisedKernels {
     const { lanes, columns, many, group, backward } = this.sizes;
     const [dtype, kind, third, width = third] = name.split(' ') as [PackedDType, string, string, string?];
     const wide = width === 'any' ? { WIDE: 0, ANY: 1 } : { WIDE: 1, ANY: 0 };
-    const counts = { Q4: +(dtype === 'q4'), Q8: +(dtype === 'q8'), H16: +(dtype === 'f16'), ...wide };
-    const make = (code: string, more: Record<string, number>, constants: Record<string, number>) => ({
-      code: expandWgsl(octetCode + code, { ...counts, ...more }),
-      constants,
-    });
+    const make = (code: string, counts: Record<string, number>, constants: Record<string, number>) => {
+      const kernel = packedKernel(code, dtype, 5, { ...wide, ...counts });
+      return { code: kernel.code, constants: { ...kernel.constants, ...constants } };
+    };
     switch (kind) {
       case 'few': {
         const R = Number(third);

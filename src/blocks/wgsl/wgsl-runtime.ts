@@ -1,4 +1,5 @@
 import type { Gpu } from '../../gpu/device';
+import { isPacked } from '../../gpu/packed-weights';
 import { Recorder } from '../../gpu/recorder';
 import { type GpuTensor, sizeOf } from '../../gpu/tensor';
 import type { BlockGraph, BlockRuntime, NamedTensors } from '../block-graph';
@@ -14,7 +15,7 @@ import {
 import { type DenseKernel, DenseKernels } from './dense-kernels';
 import { fuseProducts } from './fuse-products';
 import { type ProductForm, ProductKernels } from './product-kernels';
-import { isPacked, QuantisedKernels } from './quantised-kernels';
+import { QuantisedKernels } from './quantised-kernels';
 import { ScratchPool } from './scratch-pool';
 
 /** The kernels that a node needs beside those of products; undefined where there are none for it. */

@@ -1,0 +1,90 @@
+import type { ExpectedTensors } from '../weights/load-weights';
+import type { WeightPrecision } from '../weights/quantiser';
+import { CONNECTOR_PREFIX, LANGUAGE_PREFIX, VISION_PREFIX } from './tensor-names';
+
+/** Parts of a model that can be stored in a precision of their own. */
+export const MODEL_PARTS = ['language', 'embedding', 'vision', 'connector'] as const;
+export type ModelPart = (typeof MODEL_PARTS)[number];
+
+/**
+ * How the weights of each part are stored on the GPU. `language`, `vision` and `connector` are their linear layers;
+ * `embedding` is the table of the tokens and the head. Norms, biases, latents, the patch embedding and positions are
+ * f32 always.
+ */
+export type ModelPrecision = Readonly<Record<ModelPart, WeightPrecision>>;
+
+/** Everything as exact as it can be. */
+export const FULL_PRECISION: ModelPrecision = {
+  language: 'f32',
+  embedding: 'f32',
+  vision: 'f32',
+  connector: 'f32',
+};
+
+/** Parameters from which a model is stored in fewer bits where nothing is asked for. */
+const LARGE = 500e6;
+
+/** A part's precision, and the error that it makes. */
+export interface PartPrecision {
+  part: ModelPart;
+  precision: WeightPrecision;
+  /** Tensors that are stored so. */
+  tensors: number;
+  /** Relative error (root mean square) of a weight: the mean over the tensors, and the worst of them by name. */
+  mean_error: number;
+  worst_error: number;
+  worst_tensor: string;
+}
+
+/** What a model gets where nothing is asked for: a small one f32; a large one 4 bits, 8 for the embedding, f16 else. */
+export function defaultPrecision(parameters: number): ModelPrecision {
+  if (parameters < LARGE) return FULL_PRECISION;
+  return { language: 'q4', embedding: 'q8', vision: 'f16', connector: 'f16' };
+}
+
+/** The part whose precision a tensor has; undefined for one that is f32 always. */
+export function partOf(name: string, shape: readonly number[]): ModelPart | undefined {
+  if (shape.length !== 2 || !name.endsWith('.weight')) return undefined;
+  if (name === `${LANGUAGE_PREFIX}model.embed_tokens.weight` || name === `${LANGUAGE_PREFIX}lm_head.weight`)
+    return 'embedding';
+  if (name.startsWith(LANGUAGE_PREFIX)) return 'language';
+  if (name.startsWith(CONNECTOR_PREFIX)) return 'connector';
+  // The position table is added to the patches: no linear layer.
+  if (name.startsWith(`${VISION_PREFIX}encoder.`)) return 'vision';
+  return undefined;
+}
+
+/** The precision of every tensor of a model, by name, for `loadWeights`. */
+export function tensorPrecision(
+  expected: ExpectedTensors,
+  precision: ModelPrecision,
+): (name: string) => WeightPrecision {
+  return (name) => {
+    const part = partOf(name, expected.used.get(name) ?? []);
+    return part ? precision[part] : 'f32';
+  };
+}
+
+/**
+ * The precision of each part, with the errors that were measured while loading.
+ * @param errors by tensor name (`Weights.errors`).
+ */
+export function summarisePrecision(
+  expected: ExpectedTensors,
+  precision: ModelPrecision,
+  errors: ReadonlyMap<string, number>,
+): PartPrecision[] {
+  return MODEL_PARTS.map((part) => {
+    const names = [...expected.used].flatMap(([name, shape]) => (partOf(name, shape) === part ? [name] : []));
+    const own = names.map((name) => ({ name, error: errors.get(name) ?? 0 }));
+    const worst = own.reduce((most, one) => (one.error > most.error ? one : most), { name: '', error: 0 });
+    return {
+      part,
+      precision: precision[part],
+      tensors: names.length,
+      mean_error: own.reduce((sum, { error }) => sum + error / own.length, 0),
+      worst_error: worst.error,
+      worst_tensor: worst.name,
+    };
+  });
+}
