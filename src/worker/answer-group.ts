@@ -31,24 +31,25 @@ export class AnswerGroup {
     private readonly start: number,
     private readonly post: (event: EngineEvent) => void,
   ) {
-    const { num_generations, question, fork } = request;
+    const { num_generations, question, fork, adapters = [''] } = request;
     this.answers = Array.from(
-      { length: num_generations },
+      { length: num_generations * adapters.length },
       () => new AnswerText(tokenizer, question.options, fork?.tokens ?? []),
     );
   }
 
   /** Notes how far the prompt is; long ones are told of. */
   prefill(rows: number, total: number): void {
-    if (rows === total) this.prefillMs = performance.now() - this.start;
+    if (rows === total) this.prefillMs ||= performance.now() - this.start;
     else {
       const { id } = this.request;
       this.post({ type: 'progress', scope: 'ask', id, label: 'Reading the prompt', done: rows, total });
     }
   }
 
-  /** Adds the tokens of a step. Answers that end with it are finished. */
-  push(step: readonly GroupToken[]): void {
+  /** Adds the tokens of a step. Answers that end with it are finished. @param first number of the first sample. */
+  push(tokens: readonly GroupToken[], first = 0): void {
+    const step = tokens.map(({ sample, record }) => ({ sample: first + sample, record }));
     for (const { sample, record } of step) this.answers[sample]!.push(record);
     const now = performance.now();
     this.latestToken = now;
@@ -68,6 +69,12 @@ export class AnswerGroup {
     for (const sample of this.answers.keys()) this.postTokens(sample);
   }
 
+  /** Finishes the answers of one adapter that have not ended. */
+  endPart(first: number, reason: FinishReason): void {
+    for (let sample = first; sample < first + this.request.num_generations; sample++)
+      if (!this.answers[sample]!.reason) this.finish(sample, reason);
+  }
+
   /** Finishes the answers that have not ended, and the group. `use` is what was computed for it, if anything was. */
   end(reason: FinishReason, use: GenerationUse | undefined): void {
     for (const [sample, answer] of this.answers.entries()) if (!answer.reason) this.finish(sample, reason);
@@ -77,7 +84,7 @@ export class AnswerGroup {
     // The first token of each answer comes from the prompt.
     const decoded = newTokens - answers.length;
     const scores = answers.flatMap((_, sample) => rewards[sample] ?? []);
-    const comparable = scores.length === answers.length && scores.length > 1;
+    const comparable = scores.length === answers.length && this.request.num_generations > 1;
     this.post({
       type: 'ask-done',
       id: this.request.id,
@@ -89,9 +96,15 @@ export class AnswerGroup {
         newTokens,
         tokensPerSecond: decoded > 0 && decodeMs > 0 ? (decoded * 1000) / decodeMs : 0,
         kvBytes: use?.kvBytes ?? 0,
-        ...(comparable ? { advantages: group_advantages(scores) } : {}),
+        ...(comparable ? { advantages: this.advantages(scores) } : {}),
       },
     });
+  }
+
+  /** Answers are compared with those of the same adapter, as in training. */
+  private advantages(scores: readonly number[]): number[] {
+    const { num_generations: G, adapters = [''] } = this.request;
+    return adapters.flatMap((_, i) => group_advantages(scores.slice(i * G, (i + 1) * G)));
   }
 
   private finish(sample: number, ending: FinishReason): void {

@@ -2,6 +2,7 @@ import { GenerationError } from '../generate/errors';
 import { Generator } from '../generate/generate';
 import type { Gpu } from '../gpu/device';
 import type { GpuTensor } from '../gpu/tensor';
+import type { DecoderSteps } from '../model/decoder-steps';
 import { buildPrompt, withOptions } from '../model/prompt';
 import type { TinyLlava } from '../model/tiny-llava';
 import { AnswerGroup, type AskRequest } from './answer-group';
@@ -26,6 +27,8 @@ export class AnswerWriter {
    * are those of the sample and the positions that it leaves: with the token that was drawn there, it is the same
    * answer again.
    * @param visual visual tokens of the video, `[num_queries, H]` f32.
+   * @param decoders of the request's adapters, undefined for the base: each writes `num_generations` answers, one
+   * decoder after the other, with the same random numbers.
    * @throws GenerationError where the request cannot be served; what was written until then is posted.
    */
   async write(
@@ -33,6 +36,7 @@ export class AnswerWriter {
     visual: GpuTensor,
     signal: AbortSignal,
     post: (event: EngineEvent) => void,
+    decoders: readonly (DecoderSteps | undefined)[] = [undefined],
   ): Promise<void> {
     const start = performance.now();
     const { id, question, settings, num_generations, fork } = request;
@@ -49,19 +53,25 @@ export class AnswerWriter {
     // The end of the text may be what is chosen at a fork.
     if (forced.at(-1) === tokenizer.eos_token_id) return group.end('eos', undefined);
     if (signal.aborted) return group.end('stopped', undefined);
-    const steps = this.generator.generate({
-      prompt_ids,
-      visual,
-      settings,
-      max_new_tokens: settings.max_new_tokens,
-      num_generations,
-      forced,
-      first_sample: fork?.sample ?? 0,
-      signal,
-      onPrefill: (rows, total) => group.prefill(rows, total),
-    });
     try {
-      for await (const step of steps) group.push(step);
+      for (const [i, steps] of decoders.entries()) {
+        const first = i * num_generations;
+        const drawn = this.generator.generate({
+          prompt_ids,
+          visual,
+          settings,
+          max_new_tokens: settings.max_new_tokens,
+          num_generations,
+          forced,
+          first_sample: fork?.sample ?? 0,
+          ...(steps ? { steps } : {}),
+          signal,
+          onPrefill: (rows, total) => group.prefill(rows, total),
+        });
+        for await (const step of drawn) group.push(step, first);
+        if (signal.aborted) break;
+        group.endPart(first, 'length');
+      }
     } catch (cause) {
       group.flush();
       throw cause;

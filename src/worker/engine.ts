@@ -1,14 +1,17 @@
 import { openGpu } from '../gpu/device';
 import { reopenGpu } from '../gpu/reopen';
 import { type FileStore, fileStore, storeAt } from '../weights/file-store';
+import { AdapterShelf } from './adapter-shelf';
 import { engineError, lostAgain, NoModelError } from './engine-error';
 import { LossLimit } from './loss-limit';
 import type { EngineEvent, EngineRequest, ErrorScope, ModelSource } from './protocol';
 import { closeSession, isLost, loadSession, lossOf, type Session } from './session';
+import { type NamedSession, TrainingDesk } from './training/training-desk';
+import type { TrainingEvent, TrainingRequest } from './training-protocol';
 import { type EncodedVideo, readVideo } from './video-reader';
 
 type Request<T extends EngineRequest['type']> = Extract<EngineRequest, { type: T }>;
-type Post = (event: EngineEvent, transfer?: Transferable[]) => void;
+type Post = (event: EngineEvent | TrainingEvent, transfer?: Transferable[]) => void;
 
 function openStore(source: ModelSource): FileStore {
   return source.kind === 'url' ? storeAt(source.url) : fileStore(source.files);
@@ -36,11 +39,27 @@ export class Engine {
   private tail: Promise<void> = Promise.resolve();
   private reading: AbortController | undefined;
   private answering: AbortController | undefined;
+  private readonly shelf = new AdapterShelf();
+  private readonly training: TrainingDesk;
 
-  constructor(private readonly post: Post) {}
+  constructor(private readonly post: Post) {
+    this.training = new TrainingDesk(
+      {
+        post,
+        session: () => this.named(),
+        enqueue: (id, job) =>
+          this.enqueue('train', id, undefined, () => {
+            const session = this.named();
+            if (!session) throw new NoModelError();
+            return job(session);
+          }),
+      },
+      this.shelf,
+    );
+  }
 
   /** Takes a request; what it leads to is posted as events. */
-  handle(request: EngineRequest): void {
+  handle(request: EngineRequest | TrainingRequest): void {
     switch (request.type) {
       case 'stop':
         this.answering?.abort();
@@ -50,6 +69,7 @@ export class Engine {
         return;
       case 'load-model':
         this.interrupt();
+        this.training.pause();
         this.enqueue('model', request.id, undefined, () => this.loadModel(request));
         return;
       case 'open-video': {
@@ -63,7 +83,10 @@ export class Engine {
         const answering = new AbortController();
         this.answering = answering;
         this.enqueue('ask', request.id, answering.signal, () => this.ask(request, answering.signal));
+        return;
       }
+      default:
+        this.training.handle(request);
     }
   }
 
@@ -77,7 +100,7 @@ export class Engine {
     id: number,
     signal: AbortSignal | undefined,
     job: () => Promise<void>,
-  ): void {
+  ): Promise<void> {
     this.tail = this.tail.then(async () => {
       const { session } = this;
       try {
@@ -95,6 +118,7 @@ export class Engine {
       }
       this.reportMemory();
     });
+    return this.tail;
   }
 
   private async loadModel(request: Request<'load-model'>): Promise<void> {
@@ -124,6 +148,8 @@ export class Engine {
       if (this.session === before) this.lastModel = before && lastModel;
       throw cause;
     }
+    // The files of adapters stay where it is the same model again, after a loss.
+    if (lastModel !== request) this.shelf.clear();
     this.session = session;
     this.lost = false;
     this.video = undefined;
@@ -191,9 +217,15 @@ export class Engine {
   }
 
   private async ask(request: Request<'ask'>, signal: AbortSignal): Promise<void> {
-    const { writer } = this.needSession();
+    const session = this.needSession();
     if (!this.video) throw new Error('Open a video first, then ask about it.');
-    await writer.write(request, this.video.visual, signal, this.post);
+    const decoders = [];
+    for (const adapter of request.adapters ?? ['']) decoders.push(await this.shelf.decoder(session, adapter));
+    await session.writer.write(request, this.video.visual, signal, this.post, decoders);
+  }
+
+  private named(): NamedSession | undefined {
+    return this.session && { ...this.session, name: this.session.request.name };
   }
 
   private needSession(): Session {
@@ -215,7 +247,9 @@ export class Engine {
     this.lost = true;
     void closeSession(lost);
     const { lastModel, lastVideo } = this;
-    if (!this.losses.recovers(performance.now())) {
+    const recovers = this.losses.recovers(performance.now());
+    this.training.lost(recovers);
+    if (!recovers) {
       this.post({ type: 'error', id: lost.request.id, error: lostAgain(reason) });
       return;
     }

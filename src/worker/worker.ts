@@ -1,9 +1,10 @@
 /** The engine's thread: receives requests, posts events. */
 import { Engine } from './engine';
 import type { EngineEvent, EngineRequest } from './protocol';
+import type { TrainingEvent, TrainingRequest } from './training-protocol';
 
-const engine = new Engine((event: EngineEvent, transfer: Transferable[] = []) =>
+const engine = new Engine((event: EngineEvent | TrainingEvent, transfer: Transferable[] = []) =>
   postMessage(event, { transfer }),
 );
 
-addEventListener('message', ({ data }: MessageEvent<EngineRequest>) => engine.handle(data));
+addEventListener('message', ({ data }: MessageEvent<EngineRequest | TrainingRequest>) => engine.handle(data));

@@ -16,7 +16,7 @@ let events: EngineEvent[] = [];
 let arrived = () => {};
 const engine = new Engine((event) => {
   if (event.type === 'frame') event.thumbnail.close();
-  events.push(event);
+  events.push(event as EngineEvent);
   arrived();
 });
 

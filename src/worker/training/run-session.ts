@@ -1,19 +1,19 @@
 import { BatchGenerator } from '../../generate/batch-generator';
 import { readTrainingCheckpoint, writeTrainingCheckpoint } from '../../grpo/checkpoint';
 import { completionRows } from '../../grpo/completion-row';
-import { type GroupScores, RewardError, scoreGroup } from '../../grpo/rewards/score-group';
+import { type GroupScores, scoreGroup } from '../../grpo/rewards/score-group';
 import { GrpoTrainer, type RewardFunction } from '../../grpo/trainer';
 import { LoraAdapter } from '../../lora/adapter';
 import type { SavedCheckpoint } from '../../storage/checkpoints';
 import { StorageError } from '../../storage/errors';
 import type { OpenRun } from '../../storage/run-store';
-import { VideoError } from '../../video/errors';
 import type { EngineEvent } from '../protocol';
 import { isLost } from '../session';
 import type { CompletionRow, LiveSettings, RunEvent, RunState, TrainingEvent } from '../training-protocol';
 import { checkHeldOut } from './held-out-check';
 import { LiveGroups } from './live-groups';
 import type { QuestionModel, QuestionSource, RunQuestion } from './question-source';
+import { Pause, pauseFor, type RunEnding } from './run-ending';
 import type { ScoreCalls } from './score-calls';
 import type { StoredRun } from './stored-run';
 
@@ -22,19 +22,6 @@ export interface RunUse extends QuestionModel {
   source: QuestionSource;
   calls: ScoreCalls;
   post: (event: EngineEvent | TrainingEvent) => void;
-}
-
-/** How a run ends for now. */
-class Pause extends Error {
-  constructor(
-    readonly state: 'paused' | 'stopped',
-    readonly code: RunEvent['code'],
-    readonly text: string,
-    /** A sentence for the user, where the run pauses by itself. */
-    readonly sentence?: string,
-  ) {
-    super(text);
-  }
 }
 
 /** What a run holds on the GPU. */
@@ -48,6 +35,8 @@ interface Held {
 export class RunSession {
   private readonly ending = new AbortController();
   private held: Held | undefined;
+  /** What is on the GPU, the last first: also where not all of it came about. */
+  private readonly made: { destroy(): void }[] = [];
   private saving = false;
   /** Scores a group of the step under way. */
   private scoring: RewardFunction = () => [];
@@ -111,11 +100,15 @@ export class RunSession {
   }
 
   /**
-   * Goes on until the run ends, or is paused or stopped, and tells how. What the run holds on the GPU is free then.
+   * Goes on until the run ends, or is paused or stopped. What the run holds on the GPU and on disk is free then.
    * @param checkpoint where it goes on; without one, from the start.
-   * @throws what made it fail, after the run's state says so.
+   * @returns how it ended, which is still to be told.
    */
-  async go(checkpoint: SavedCheckpoint | undefined, began: RunEvent['code'], text: string): Promise<void> {
+  async go(
+    checkpoint: SavedCheckpoint | undefined,
+    began: RunEvent['code'],
+    text: string,
+  ): Promise<RunEnding> {
     try {
       await this.setState('compiling', 'compiling shaders');
       const held = await this.prepare(checkpoint);
@@ -124,14 +117,11 @@ export class RunSession {
       await this.steps(held);
       await this.writeCheckpoint(held);
       await this.event('done', `${held.trainer.step} steps`);
-      await this.setState('done');
+      return await this.endAs({ state: 'done' });
     } catch (cause) {
-      if (this.abandoned) return;
-      await this.ended(cause);
+      return await this.ended(cause);
     } finally {
-      this.held?.trainer.destroy();
-      this.held?.generator.destroy();
-      this.held?.adapter.destroy();
+      for (const part of this.made) part.destroy();
       this.use.source.destroy();
       await this.open.close();
     }
@@ -141,7 +131,8 @@ export class RunSession {
     return this.ending.signal;
   }
 
-  private get step(): number {
+  /** Steps done. */
+  get step(): number {
     return this.held?.trainer.step ?? this.open.header.saved_step;
   }
 
@@ -161,12 +152,16 @@ export class RunSession {
         text_config,
       ));
     const adapter = restored?.adapter ?? LoraAdapter.create(gpu, config.lora, text_config);
+    this.made.unshift(adapter);
     if (!restored) adapter.initialise(config.grpo.seed);
     const trainer = await GrpoTrainer.create(gpu, model, adapter, config.grpo, (...group) =>
       this.scoring(...group),
     );
+    this.made.unshift(trainer);
     if (restored) trainer.restore(restored);
-    this.held = { adapter, trainer, generator: await BatchGenerator.create(gpu, model) };
+    const generator = await BatchGenerator.create(gpu, model);
+    this.made.unshift(generator);
+    this.held = { adapter, trainer, generator };
     await gpu.memory.check();
     return this.held;
   }
@@ -322,27 +317,35 @@ export class RunSession {
     await this.event('saved', 'checkpoint saved');
   }
 
-  /** Says how the run ended, for now or for good. */
-  private async ended(cause: unknown): Promise<void> {
+  /** What an error, or the user, makes of the run. */
+  private async ended(cause: unknown): Promise<RunEnding> {
     const { held } = this;
     const pause = pauseFor(cause, this.step + 1);
     // What a lost GPU makes of a step is not told: the engine opens it again, and the run goes on.
-    if (!pause && (await isLost(this.use.gpu, cause))) return;
-    if (!pause) {
-      if (held) await this.writeCheckpoint(held).catch(() => undefined);
-      const { message } = cause as Error;
-      await this.event('paused', 'an error').catch(() => undefined);
-      await this.setState('failed', undefined, message).catch(() => undefined);
-      throw cause;
+    if (this.abandoned || (!pause && (await isLost(this.use.gpu, cause)))) return { state: 'paused' };
+    try {
+      if (held) await this.writeCheckpoint(held);
+    } catch (failure) {
+      if (pause) return this.endAs({ state: 'failed', message: String(failure), cause: failure });
     }
-    if (held) await this.writeCheckpoint(held);
-    await this.event(pause.code, pause.text).catch(() => undefined);
-    await this.setState(pause.state, undefined, pause.sentence).catch(() => undefined);
+    if (pause) {
+      await this.event(pause.code, pause.text).catch(() => undefined);
+      return this.endAs({ state: pause.state, ...(pause.sentence ? { message: pause.sentence } : {}) });
+    }
+    await this.event('paused', 'an error').catch(() => undefined);
+    const message = cause instanceof Error ? cause.message : String(cause);
+    return this.endAs({ state: 'failed', message, cause });
   }
 
-  private async setState(state: RunState, detail?: string, message?: string): Promise<void> {
+  private async endAs(ending: RunEnding): Promise<RunEnding> {
+    this.state = ending.state;
+    await this.open.update({ state: ending.state }).catch(() => undefined);
+    return ending;
+  }
+
+  private async setState(state: 'compiling' | 'running', detail?: string): Promise<void> {
     this.state = state;
-    this.tell(state, { ...(detail ? { detail } : {}), ...(message ? { message } : {}) });
+    this.tell(state, detail ? { detail } : {});
     await this.open.update({ state });
   }
 
@@ -363,21 +366,4 @@ export class RunSession {
   private post(event: TrainingEvent): void {
     if (!this.abandoned) this.use.post(event);
   }
-}
-
-/** What an error means for the run: it is paused where the user can do something about it and go on. */
-function pauseFor(cause: unknown, step: number): Pause | undefined {
-  if (cause instanceof Pause) return cause;
-  if (cause instanceof RewardError)
-    return new Pause(
-      'paused',
-      'reward-failed',
-      cause.message,
-      `The reward function failed. ${cause.message.replace(/.$/, '')} at step ${step}. ` +
-        'The run is paused and this step was not used.',
-    );
-  if (cause instanceof StorageError && cause.code === 'full')
-    return new Pause('paused', 'storage-full', 'storage is full', `${cause.message} The run is paused.`);
-  if (cause instanceof VideoError) return new Pause('paused', 'paused', cause.message, cause.message);
-  return undefined;
 }

@@ -1,0 +1,43 @@
+import { RewardError } from '../../grpo/rewards/score-group';
+import { StorageError } from '../../storage/errors';
+import { VideoError } from '../../video/errors';
+import type { RunEvent } from '../training-protocol';
+
+/** How a run ended, for now or for good. */
+export interface RunEnding {
+  state: 'paused' | 'stopped' | 'done' | 'failed';
+  /** A sentence for the user. */
+  message?: string;
+  /** What made it fail. */
+  cause?: unknown;
+}
+
+/** Thrown to end a run for now. */
+export class Pause extends Error {
+  constructor(
+    readonly state: 'paused' | 'stopped',
+    readonly code: RunEvent['code'],
+    readonly text: string,
+    /** A sentence for the user, where the run pauses by itself. */
+    readonly sentence?: string,
+  ) {
+    super(text);
+  }
+}
+
+/** What an error means for the run: it is paused where the user can do something about it and go on. */
+export function pauseFor(cause: unknown, step: number): Pause | undefined {
+  if (cause instanceof Pause) return cause;
+  if (cause instanceof RewardError)
+    return new Pause(
+      'paused',
+      'reward-failed',
+      cause.message,
+      `The reward function failed. ${cause.message.replace(/.$/, '')} at step ${step}. ` +
+        'The run is paused and this step was not used.',
+    );
+  if (cause instanceof StorageError && cause.code === 'full')
+    return new Pause('paused', 'storage-full', 'storage is full', `${cause.message} The run is paused.`);
+  if (cause instanceof VideoError) return new Pause('paused', 'paused', cause.message, cause.message);
+  return undefined;
+}

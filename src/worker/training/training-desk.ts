@@ -1,0 +1,376 @@
+import { checkLoraConfig } from '../../lora/lora-config';
+import type { SavedCheckpoint } from '../../storage/checkpoints';
+import { StorageError } from '../../storage/errors';
+import { webLocks } from '../../storage/locks';
+import { opfsFolder } from '../../storage/opfs-folder';
+import { type OpenRun, RunStore } from '../../storage/run-store';
+import { type AdapterShelf, adapterFiles } from '../adapter-shelf';
+import { engineError } from '../engine-error';
+import type { EngineEvent } from '../protocol';
+import type { Session } from '../session';
+import type {
+  CompletionRow,
+  EvalLine,
+  RunEvent,
+  RunSummary,
+  StepLine,
+  TrainingData,
+  TrainingEvent,
+  TrainingRequest,
+} from '../training-protocol';
+import { exportRun, runAdapter } from './export-run';
+import { checkData, keepData, openSource } from './run-data';
+import { RunSession } from './run-session';
+import { ScoreCalls } from './score-calls';
+import { newRunId, type StoredRun, summarise } from './stored-run';
+
+type Request<T extends TrainingRequest['type']> = Extract<TrainingRequest, { type: T }>;
+
+/** The model that is loaded, by the name that the page gave it. */
+export interface NamedSession extends Session {
+  name: string;
+}
+
+/** What the engine does for the desk. */
+export interface DeskEngine {
+  post: (event: EngineEvent | TrainingEvent) => void;
+  /** The model, where one is loaded. */
+  session: () => NamedSession | undefined;
+  /** Runs a job that needs the GPU when those before it are done; what goes wrong is posted. Never rejects. */
+  enqueue: (id: number, job: (session: NamedSession) => Promise<void>) => Promise<void>;
+}
+
+/** A run's time on the GPU. */
+interface Turn {
+  /** What to say of the run when all of it is free again. */
+  ending?: Extract<TrainingEvent, { type: 'run-state' }>;
+}
+
+/** Takes the requests about training: one run goes on at a time, and the disk can be asked about all at any time. */
+export class TrainingDesk {
+  private current: RunSession | undefined;
+  /** Of the run that is about to begin or goes on. */
+  private turn: Turn | undefined;
+  private files: Promise<RunStore<StoredRun>> | undefined;
+  private readonly calls: ScoreCalls;
+  private checking: AbortController | undefined;
+  /** Data of runs that are not kept on disk, by run. */
+  private readonly data = new Map<string, TrainingData>();
+
+  constructor(
+    private readonly engine: DeskEngine,
+    private readonly shelf: AdapterShelf,
+  ) {
+    this.calls = new ScoreCalls(engine.post);
+  }
+
+  /** Takes a request; what it leads to is posted as events. */
+  handle(request: TrainingRequest): void {
+    switch (request.type) {
+      case 'start-run':
+        void this.begin(request.id, (session) => this.start(request, session));
+        break;
+      case 'resume-run':
+        void this.begin(request.id, (session) => this.resume(request, session));
+        break;
+      case 'pause-run':
+        this.current?.pause();
+        break;
+      case 'stop-run':
+        this.current?.stop();
+        break;
+      case 'save-run':
+        this.current?.save();
+        break;
+      case 'change-run':
+        this.answer(0, async () => this.current?.change(request.settings));
+        break;
+      case 'scores':
+        this.calls.reply(request);
+        break;
+      case 'load-adapter':
+        void this.engine.enqueue(request.id, (session) => this.loadAdapter(request, session));
+        break;
+      case 'unload-adapter':
+        void this.engine.enqueue(request.id, async () => {
+          this.shelf.unload(request.adapter);
+          this.postAdapters(request.id);
+        });
+        break;
+      default:
+        this.answer(request.id, () => this.reply(request));
+    }
+  }
+
+  /** Another model is asked for: the run ends for now, with a checkpoint. */
+  pause(): void {
+    this.current?.pause();
+  }
+
+  /**
+   * The GPU is lost: the run under way goes on from its last checkpoint once the model is there again. To be called
+   * before the model is asked for.
+   * @param comesBack whether the engine opens the GPU again.
+   */
+  lost(comesBack: boolean): void {
+    const { current } = this;
+    if (!current) return;
+    this.current = undefined;
+    this.turn = undefined;
+    const { run, step } = current;
+    const tell = (state: 'compiling' | 'paused', words: { detail?: string; message?: string }) =>
+      this.engine.post({ type: 'run-state', run, state, step, ...words });
+    void current.abandon().then(async () => {
+      const message = `The GPU was reset. Load the model again, then resume from step ${step}.`;
+      if (!comesBack) return tell('paused', { message });
+      tell('compiling', { detail: 'the GPU was reset, loading the model again' });
+      let begun = false;
+      await this.begin(0, (session) => {
+        begun = true;
+        return this.resume({ type: 'resume-run', id: 0, run }, session);
+      });
+      if (!begun) tell('paused', { message });
+    });
+  }
+
+  private answer(id: number, job: () => Promise<void>): void {
+    job().catch((cause: unknown) =>
+      this.engine.post({ type: 'error', id, error: engineError('train', cause) }),
+    );
+  }
+
+  private async begin(id: number, job: (session: NamedSession) => Promise<void>): Promise<void> {
+    if (this.turn) {
+      const cause = new Error('A run is going on. Pause it first, then start or resume another.');
+      this.engine.post({ type: 'error', id, error: engineError('train', cause) });
+      return;
+    }
+    const turn: Turn = {};
+    this.turn = turn;
+    await this.engine.enqueue(id, job);
+    // After a loss another turn may have begun.
+    if (this.turn !== turn) return;
+    this.turn = undefined;
+    this.current = undefined;
+    if (turn.ending) this.engine.post(turn.ending);
+  }
+
+  private async start(
+    { id, name, config, data }: Request<'start-run'>,
+    session: NamedSession,
+  ): Promise<void> {
+    checkLoraConfig(config.lora, session.model.config.text_config.num_hidden_layers);
+    const store = await this.store();
+    const now = Date.now();
+    const open = await store.create({
+      version: 1,
+      run: newRunId(now),
+      name,
+      created: now,
+      model: session.name,
+      config,
+      data: { kind: data.kind, ...(data.kind === 'files' ? { name: data.name } : {}) },
+      state: 'compiling',
+      saved_step: 0,
+    });
+    const { run } = open.header;
+    try {
+      await keepData(open, data);
+    } catch (cause) {
+      await open.close();
+      await store.remove(run);
+      throw cause;
+    }
+    await this.go(session, open, { id, data, began: ['started', 'started'] });
+  }
+
+  private async resume({ id, run, step, data }: Request<'resume-run'>, session: NamedSession): Promise<void> {
+    const store = await this.store();
+    const open = await store.open(run);
+    const { model, name, saved_step } = open.header;
+    let checkpoint: SavedCheckpoint | undefined;
+    try {
+      if (model !== session.name)
+        throw new Error(
+          `${name} trains the model ${model}, and ${session.name} is loaded. Load ${model} first.`,
+        );
+      checkpoint = step === 0 ? undefined : await store.checkpoint(run, step);
+      const from = checkpoint?.step ?? 0;
+      await open.cutAfter(from);
+      await open.update({ saved_step: from });
+      if (from < saved_step) {
+        const text = `from step ${saved_step}`;
+        const event: RunEvent = { step: from, code: 'went-back', text, time: Date.now() };
+        await open.append('events', [event]);
+      }
+    } catch (cause) {
+      await open.close();
+      throw cause;
+    }
+    const began: [RunEvent['code'], string] = ['resumed', `goes on from step ${checkpoint?.step ?? 0}`];
+    await this.go(session, open, { id, data, checkpoint, began });
+  }
+
+  private async go(
+    session: NamedSession,
+    open: OpenRun<StoredRun>,
+    {
+      id,
+      data,
+      checkpoint,
+      began,
+    }: {
+      id: number;
+      data: TrainingData | undefined;
+      checkpoint?: SavedCheckpoint | undefined;
+      began: [RunEvent['code'], string];
+    },
+  ): Promise<void> {
+    const { header } = open;
+    const { run, config } = header;
+    const store = await this.store();
+    let running: RunSession;
+    try {
+      const known = data ?? this.data.get(run);
+      if (known?.kind === 'files') this.data.set(run, known);
+      const evals = await store.lines<EvalLine>(run, 'evals');
+      // Answers and their forks leave the room to the run.
+      session.writer.forget();
+      const source = await openSource(session, store, header, known);
+      const { post } = this.engine;
+      const use = { ...session, source, calls: this.calls, post };
+      running = new RunSession(
+        use,
+        open,
+        evals.map(({ step }) => step),
+      );
+    } catch (cause) {
+      await open.update({ state: header.saved_step > 0 ? 'paused' : 'failed' }).catch(() => undefined);
+      await open.close();
+      throw cause;
+    }
+    this.current = running;
+    const summary = await summarise(store, header, new Set([run]), 'compiling');
+    this.engine.post({ type: 'run-started', id, run: summary, config });
+    const { turn } = this;
+    const { cause, ...ending } = await running.go(checkpoint, ...began);
+    if (turn) turn.ending = { type: 'run-state', run, step: running.step, ...ending };
+    if (cause) throw cause;
+  }
+
+  private async reply(
+    request: Request<
+      'check-data' | 'plan-memory' | 'list-runs' | 'read-run' | 'rename-run' | 'delete-run' | 'export-run'
+    >,
+  ): Promise<void> {
+    const { id } = request;
+    const { post } = this.engine;
+    if (request.type === 'check-data') return this.checkData(request);
+    if (request.type === 'plan-memory') throw new Error('Memory is not planned yet.');
+    const store = await this.store();
+    switch (request.type) {
+      case 'rename-run':
+        if (this.current?.run === request.run) await this.current.rename(request.name);
+        else await store.rename(request.run, request.name);
+        return this.listRuns(id, store);
+      case 'delete-run':
+        if (this.current?.run === request.run)
+          throw new Error('This run is going on. Pause or stop it, then delete it.');
+        await store.remove(request.run);
+        this.data.delete(request.run);
+        return this.listRuns(id, store);
+      case 'list-runs':
+        return this.listRuns(id, store);
+      case 'read-run':
+        return this.readRun(request, store);
+      case 'export-run': {
+        const { run, what } = request;
+        post({ type: 'run-files', id, run, what, files: await exportRun(store, run, what) });
+      }
+    }
+  }
+
+  private async checkData({ id, data }: Request<'check-data'>): Promise<void> {
+    this.checking?.abort(new Error('Other data is checked now.'));
+    const checking = new AbortController();
+    this.checking = checking;
+    const { post, session } = this.engine;
+    const onProgress = (done: number, total: number) => {
+      if (done % 16 === 0)
+        post({
+          type: 'progress',
+          scope: 'train',
+          id,
+          label: `Looking at videos, ${done} of ${total}`,
+          done,
+          total,
+        });
+    };
+    const report = await checkData(data, session()?.model, onProgress, checking.signal);
+    post({ type: 'data-report', id, report });
+  }
+
+  private async listRuns(id: number, store: RunStore<StoredRun>): Promise<void> {
+    const held = await store.held();
+    const headers = await store.list();
+    const runs = await Promise.all(headers.map((header) => this.summarise(store, header, held)));
+    this.engine.post({ type: 'runs', id, runs });
+  }
+
+  private summarise(
+    store: RunStore<StoredRun>,
+    header: StoredRun,
+    held: ReadonlySet<string>,
+  ): Promise<RunSummary> {
+    const live = this.current?.run === header.run ? this.current.state : undefined;
+    return summarise(store, header, held, live);
+  }
+
+  private async readRun({ id, run }: Request<'read-run'>, store: RunStore<StoredRun>): Promise<void> {
+    const header = await store.header(run);
+    if (!header) throw new StorageError('missing', 'There is no such run on this device.');
+    const [held, lines, evals, events, completions, checkpoints] = await Promise.all([
+      store.held(),
+      store.lines<StepLine>(run, 'log'),
+      store.lines<EvalLine>(run, 'evals'),
+      store.lines<RunEvent>(run, 'events'),
+      store.lines<CompletionRow>(run, 'completions'),
+      store.checkpoints(run),
+    ]);
+    const summary = await this.summarise(store, header, held);
+    const { config } = header;
+    this.engine.post({
+      type: 'run-data',
+      id,
+      run: summary,
+      config,
+      lines,
+      evals,
+      events,
+      completions,
+      checkpoints,
+    });
+  }
+
+  private async loadAdapter({ id, from }: Request<'load-adapter'>, session: NamedSession): Promise<void> {
+    if ('files' in from) await this.shelf.load(session, await adapterFiles(from.files), { name: from.name });
+    else {
+      const { header, step, files } = await runAdapter(await this.store(), from.run);
+      if (header.model !== session.name)
+        throw new Error(
+          `This adapter belongs to the model ${header.model}, and ${session.name} is loaded. Load ${header.model} first.`,
+        );
+      await this.shelf.load(session, files, { name: header.name, run: header.run, step });
+    }
+    this.postAdapters(id);
+  }
+
+  private postAdapters(id: number): void {
+    this.engine.post({ type: 'adapters', id, adapters: this.shelf.adapters });
+  }
+
+  private store(): Promise<RunStore<StoredRun>> {
+    this.files ??= opfsFolder().then((folder) => new RunStore<StoredRun>(folder, webLocks));
+    return this.files;
+  }
+}
