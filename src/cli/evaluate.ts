@@ -1,10 +1,13 @@
 /**
  * `npm run evaluate -- [--model toy|URL] [--questions N] [--seed S] [--json]`: accuracy on held-out clips of the toy
  * world, in headless Chromium, through the page's own path (H.264 file, WebCodecs, worker, WebGPU).
+ * With `--compare-precision [--precisions f32,f16,q8,q4,mixed]`: accuracy in each precision, and the divergence of its
+ * next-token distributions from those of the first.
  */
 import { parseArgs } from 'node:util';
 import { withEnginePage } from './engine-page';
 import type { EvaluationRequest } from './evaluate/page';
+import { NAMED_PRECISIONS, precisionTable } from './evaluate/precision-table';
 import { type EvaluationReport, type Outcome, summarise } from './evaluate/score';
 
 /** Runs the command with its arguments; returns the exit code. */
@@ -16,11 +19,19 @@ export async function main(args: string[]): Promise<number> {
       questions: { type: 'string', default: '128' },
       seed: { type: 'string', default: '1' },
       json: { type: 'boolean', default: false },
+      'compare-precision': { type: 'boolean', default: false },
+      precisions: { type: 'string', default: Object.keys(NAMED_PRECISIONS).join() },
     },
   });
   const questions = Number(values.questions);
   if (!Number.isInteger(questions) || questions < 1) {
     console.error(`--questions takes a whole number from 1 on, not "${values.questions}".`);
+    return 2;
+  }
+  const names = values.precisions.split(',');
+  const unknown = names.find((name) => !Object.hasOwn(NAMED_PRECISIONS, name));
+  if (unknown !== undefined) {
+    console.error(`--precisions knows ${Object.keys(NAMED_PRECISIONS).join(', ')}, not "${unknown}".`);
     return 2;
   }
   return withEnginePage('src/cli/evaluate/page.html', async (page, origin) => {
@@ -31,13 +42,25 @@ export async function main(args: string[]): Promise<number> {
         );
     });
     const isUrl = /^https?:/.test(values.model);
-    const request: EvaluationRequest = {
-      modelUrl: isUrl ? values.model : `${origin}models/${values.model}/`,
-      modelName: values.model,
-      questions,
-      seed: Number(values.seed),
-    };
+    const modelUrl = isUrl ? values.model : `${origin}models/${values.model}/`;
+    const seed = Number(values.seed);
     await page.waitForFunction('typeof window.evaluateModel === "function"');
+    if (values['compare-precision']) {
+      await page.exposeFunction('reportLine', (line: string) => {
+        if (!values.json) console.log(line);
+      });
+      const precisions = names.map((name) => ({ name, precision: NAMED_PRECISIONS[name]! }));
+      const outcomes = await page.evaluate((given) => window.comparePrecisions(given), {
+        modelUrl,
+        questions,
+        seed,
+        precisions,
+      });
+      if (!values.json) console.log(`\n${precisionTable(outcomes).join('\n')}`);
+      console.log(JSON.stringify({ model: values.model, questions, precisions: outcomes }));
+      return 0;
+    }
+    const request: EvaluationRequest = { modelUrl, modelName: values.model, questions, seed };
     const outcomes = await page.evaluate((given) => window.evaluateModel(given), request);
     const report = summarise(values.model, outcomes);
     if (!values.json) print(report);
