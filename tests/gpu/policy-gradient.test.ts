@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { LORA_TARGETS } from '../../src/blocks/qwen2-graphs';
 import { WgslRuntime } from '../../src/blocks/wgsl/wgsl-runtime';
+import { completionIds, tokenValues } from '../../src/cli/verify/grpo-reference';
 import { type Gpu, openGpu } from '../../src/gpu/device';
 import { Recorder } from '../../src/gpu/recorder';
 import {
@@ -67,15 +68,13 @@ describe('policy gradient', () => {
       'visual',
     );
     prompt = language.embedPrompt(Int32Array.from(grpo.get('prompt_ids')!.data as Int32Array), visual);
-    const ids = grpo.get('completion_ids')!.data as Int32Array;
-    completions = meta.loss.mask_lengths.map((length, g) => [...ids.subarray(70 * g, 70 * g + length)]);
+    completions = completionIds(grpo.get('completion_ids')!.data, meta.loss);
   });
   afterAll(() => gpu.close());
 
   /** The entries of a recorded `[G, 70]` that belong to tokens, one answer behind the other. */
   function unpadded(name: string): Float32Array<ArrayBuffer> {
-    const values = grpo.get(name)!.data;
-    return Float32Array.from(completions.flatMap((tokens, g) => tokens.map((_, i) => values[70 * g + i]!)));
+    return tokenValues(grpo.get(name)!.data, meta.loss);
   }
 
   it('gives the recorded log-probabilities of policy and reference', async () => {

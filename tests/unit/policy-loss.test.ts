@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { completionOffsets, tokenValues } from '../../src/cli/verify/grpo-reference';
 import { type LossConfig, type LossInput, type LossType, policyLoss } from '../../src/grpo/policy-loss';
 import meta from '../golden/grpo.json';
 import { normals, seeded } from '../support/attention-cases';
@@ -14,14 +15,11 @@ const base: LossConfig = {
   max_completion_length: 48,
 };
 const golden = await loadGolden('grpo.safetensors');
-const lengths = meta.loss.mask_lengths;
-const offsets = [0];
-for (const n of lengths) offsets.push(offsets.at(-1)! + n);
+const offsets = completionOffsets(meta.loss);
 
 /** The tokens of a recorded `[4, 70]`, one answer behind the other. */
 function tokens(name: string): Float64Array {
-  const { data } = golden.get(name)!;
-  return Float64Array.from(lengths.flatMap((n, g) => Array.from({ length: n }, (_, i) => data[70 * g + i]!)));
+  return Float64Array.from(tokenValues(golden.get(name)!.data, meta.loss));
 }
 const worst = (a: ArrayLike<number>, b: ArrayLike<number>) =>
   Math.max(...Array.from(a, (x, i) => Math.abs(x - b[i]!)));

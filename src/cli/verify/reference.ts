@@ -2,6 +2,7 @@ import { readJson } from '../../weights/checkpoint';
 import { CheckpointError } from '../../weights/errors';
 import type { FileStore } from '../../weights/file-store';
 import { readSafetensors, type TensorData } from '../../weights/tensor-data';
+import type { GrpoReference } from './grpo-reference';
 
 /** Tensors of one reference file, with the errors that a verification wants. */
 export class ReferenceTensors {
@@ -54,6 +55,8 @@ export interface Reference {
   lm?: ReferenceTensors;
   attention?: ReferenceTensors;
   attentionCases?: AttentionCases;
+  grpo?: ReferenceTensors;
+  grpoMeta?: GrpoReference;
   text?: ReferenceText;
   frameIndices?: FrameIndexCases;
 }
@@ -115,6 +118,8 @@ export async function readReference(store: FileStore): Promise<Reference> {
     lm: await tensors('lm.safetensors'),
     attention: await tensors('attention.safetensors'),
     attentionCases: (await readJson(store, 'attention.json')) as AttentionCases | undefined,
+    grpo: await tensors('grpo.safetensors'),
+    grpoMeta: (await readJson(store, 'grpo.json')) as GrpoReference | undefined,
     text: (await readJson(store, 'text.json')) as ReferenceText | undefined,
     frameIndices: (await readJson(store, 'frame_indices.json')) as FrameIndexCases | undefined,
   };
@@ -124,7 +129,7 @@ export async function readReference(store: FileStore): Promise<Reference> {
   }
   if (Object.keys(reference).length === 1) {
     throw new CheckpointError(
-      `There is no reference in ${store.name}: none of vision.safetensors, lm.safetensors, attention.safetensors, text.json.`,
+      `There is no reference in ${store.name}: none of vision.safetensors, lm.safetensors, attention.safetensors, grpo.safetensors, text.json.`,
     );
   }
   return reference;

@@ -11,7 +11,9 @@ import { type Checkpoint, openCheckpoint, readJson } from '../../weights/checkpo
 import { type FileStore, subStore } from '../../weights/file-store';
 import { loadWeights } from '../../weights/load-weights';
 import { verifyAttention } from './attention-stages';
+import { verifyGrpo } from './grpo-stages';
 import { verifyLanguage } from './language-stages';
+import { verifyPolicy } from './policy-stages';
 import { verifyFrameIndices, verifyPreprocessing } from './preprocessing-stages';
 import { type Reference, readReference } from './reference';
 import { StageList, type StageResult, type VerifyReport } from './report';
@@ -60,6 +62,8 @@ export async function runVerify(input: VerifyInput): Promise<VerifyReport> {
   else if (reference.lm) list.note('The lm stages are skipped: there are no pixel_values to start from.');
   if (attention && attentionCases) await verifyAttention(list, gpu, attentionCases, attention);
   else list.note('There is no attention.safetensors with attention.json: attention is skipped.');
+  if (reference.grpo && reference.grpoMeta) verifyGrpo(list, reference.grpoMeta, reference.grpo);
+  else list.note('There is no grpo.safetensors with grpo.json: grpo and adapter are skipped.');
   return list.report();
 }
 
@@ -68,7 +72,7 @@ async function verifyModel(
   list: StageList,
   gpu: Gpu,
   checkpoint: Checkpoint,
-  { vision, lm }: Reference,
+  { store, vision, lm, grpo, grpoMeta: meta }: Reference,
   backend: BlockBackend = 'auto',
 ): Promise<void> {
   const config = parseConfig(checkpoint.config);
@@ -87,6 +91,11 @@ async function verifyModel(
     const { visual, reversed } = await verifyVision(list, gpu, seeing, vision!, rounded);
     if (lm) await verifyLanguage(list, gpu, { model, visual, reversed, rounded: !!rounded }, lm);
     else list.note('There is no lm.safetensors: lm is skipped.');
+    if (grpo && meta && rounded)
+      list.note(
+        'The grpo stages of the model are skipped: they were recorded with the weights before rounding.',
+      );
+    else if (grpo && meta) await verifyPolicy(list, { gpu, model, visual, meta, grpo }, store);
     visual.buffer.destroy();
     reversed.buffer.destroy();
   } finally {
