@@ -1,3 +1,4 @@
+import { type FileQuestion, parseQuestionFile } from '../../data/question-file';
 import { StorageError } from '../../storage/errors';
 import type { RunStore } from '../../storage/run-store';
 import type { AdapterFiles } from '../adapter-shelf';
@@ -5,6 +6,11 @@ import type { CompletionRow, EvalLine, RunExport, StepLine } from '../training-p
 import { metricsCsv } from './metrics-csv';
 import { dataFiles } from './run-data';
 import type { StoredRun } from './stored-run';
+import { toyRows } from './toy-clips';
+import { trlFiles } from './trl-export';
+
+/** Questions of the toy world that the script for TRL comes with. */
+const TOY_ROWS = 32;
 
 /** A file for the user. */
 export interface ExportedFile {
@@ -62,9 +68,32 @@ export async function exportRun(
         throw new StorageError('missing', 'This run has no questions of its own: the toy world makes them.');
       return files;
     }
-    case 'trl':
-      throw new Error('The script for TRL cannot be exported yet.');
+    case 'trl': {
+      const { header, step, files } = await runAdapter(store, run);
+      const { questions, clips } = await trlData(store, header, step);
+      return [
+        ...trlFiles(header, step, questions).map(({ name, text }) => ({ name, blob: new Blob([text]) })),
+        ...peftFiles(files).map(({ name, blob }) => ({ name: `adapter/${name}`, blob })),
+        ...clips,
+      ];
+    }
   }
+}
+
+/** The data set of the script: the run's own questions, or the next ones of the toy world with their clips. */
+async function trlData(
+  store: RunStore<StoredRun>,
+  { run, config, data }: StoredRun,
+  step: number,
+): Promise<{ questions: Omit<FileQuestion, 'line'>[]; clips: ExportedFile[] }> {
+  if (data.kind === 'toy') {
+    const { seed, questions_per_step } = config.grpo;
+    const rows = await toyRows(seed, step * questions_per_step, TOY_ROWS);
+    const clips = rows.map(({ video_filename, clip }) => ({ name: video_filename.slice(2), blob: clip }));
+    return { questions: rows, clips };
+  }
+  const [questions, ...clips] = await dataFiles(store, run);
+  return { questions: parseQuestionFile((await questions?.blob.text()) ?? '').questions, clips };
 }
 
 async function metrics(

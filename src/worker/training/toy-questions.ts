@@ -3,6 +3,7 @@ import {
   makeToyClip,
   makeToyQuestions,
   renderToyFrames,
+  type ToyClip,
   type ToyQuestion,
   ToyRng,
 } from '../../data/toy';
@@ -21,6 +22,25 @@ export interface PreparedQuestion {
   prompt_ids: Int32Array;
   /** Its owner destroys the buffer. */
   visual: GpuTensor;
+}
+
+/** A question and the clip that it is about. */
+interface AboutClip {
+  clipSeed: number;
+  clip: ToyClip;
+  question: ToyQuestion;
+}
+
+/** Question `number` of a run by its seed, as text. */
+export function toyQuestion(seed: number, number: number): AboutClip {
+  const random = new ToyRng(seed * 1_000_003 + number);
+  return aboutClip(random.int(HELD_OUT_SEED_START), random);
+}
+
+function aboutClip(clipSeed: number, random: ToyRng): AboutClip {
+  const clip = makeToyClip(clipSeed);
+  const questions = makeToyQuestions(clip, 8);
+  return { clipSeed, clip, question: questions[random.int(questions.length)]! };
 }
 
 /** Makes questions about toy clips, straight from the rendered frames. */
@@ -43,13 +63,12 @@ export class ToyQuestions {
 
   /** Question `number` of a run: each is about a clip of its own, and none is held out. */
   training(seed: number, number: number): Promise<PreparedQuestion> {
-    const random = new ToyRng(seed * 1_000_003 + number);
-    return this.about(random.int(HELD_OUT_SEED_START), random);
+    return this.prepare(toyQuestion(seed, number));
   }
 
   /** Held-out question `number`, the same in every run. */
   heldOut(number: number): Promise<PreparedQuestion> {
-    return this.about(HELD_OUT_SEED_START + number, new ToyRng(number));
+    return this.prepare(aboutClip(HELD_OUT_SEED_START + number, new ToyRng(number)));
   }
 
   /** Frees the preprocessor; the model stays with its owner. */
@@ -57,11 +76,8 @@ export class ToyQuestions {
     this.preprocessor.destroy();
   }
 
-  private async about(clipSeed: number, random: ToyRng): Promise<PreparedQuestion> {
+  private async prepare({ clip, question }: AboutClip): Promise<PreparedQuestion> {
     const { gpu, model } = this;
-    const clip = makeToyClip(clipSeed);
-    const questions = makeToyQuestions(clip, 8);
-    const question = questions[random.int(questions.length)]!;
     const S = model.config.vision_config.image_size;
     const frames = renderToyFrames(clip, { size: CLIP_SIZE });
     const pixel_values = createTensor(gpu, [frames.length, 3, S, S], 'f32', 'pixel values');
