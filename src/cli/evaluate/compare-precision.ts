@@ -64,7 +64,9 @@ export async function comparePrecisions(
   for (const { name, precision } of request.precisions) {
     const session = await loadSession(await openGpu(), urlStore(request.modelUrl), { precision });
     try {
-      const sums = await ask(session, request, references);
+      const sums = await ask(session, request, references, (done) =>
+        report(`${name}: ${done} of ${request.questions} questions`),
+      );
       const { model } = session;
       const { questions, tokens } = sums;
       outcomes.push({
@@ -98,7 +100,12 @@ interface Sums {
   tokens: number;
 }
 
-async function ask(session: Session, request: PrecisionRequest, references: Reference[]): Promise<Sums> {
+async function ask(
+  session: Session,
+  request: PrecisionRequest,
+  references: Reference[],
+  onProgress: (done: number) => void,
+): Promise<Sums> {
   const { gpu, model, preprocessor } = session;
   const sums: Sums = { questions: 0, greedy: 0, sampled: 0, kl: 0, max_kl: 0, same: 0, tokens: 0 };
   for (const { clipSeed, chosen } of chooseQuestions(request.questions)) {
@@ -129,6 +136,7 @@ async function ask(session: Session, request: PrecisionRequest, references: Refe
         sums.tokens += 1;
       }
     }
+    onProgress(sums.questions);
     session.writer.forget();
     visual.buffer.destroy();
   }
