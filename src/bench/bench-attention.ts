@@ -10,6 +10,8 @@ import { Stopwatch, type Timing } from './stopwatch';
 export interface BenchOptions<C extends BenchCase = BenchCase> {
   /** The published model's shapes, or smaller ones. Default: by the kind of adapter. */
   shapes?: 'model' | 'small';
+  /** Ceilings that were measured before; without them they are measured first. */
+  ceilings?: Ceilings;
   /** Told of the device once its ceilings are known. */
   onDevice?: (device: BenchDevice) => void;
   /** Told before a case is measured. */
@@ -31,7 +33,7 @@ export async function benchAttention(gpu: Gpu, options: BenchOptions = {}): Prom
   const specs = shapesFor(gpu, options.shapes) === 'model' ? MODEL_ATTENTION : SMALL_ATTENTION;
   const stopwatch = new Stopwatch(gpu);
   try {
-    const ceilings = await measureCeilings(gpu, stopwatch);
+    const ceilings = options.ceilings ?? (await measureCeilings(gpu, stopwatch));
     options.onDevice?.(describeDevice(gpu, ceilings, 'gpu'));
     const results: { spec: AttentionSpec; found: AttentionResult }[] = [];
     for (const [i, spec] of specs.entries()) {
@@ -59,7 +61,8 @@ export function shapesFor(gpu: Gpu, shapes: BenchOptions['shapes']): 'model' | '
 
 /** What a report says of its device. */
 export function describeDevice(gpu: Gpu, ceilings: Ceilings, clock: Timing['clock']): BenchDevice {
-  return { ...gpu.adapter, f16: gpu.f16, subgroups: gpu.subgroups, ...ceilings, clock };
+  const { copy_gbps, f32_gflops, f16_gflops } = ceilings;
+  return { ...gpu.adapter, f16: gpu.f16, subgroups: gpu.subgroups, copy_gbps, f32_gflops, f16_gflops, clock };
 }
 
 /** Cases that have a ratio, as `judge` takes them. */

@@ -17,7 +17,7 @@ export async function benchLinear(
   const specs = linearSpecs(shapesFor(gpu, options.shapes));
   const stopwatch = new Stopwatch(gpu);
   try {
-    const ceilings = await measureCeilings(gpu, stopwatch);
+    const ceilings = options.ceilings ?? (await measureCeilings(gpu, stopwatch));
     options.onDevice?.(describeDevice(gpu, ceilings, 'gpu'));
     const results: LinearResult[] = [];
     for (const [i, spec] of specs.entries()) {

@@ -1,45 +1,56 @@
 import type { Gpu } from '../gpu/device';
+import { BackendChoices } from './backend-choices';
 import type { BlockGraph, BlockRuntime, NamedTensors } from './block-graph';
-import type { GraphModel } from './graph';
+import type { Dim, GraphModel } from './graph';
 import { type OrtOptions, OrtRuntime } from './ort/ort-runtime';
 import { WgslRuntime } from './wgsl/wgsl-runtime';
 
 /** Which dense backend runs: one of the two, or the one that is faster for the adapter and the number of rows. */
 export type BlockBackend = 'ort' | 'wgsl' | 'auto';
 
-/** Rows up to which a call of the runtime costs more than the arithmetic. */
-const FEW_ROWS = 16;
+/** Rows of a warm-up run that is no decode step. */
+export const MANY_ROWS = 32;
 
-/** Rows of a warm-up run that reaches the backend of many rows. */
-export const MANY_ROWS = 2 * FEW_ROWS;
+/** Runs of each backend that are timed, in turns. */
+const TIMED_RUNS = 3;
 
 /** Options of `BlockRuntimes.create`. */
 export interface BlockRuntimesOptions extends OrtOptions {
   /** Default 'auto'. */
   backend?: BlockBackend;
+  /** What is known of this adapter, and where more is put. */
+  choices?: BackendChoices;
 }
 
+const REASONS = {
+  forced: 'Set in the address of the page.',
+  lacking: 'Our kernels lack one of its operators.',
+  wrong: 'Our dense kernels gave wrong values in the self-test.',
+  own: 'Only our kernels have all of its operators.',
+  cpu: "A CPU adapter: the runtime's kernels wait at barriers there, and compile for a minute. Not measured.",
+};
+
 /**
- * Both dense backends behind one `compile`. With 'auto', ONNX Runtime runs what has many rows (vision tower,
- * resampler, prefill) and our kernels run decode steps; on CPU adapters our kernels run all that they can, as the
- * runtime's barriers are slow there. What our kernels lack is always the runtime's.
+ * Both dense backends behind one `compile`. With 'auto' a graph's first run at some number of rows measures both, and
+ * the faster one runs from then on (`BackendChoices`). On CPU adapters our kernels run all that they can without a
+ * measurement. What our kernels lack is always the runtime's.
  */
 export class BlockRuntimes implements BlockRuntime {
   private readonly graphs = new Set<BlockGraph>();
 
   private constructor(
+    private readonly gpu: Gpu,
     private readonly backend: BlockBackend,
-    private readonly fewRows: number,
+    private readonly choices: BackendChoices,
     private readonly ort: OrtRuntime,
     private readonly wgsl: WgslRuntime | undefined,
   ) {}
 
-  /** Compiles our kernels, unless 'ort' is forced; the runtime starts with the first graph. */
+  /** Compiles nothing yet: a graph's kernels come with it, and the runtime starts with the first graph that needs it. */
   static async create(gpu: Gpu, options: BlockRuntimesOptions = {}): Promise<BlockRuntimes> {
-    const backend = options.backend ?? 'auto';
-    const fewRows = backend === 'wgsl' || gpu.adapter.isFallback ? Number.POSITIVE_INFINITY : FEW_ROWS;
-    const wgsl = backend === 'ort' ? undefined : WgslRuntime.create(gpu);
-    return new BlockRuntimes(backend, fewRows, OrtRuntime.create(gpu, options), wgsl);
+    const { backend = 'auto', choices = new BackendChoices() } = options;
+    const wgsl = backend === 'ort' || gpu.off.has('dense') ? undefined : WgslRuntime.create(gpu);
+    return new BlockRuntimes(gpu, backend, choices, OrtRuntime.create(gpu, options), wgsl);
   }
 
   /**
@@ -47,16 +58,32 @@ export class BlockRuntimes implements BlockRuntime {
    * @throws Error naming the graph where ONNX Runtime alone may run it and refuses it.
    */
   async compile(graph: GraphModel): Promise<BlockGraph> {
-    if (!this.wgsl || !WgslRuntime.supports(graph)) return this.keep(await this.ort.compile(graph));
+    const { backend, choices, gpu } = this;
+    if (!this.wgsl || !WgslRuntime.supports(graph)) {
+      const why = this.wgsl ? REASONS.lacking : backend === 'ort' ? REASONS.forced : REASONS.wrong;
+      choices.note(graphLabel(graph), 'ort', why);
+      return this.keep(await this.ort.compile(graph));
+    }
     const own = await this.wgsl.compile(graph);
-    if (this.fewRows === Number.POSITIVE_INFINITY || !this.ort.takes(graph)) return own;
-    return this.keep(new ByRows(graph, this.fewRows, own, await this.ort.compile(graph)));
+    const alone =
+      backend === 'wgsl'
+        ? REASONS.forced
+        : gpu.adapter.isFallback
+          ? REASONS.cpu
+          : this.ort.takes(graph)
+            ? undefined
+            : REASONS.own;
+    if (alone) {
+      choices.note(graphLabel(graph), 'wgsl', alone);
+      return own;
+    }
+    return this.keep(new MeasuredGraph(gpu, graph, choices, own, () => this.ort.compile(graph)));
   }
 
   /** What `compile` gives, in a word for the page: 'ort', 'wgsl' or 'ort + wgsl'. */
   get label(): string {
-    if (this.backend === 'ort') return 'ort';
-    return this.fewRows === Number.POSITIVE_INFINITY ? 'wgsl' : 'ort + wgsl';
+    if (!this.wgsl) return 'ort';
+    return this.backend === 'wgsl' || this.gpu.adapter.isFallback ? 'wgsl' : 'ort + wgsl';
   }
 
   /** Frees the buffers of our kernels, and the graphs that those who compiled them have not destroyed. */
@@ -71,34 +98,79 @@ export class BlockRuntimes implements BlockRuntime {
   }
 }
 
-/** A graph in both backends; the number of rows of a run decides. */
-class ByRows implements BlockGraph {
+/** A graph and the largest of its weights: "qwen2 block 2048 x 11008 q4". Models of other widths have other labels. */
+function graphLabel(graph: GraphModel): string {
+  const size = (dims: readonly Dim[] = []) =>
+    dims.length === 2 && dims.every((dim) => typeof dim === 'number')
+      ? (dims as number[]).reduce((a, b) => a * b)
+      : 0;
+  const [first, ...rest] = graph.inputs;
+  const largest = rest.reduce((a, b) => (size(b.dims) > size(a!.dims) ? b : a), first);
+  if (!largest || size(largest.dims) === 0) return graph.name;
+  const type = largest.type === 'f32' ? '' : ` ${largest.type}`;
+  return `${graph.name} ${largest.dims!.join(' x ')}${type}`;
+}
+
+/** A graph that may run in both backends; what was measured at a run's number of rows decides. */
+class MeasuredGraph implements BlockGraph {
   readonly name: string;
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
+  private readonly label: string;
   private readonly rowInputs: readonly string[];
+  private compiled: Promise<BlockGraph> | undefined;
 
   constructor(
+    private readonly gpu: Gpu,
     graph: GraphModel,
-    private readonly fewRows: number,
-    private readonly few: BlockGraph,
-    private readonly many: BlockGraph,
+    private readonly choices: BackendChoices,
+    private readonly own: BlockGraph,
+    private readonly compileOrt: () => Promise<BlockGraph>,
   ) {
     this.name = graph.name;
-    this.inputs = few.inputs;
-    this.outputs = few.outputs;
+    this.label = graphLabel(graph);
+    this.inputs = own.inputs;
+    this.outputs = own.outputs;
     this.rowInputs = graph.inputs
       .filter((input) => typeof input.dims?.[0] === 'string')
       .map((input) => input.name);
   }
 
-  run(inputs: NamedTensors, outputs: NamedTensors): Promise<void> {
+  async run(inputs: NamedTensors, outputs: NamedTensors): Promise<void> {
     const rows = Math.max(...this.rowInputs.map((name) => inputs[name]?.shape[0] ?? 0));
-    return (rows <= this.fewRows ? this.few : this.many).run(inputs, outputs);
+    const choice = this.choices.find(this.label, rows) ?? (await this.measure(rows, inputs, outputs));
+    await (choice.backend === 'ort' ? await this.ort() : this.own).run(inputs, outputs);
   }
 
   async destroy(): Promise<void> {
-    await this.few.destroy();
-    await this.many.destroy();
+    await this.own.destroy();
+    await this.compiled?.then((graph) => graph.destroy());
+  }
+
+  /** The runtime's graph: compiled where a measurement or its result asks for it. */
+  private ort(): Promise<BlockGraph> {
+    this.compiled ??= this.compileOrt();
+    return this.compiled;
+  }
+
+  /** Outputs are never inputs, so that a run can be repeated. Its time is that of the call and of the GPU. */
+  private async measure(rows: number, inputs: NamedTensors, outputs: NamedTensors) {
+    const { queue } = this.gpu.device;
+    const ort = await this.ort();
+    const timed = async (graph: BlockGraph): Promise<number> => {
+      const begin = performance.now();
+      await graph.run(inputs, outputs);
+      await queue.onSubmittedWorkDone();
+      return performance.now() - begin;
+    };
+    // The first runs compile, and wait for what was submitted before.
+    await timed(ort);
+    await timed(this.own);
+    const best = { ort: Number.POSITIVE_INFINITY, wgsl: Number.POSITIVE_INFINITY };
+    for (let i = 0; i < TIMED_RUNS; i++) {
+      best.ort = Math.min(best.ort, await timed(ort));
+      best.wgsl = Math.min(best.wgsl, await timed(this.own));
+    }
+    return this.choices.measure(this.label, rows, best.ort, best.wgsl);
   }
 }

@@ -20,6 +20,15 @@ export interface AdapterSummary {
   subgroupMaxSize?: number;
 }
 
+/** Kinds of kernels that can be switched off where they give wrong values: others of the same purpose run instead. */
+export type KernelKind =
+  /** What uses subgroup operations: the same kernels without them run instead. */
+  | 'subgroups'
+  /** What shares tiles through workgroup memory: kernels that keep theirs in registers run instead. */
+  | 'tiles'
+  /** Our dense kernels altogether: ONNX Runtime runs instead. */
+  | 'dense';
+
 /** The one device of an engine and what belongs to it. Every room below `worker/` receives this object. */
 export interface Gpu {
   readonly device: GPUDevice;
@@ -28,6 +37,8 @@ export interface Gpu {
   readonly f16: boolean;
   /** True where shaders may use subgroup operations. */
   readonly subgroups: boolean;
+  /** Kinds of kernels that gave wrong values on this adapter (see self-test/). Empty at first. */
+  readonly off: Set<KernelKind>;
   readonly memory: GpuMemory;
   /** Small uniform blocks of dispatches (see `Recorder`). */
   readonly uniforms: UniformRing;
@@ -103,6 +114,7 @@ export async function openGpu(
     adapter: summarise(adapter),
     f16: requiredFeatures.includes('shader-f16'),
     subgroups: requiredFeatures.includes('subgroups'),
+    off: new Set(),
     memory,
     uniforms: new UniformRing(device),
     pipelines: new Map(),

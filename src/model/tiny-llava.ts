@@ -28,6 +28,8 @@ export type LoadStage =
 
 /** Options of `TinyLlava.load`. */
 export interface LoadModelOptions extends BlockRuntimesOptions {
+  /** Awaited when the weights are there, with their element types, before any kernel of the model is compiled. */
+  beforeCompile?: (config: TinyLlavaConfig, dtypes: ReadonlySet<string>) => Promise<void>;
   /** Parts that are stored in another precision than `defaultPrecision` says. */
   precision?: Partial<ModelPrecision>;
   onProgress?: (stage: LoadStage) => void;
@@ -86,6 +88,10 @@ export class TinyLlava {
         }),
       );
       compiled(0);
+      await options.beforeCompile?.(
+        config,
+        new Set([...expected.used.keys()].map((name) => weights.get(name).dtype)),
+      );
       const runtimes = keep(await BlockRuntimes.create(gpu, options));
       const vision = keep(await VisionTower.create(gpu, runtimes, config, weights));
       await vision.warmUp();

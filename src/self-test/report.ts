@@ -1,11 +1,4 @@
-/** Kinds of kernels that can be switched off on an adapter; `Gpu.off` holds them. */
-export type KernelKind =
-  /** What uses subgroup operations: the same kernels without them run instead. */
-  | 'subgroups'
-  /** What shares tiles through workgroup memory: kernels that keep theirs in registers run instead. */
-  | 'tiles'
-  /** Our dense kernels altogether: ONNX Runtime runs instead. */
-  | 'dense';
+import type { KernelKind } from '../gpu/device';
 
 /** One kernel on a small fixed input, against its float64 reference. */
 export interface SelfTestCheck {

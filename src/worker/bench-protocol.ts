@@ -4,7 +4,8 @@
  */
 import type { BenchCase, BenchDevice, LinearCase, Target } from '../bench/report';
 import type { BackendChoice } from '../blocks/backend-choices';
-import type { KernelKind, SelfTestCheck, SelfTestReport } from '../self-test/report';
+import type { KernelKind } from '../gpu/device';
+import type { SelfTestCheck, SelfTestReport } from '../self-test/report';
 
 export type {
   BackendChoice,

@@ -2,7 +2,9 @@ import { openGpu } from '../gpu/device';
 import { reopenGpu } from '../gpu/reopen';
 import { type FileStore, fileStore, storeAt } from '../weights/file-store';
 import { AdapterShelf } from './adapter-shelf';
+import type { BenchEvent, BenchRequest } from './bench-protocol';
 import { engineError, lostAgain, NoModelError } from './engine-error';
+import { KernelDesk } from './kernel-desk';
 import { LossLimit } from './loss-limit';
 import type { EngineEvent, EngineRequest, ErrorScope, ModelSource } from './protocol';
 import { closeSession, isLost, loadSession, lossOf, type Session } from './session';
@@ -11,7 +13,7 @@ import type { TrainingEvent, TrainingRequest } from './training-protocol';
 import { type EncodedVideo, readVideo } from './video-reader';
 
 type Request<T extends EngineRequest['type']> = Extract<EngineRequest, { type: T }>;
-type Post = (event: EngineEvent | TrainingEvent, transfer?: Transferable[]) => void;
+type Post = (event: EngineEvent | TrainingEvent | BenchEvent, transfer?: Transferable[]) => void;
 
 function openStore(source: ModelSource): FileStore {
   return source.kind === 'url' ? storeAt(source.url) : fileStore(source.files);
@@ -41,6 +43,7 @@ export class Engine {
   private answering: AbortController | undefined;
   private readonly shelf = new AdapterShelf();
   private readonly training: TrainingDesk;
+  private readonly kernels: KernelDesk;
 
   constructor(private readonly post: Post) {
     this.training = new TrainingDesk(
@@ -56,10 +59,14 @@ export class Engine {
       },
       this.shelf,
     );
+    this.kernels = new KernelDesk({
+      post,
+      enqueue: (id, signal, job) => void this.enqueue('bench', id, signal, () => job(this.needSession())),
+    });
   }
 
   /** Takes a request; what it leads to is posted as events. */
-  handle(request: EngineRequest | TrainingRequest): void {
+  handle(request: EngineRequest | TrainingRequest | BenchRequest): void {
     switch (request.type) {
       case 'stop':
         this.answering?.abort();
@@ -69,6 +76,7 @@ export class Engine {
         return;
       case 'load-model':
         this.interrupt();
+        this.kernels.interrupt();
         this.training.pause();
         this.enqueue('model', request.id, undefined, () => this.loadModel(request));
         return;
@@ -85,6 +93,11 @@ export class Engine {
         this.enqueue('ask', request.id, answering.signal, () => this.ask(request, answering.signal));
         return;
       }
+      case 'self-test':
+      case 'bench':
+      case 'stop-bench':
+        this.kernels.handle(request);
+        return;
       default:
         this.training.handle(request);
     }
@@ -133,6 +146,7 @@ export class Engine {
       const gpu = await (this.lost ? reopenGpu() : openGpu());
       this.post({ type: 'gpu', adapter: gpu.adapter, f16: gpu.f16, subgroups: gpu.subgroups });
       const loaded = await loadSession(gpu, store, {
+        ...(await this.kernels.loadOptions(gpu)),
         ...(request.backend ? { backend: request.backend } : {}),
         ...(request.precision ? { precision: request.precision } : {}),
         onProgress: ({ stage, done, total }) =>

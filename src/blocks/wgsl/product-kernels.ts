@@ -73,7 +73,7 @@ export class ProductKernels {
 
   constructor(private readonly gpu: Gpu) {
     this.tiles = tilesFor(gpu);
-    this.swapping = gpu.subgroups && (gpu.adapter.subgroupMinSize ?? 0) >= 4;
+    this.swapping = gpu.subgroups && !gpu.off.has('subgroups') && (gpu.adapter.subgroupMinSize ?? 0) >= 4;
   }
 
   /** Compiles what a form needs at any number of rows; what is there already costs nothing. */

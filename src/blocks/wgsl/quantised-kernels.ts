@@ -37,7 +37,7 @@ export class QuantisedKernels {
   private readonly sizes: Sizes;
 
   constructor(private readonly gpu: Gpu) {
-    this.sizes = SIZES[gpu.adapter.isFallback ? 'cpu' : 'gpu'];
+    this.sizes = SIZES[gpu.adapter.isFallback || gpu.off.has('tiles') ? 'cpu' : 'gpu'];
   }
 
   /** Compiles what a product needs at any number of rows; `n` is the weight's number of rows. */

@@ -47,7 +47,7 @@ const TILES: Record<'cpu' | 'gpu', Tiles> = {
   },
 };
 
-/** The row of the table for an adapter. */
+/** The row of the table for an adapter; where tiles in workgroup memory are switched off, the one without. */
 export function tilesFor(gpu: Gpu): Tiles {
-  return TILES[gpu.adapter.isFallback ? 'cpu' : 'gpu'];
+  return TILES[gpu.adapter.isFallback || gpu.off.has('tiles') ? 'cpu' : 'gpu'];
 }

@@ -1,0 +1,90 @@
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { BackendChoices } from '../../src/blocks/backend-choices';
+import { BlockRuntimes } from '../../src/blocks/block-runtimes';
+import { GraphBuilder } from '../../src/blocks/graph-builder';
+import { type Gpu, openGpu } from '../../src/gpu/device';
+import { createTensor, readF32, uploadTensor } from '../../src/gpu/tensor';
+import { attentionCheck, rotaryCheck } from '../../src/self-test/attention-checks';
+import { linearCheck, pointwiseCheck } from '../../src/self-test/dense-checks';
+import { selfTest } from '../../src/self-test/self-test';
+
+let gpu: Gpu;
+beforeAll(async () => {
+  gpu = await openGpu();
+});
+afterAll(() => gpu.close());
+
+const TOY = { q_heads: 4, kv_heads: 2, head_dim: 32 };
+
+it('finds this adapter right, in less than a blink beyond compiling', async () => {
+  const checks = [linearCheck('f32'), pointwiseCheck, attentionCheck(TOY, true), rotaryCheck(TOY, 10_000)];
+  const report = await selfTest(gpu, checks);
+  expect(report.checks.map(({ name, ok }) => [name, ok])).toEqual(checks.map(({ name }) => [name, true]));
+  expect(report.off).toEqual([]);
+  // The second time everything is compiled, the runtime's own caches too.
+  const again = await selfTest(gpu, checks);
+  expect(again.ms).toBeLessThan(300);
+});
+
+it('finds a kernel that is wrong, and runs the next one', async () => {
+  // Without subgroups the kernels have other code: those with them are broken as they are compiled.
+  if (!gpu.subgroups) return;
+  const { device } = gpu;
+  const create = device.createShaderModule.bind(device);
+  const broken: Gpu = { ...gpu, off: new Set(), pipelines: new Map() };
+  device.createShaderModule = (descriptor) =>
+    create(
+      descriptor.code.includes('enable subgroups')
+        ? { ...descriptor, code: descriptor.code.replaceAll('quadSwapX(', '(1.5 * ') }
+        : descriptor,
+    );
+  try {
+    const report = await selfTest(broken, [linearCheck('f32')]);
+    expect(report.off).toMatchObject([
+      { kind: 'subgroups', check: { name: 'linear layers f32', ok: false } },
+    ]);
+    expect(report.checks).toMatchObject([{ variant: 'registers', ok: true }]);
+  } finally {
+    device.createShaderModule = create;
+  }
+});
+
+it('measures both backends once where it may choose, and gives the same values', async () => {
+  const choices = new BackendChoices();
+  // As on a GPU: on a CPU adapter nothing is measured.
+  const runtimes = await BlockRuntimes.create(
+    { ...gpu, adapter: { ...gpu.adapter, isFallback: false } },
+    { choices },
+  );
+  const g = new GraphBuilder('choice');
+  g.output('y', g.gemm(g.input('x', ['rows', 8]), g.input('weight', [4, 8])));
+  const graph = await runtimes.compile(g.build());
+  const values = Float32Array.from({ length: 16 }, (_, i) => i / 4 - 2);
+  const x = uploadTensor(gpu, values, [2, 8], 'f32', 'x');
+  const weight = uploadTensor(
+    gpu,
+    Float32Array.from({ length: 32 }, (_, i) => (i % 5) - 2),
+    [4, 8],
+    'f32',
+    'w',
+  );
+  const y = createTensor(gpu, [2, 4], 'f32', 'y');
+  await graph.run({ x, weight }, { y });
+  expect(choices.list()).toHaveLength(1);
+  expect(choices.find('choice 4 x 8', 3)).toMatchObject({
+    rows: 4,
+    why: expect.stringContaining('Measured here'),
+  });
+  const expected = [0, 1].flatMap((row) =>
+    [0, 1, 2, 3].map((n) => {
+      let sum = 0;
+      for (let k = 0; k < 8; k++) sum += values[row * 8 + k]! * (((n * 8 + k) % 5) - 2);
+      return sum;
+    }),
+  );
+  for (const [i, value] of (await readF32(gpu, y)).entries()) expect(value).toBeCloseTo(expected[i]!, 5);
+  await graph.run({ x, weight }, { y });
+  expect(choices.list()).toHaveLength(1);
+  await runtimes.destroy();
+  for (const { buffer } of [x, weight, y]) buffer.destroy();
+});
