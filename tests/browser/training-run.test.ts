@@ -1,11 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { TOY } from '../../src/grpo/grpo-config';
 import { DEFAULT_LORA } from '../../src/lora/lora-config';
+import type { BenchEvent } from '../../src/worker/bench-protocol';
 import { Engine } from '../../src/worker/engine';
 import type { EngineEvent, EngineRequest } from '../../src/worker/protocol';
 import type { RunConfig, StepLine, TrainingEvent, TrainingRequest } from '../../src/worker/training-protocol';
 
-type Posted = EngineEvent | TrainingEvent;
+type Posted = EngineEvent | TrainingEvent | BenchEvent;
 type Of<T extends Posted['type']> = Extract<Posted, { type: T }>;
 
 /** Everything that the engine posted, and those who wait for some of it. */
