@@ -2,13 +2,16 @@ import { BlockRuntimes, type BlockRuntimesOptions } from '../blocks/block-runtim
 import type { Gpu } from '../gpu/device';
 import { type GpuTensor, sizeOf } from '../gpu/tensor';
 import type { Normalisation } from '../video/resize-reference';
-import { openCheckpoint, readJson } from '../weights/checkpoint';
+import { type Checkpoint, openCheckpoint, readJson } from '../weights/checkpoint';
+import { checkpointRevision } from '../weights/checkpoint-revision';
 import type { FileStore } from '../weights/file-store';
+import type { TensorCache } from '../weights/kept-tensors';
 import { loadWeights, type Weights } from '../weights/load-weights';
 import { parseConfig, type TinyLlavaConfig } from './config';
 import { LanguageModel } from './language-model';
 import {
   defaultPrecision,
+  MODEL_PARTS,
   type ModelPrecision,
   type PartPrecision,
   summarisePrecision,
@@ -32,7 +35,18 @@ export interface LoadModelOptions extends BlockRuntimesOptions {
   beforeCompile?: (config: TinyLlavaConfig, dtypes: ReadonlySet<string>) => Promise<void>;
   /** Parts that are stored in another precision than `defaultPrecision` says. */
   precision?: Partial<ModelPrecision>;
+  /** Gives the place where the weights are kept, or to be kept. */
+  openCache?: (model: { revision: string; precision: string }) => Promise<ModelCache | undefined>;
+  signal?: AbortSignal;
   onProgress?: (stage: LoadStage) => void;
+}
+
+/** Where a model's weights are kept between visits. */
+export interface ModelCache extends TensorCache {
+  /** Something could not be kept; the model is loaded all the same. */
+  failed(cause: unknown): void;
+  /** Nothing more is read or kept. `whole`: the model has all its tensors. */
+  close(whole: boolean): Promise<void>;
 }
 
 /** A whole model on the GPU: tokenizer, vision tower, resampler, language model, over one copy of the weights. */
@@ -54,16 +68,17 @@ export class TinyLlava {
   ) {}
 
   /**
-   * Loads a checkpoint folder and compiles all pipelines.
+   * Loads a checkpoint folder (or one that is open) and compiles all pipelines.
    * @throws CheckpointError naming the file and tensor that is wrong, GpuMemoryError where it finds no room; what was
    * loaded until then is freed.
    */
   static async load(
     gpu: Gpu,
-    store: FileStore,
-    { onProgress = () => {}, precision: wanted, ...options }: LoadModelOptions = {},
+    source: FileStore | Checkpoint,
+    { onProgress = () => {}, precision: wanted, openCache, signal, ...options }: LoadModelOptions = {},
   ): Promise<TinyLlava> {
-    const checkpoint = await openCheckpoint(store);
+    const checkpoint = 'tensors' in source ? source : await openCheckpoint(source);
+    const { store } = checkpoint;
     const config = parseConfig(checkpoint.config);
     const tokenizer = await Tokenizer.load(store);
     const expected = expectedTensors(config);
@@ -74,6 +89,9 @@ export class TinyLlava {
       config.vision_config.image_size,
     );
     const compiled = (done: number) => onProgress({ stage: 'compile', done, total: 3 });
+    const line = MODEL_PARTS.map((part) => `${part} ${precision[part]}`).join(', ');
+    const cache =
+      openCache && (await openCache({ revision: await checkpointRevision(checkpoint), precision: line }));
     // What is there when a later part fails, last first.
     const made: { destroy(): void | Promise<void> }[] = [];
     const keep = <T extends { destroy(): void | Promise<void> }>(part: T): T => {
@@ -81,12 +99,17 @@ export class TinyLlava {
       return part;
     };
     try {
-      const weights = keep(
-        await loadWeights(gpu, checkpoint, expected, {
-          onProgress: (done, total) => onProgress({ stage: 'weights', done, total }),
-          precision: tensorPrecision(expected, precision),
-        }),
+      const loading = loadWeights(gpu, checkpoint, expected, {
+        onProgress: (done, total) => onProgress({ stage: 'weights', done, total }),
+        precision: tensorPrecision(expected, precision),
+        ...(signal ? { signal } : {}),
+        ...(cache ? { cache, onNotKept: (cause: unknown) => cache.failed(cause) } : {}),
+      });
+      await loading.then(
+        () => cache?.close(true),
+        () => cache?.close(false),
       );
+      const weights = keep(await loading);
       compiled(0);
       await options.beforeCompile?.(
         config,

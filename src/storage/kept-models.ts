@@ -77,16 +77,35 @@ export class KeptModels {
    * @throws StorageError `in-use` where another tab has it open.
    */
   async open(source: KeptSource, name: string, now: number): Promise<OpenModel> {
-    const id = await idOf(source);
+    return this.held(await idOf(source), name, now, () => ({
+      format: 1,
+      ...source,
+      name,
+      complete: false,
+      created: now,
+      used: now,
+    }));
+  }
+
+  /**
+   * Opens a model of the list.
+   * @throws StorageError `missing`, or `in-use` where another tab has it open.
+   */
+  async openById(id: string, now: number): Promise<OpenModel> {
+    return this.held(id, 'this model', now, () => {
+      throw new StorageError('missing', 'This model is not kept any more. Load it from where it came from.');
+    });
+  }
+
+  /** @param make gives the manifest of a model that is not there. */
+  private async held(id: string, name: string, now: number, make: () => KeptManifest): Promise<OpenModel> {
     const release = await this.locks.take(lockName(id));
     if (!release)
       throw new StorageError('in-use', `Another tab is loading ${name}. Wait for it, or close that tab.`);
     try {
       const path = `${ROOT}/${id}`;
       const before = await readManifest(this.folder, id);
-      const manifest: KeptManifest = before
-        ? { ...before, used: now }
-        : { format: 1, ...source, name, complete: false, created: now, used: now };
+      const manifest: KeptManifest = before ? { ...before, used: now } : make();
       if (!before) await this.folder.remove(path);
       await writeManifest(this.folder, path, manifest);
       const tensors = await readLines<KeptTensor>(this.folder, `${path}/${TENSORS}`);
@@ -137,9 +156,14 @@ export class OpenModel {
     return this.entries;
   }
 
-  /** A small file of the checkpoint (config.json, the tokenizer's); undefined where it was not kept. */
-  async file(name: string): Promise<Blob | undefined> {
-    return this.folder.open(`${this.path}/files/${name}`);
+  /** The small files of the checkpoint (config.json, the tokenizer's) that were kept. */
+  async files(): Promise<Map<string, Uint8Array<ArrayBuffer>>> {
+    const files = new Map<string, Uint8Array<ArrayBuffer>>();
+    for (const { name } of await this.folder.list(`${this.path}/files`)) {
+      const file = await this.folder.open(`${this.path}/files/${name}`);
+      if (file) files.set(name, new Uint8Array(await file.arrayBuffer()));
+    }
+    return files;
   }
 
   /** Keeps a small file. */

@@ -6,6 +6,8 @@ export interface ByteSource {
   readonly name: string;
   /** Bytes. */
   readonly size: number;
+  /** Names the content, where the source has such a name: another content has another one. */
+  readonly tag?: string;
   /** Bytes `start` (inclusive) to `end` (exclusive). Throws CheckpointError where the range is not in the file. */
   read(start: number, end: number): Promise<Uint8Array<ArrayBuffer>>;
 }

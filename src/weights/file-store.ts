@@ -3,6 +3,9 @@ import { CheckpointError } from './errors';
 import type { RequestOptions } from './retry';
 import { openUrl } from './url-source';
 
+/** Larger files are no configuration or tokenizer. */
+const SMALL_FILE_BYTES = 64 * 2 ** 20;
+
 /** A checkpoint folder: files by name. */
 export interface FileStore {
   /** What to call the folder in messages. */
@@ -66,7 +69,7 @@ export function fileStore(files: Iterable<File>): FileStore {
     name,
     async (file) => {
       const blob = byPath.get(root + file);
-      return blob && blobSource(file, blob);
+      return blob && Object.assign(blobSource(file, blob), { tag: String(blob.lastModified) });
     },
     async () =>
       [...byPath.keys()].filter((path) => folderOf(path) === root).map((path) => path.slice(root.length)),
@@ -114,6 +117,25 @@ export function storeAt(url: string, options: RequestOptions = {}): FileStore {
   if (!hub) return urlStore(url, options);
   const [, endpoint, repository, revision] = hub as unknown as [string, string, string, string];
   return hubStore({ endpoint, repository, revision }, options);
+}
+
+/** A store whose small files are also given to `onFile`, whole, as they are opened; weight files are not. */
+export function copyingStore(
+  store: FileStore,
+  onFile: (name: string, bytes: Uint8Array<ArrayBuffer>) => Promise<void>,
+): FileStore {
+  const { list } = store;
+  return storeOf(
+    store.name,
+    async (name) => {
+      const source = await store.open(name);
+      if (!source || name.endsWith('.safetensors') || source.size > SMALL_FILE_BYTES) return source;
+      const bytes = await source.read(0, source.size);
+      await onFile(name, bytes);
+      return memorySource(name, bytes);
+    },
+    list && (() => list.call(store)),
+  );
 }
 
 /** Files in memory; strings are UTF-8 text. */

@@ -74,13 +74,19 @@ export class Weights {
 
 /**
  * Compares a checkpoint with what a model needs.
+ * @param kept tensors that the checkpoint's files may lack
  * @throws CheckpointError naming the first missing, misshapen, unreadable or unexpected tensor and its file.
  */
-export function checkTensors(checkpoint: Checkpoint, expected: ExpectedTensors): void {
+export function checkTensors(
+  checkpoint: Checkpoint,
+  expected: ExpectedTensors,
+  kept: Pick<ReadonlyMap<string, unknown>, 'has'> = new Map(),
+): void {
   const files = checkpoint.files.join(', ');
   for (const [name, shape] of expected.used) {
     const stored = checkpoint.tensors.get(name);
     if (!stored) {
+      if (kept.has(name)) continue;
       throw new CheckpointError(
         `The tensor ${name} [${shape.join(', ')}] is missing in ${checkpoint.name} (${files}).`,
       );
@@ -139,7 +145,7 @@ export async function loadWeights(
   expected: ExpectedTensors,
   options: LoadOptions = {},
 ): Promise<Weights> {
-  checkTensors(checkpoint, expected);
+  checkTensors(checkpoint, expected, options.cache?.tensors);
   const precision = options.precision ?? (() => 'f32');
   const limit = Math.min(gpu.device.limits.maxBufferSize, gpu.device.limits.maxStorageBufferBindingSize);
   for (const [name, shape] of expected.used) {
@@ -158,6 +164,11 @@ export async function loadWeights(
   try {
     await gpu.memory.check();
     const missing = await takeKept(gpu, tensors, errors, options);
+    const damaged = [...missing.keys()].find((name) => !checkpoint.tensors.has(name));
+    if (damaged)
+      throw new CheckpointError(
+        `The tensor ${damaged} was kept in this browser and is damaged. Load the model from where it came from: what is missing is fetched again.`,
+      );
     const reads = planReads(checkpoint, missing);
     quantiser = await makeQuantiser(gpu, reads);
     await gpu.memory.check();

@@ -43,6 +43,7 @@ export async function openUrl(
   const source: ByteSource = {
     name,
     size: total,
+    ...(file.tag ? { tag: file.tag } : {}),
     async read(start, end) {
       checkRange(source, start, end);
       const bytes = new Uint8Array(end - start);
@@ -57,7 +58,8 @@ export async function openUrl(
 class RemoteFile {
   /** Bytes, where an answer has told. */
   size: number | undefined;
-  private tag: string | undefined;
+  /** What names the content, where the server says it. */
+  tag: string | undefined;
 
   constructor(
     private readonly url: string,
@@ -177,7 +179,8 @@ async function wholeFile(file: RemoteFile, response: Response, announced?: numbe
   const plain = size > 0 && size === (announced ?? size) && !response.headers.get('content-encoding');
   if (plain) return streamSource(file, size, response, announced !== undefined);
   try {
-    return memorySource(name, new Uint8Array(await response.arrayBuffer()));
+    const source = memorySource(name, new Uint8Array(await response.arrayBuffer()));
+    return file.tag ? Object.assign(source, { tag: file.tag }) : source;
   } catch (cause) {
     file.options.signal?.throwIfAborted();
     throw new CheckpointError(
@@ -217,6 +220,7 @@ function streamSource(file: RemoteFile, size: number, response: Response, ranges
   const source: ByteSource = {
     name,
     size,
+    ...(file.tag ? { tag: file.tag } : {}),
     async read(start, end) {
       checkRange(source, start, end);
       while (received < end) {

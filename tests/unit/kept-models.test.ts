@@ -53,11 +53,15 @@ describe('a kept model', () => {
       expect(await read(model, 'w')).toEqual([bytes(3), bytes(5, 40)]);
       expect(await read(model, 'norm')).toEqual([bytes(7, 16)]);
       expect(await read(model, 'other')).toBeUndefined();
-      expect(await (await model.file('config.json'))?.text()).toBe('{}');
+      expect(new TextDecoder().decode((await model.files()).get('config.json'))).toBe('{}');
       expect(model.tensors.get('w')).toMatchObject({ error: 0.01, shape: [10, 50] });
     });
     const [listed] = await models.list();
     expect(listed).toMatchObject({ name: 'b', complete: true, inUse: false });
+    const again = await models.openById(listed!.id, 7);
+    expect(again.manifest).toMatchObject({ used: 7, complete: true });
+    again.close();
+    await expect(models.openById('other', 8)).rejects.toMatchObject({ code: 'missing' });
     expect(listed!.bytes).toBeGreaterThan(1056);
   });
 
