@@ -1,10 +1,17 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { TOY } from '../../src/grpo/grpo-config';
 import { DEFAULT_LORA } from '../../src/lora/lora-config';
 import type { BenchEvent } from '../../src/worker/bench-protocol';
 import { Engine } from '../../src/worker/engine';
 import type { EngineEvent, EngineRequest } from '../../src/worker/protocol';
-import type { RunConfig, StepLine, TrainingEvent, TrainingRequest } from '../../src/worker/training-protocol';
+import type {
+  RunConfig,
+  RunExport,
+  StepLine,
+  TrainingData,
+  TrainingEvent,
+  TrainingRequest,
+} from '../../src/worker/training-protocol';
 
 type Posted = EngineEvent | TrainingEvent | BenchEvent;
 type Of<T extends Posted['type']> = Extract<Posted, { type: T }>;
@@ -12,10 +19,12 @@ type Of<T extends Posted['type']> = Extract<Posted, { type: T }>;
 /** Everything that the engine posted, and those who wait for some of it. */
 class Page {
   readonly events: Posted[] = [];
+  onCall: (call: Of<'score-answers'>) => void = () => {};
   private waiting: (() => void)[] = [];
   readonly engine = new Engine((event) => {
     if (event.type === 'frame') event.thumbnail.close();
     this.events.push(event);
+    if (event.type === 'score-answers') queueMicrotask(() => this.onCall(event));
     for (const wake of this.waiting.splice(0)) wake();
   });
 
@@ -51,17 +60,17 @@ const config: RunConfig = {
   grpo: {
     ...TOY,
     num_generations: 2,
-    questions_per_step: 2,
+    questions_per_step: 1,
     max_completion_length: 8,
-    max_steps: 3,
+    max_steps: 2,
     seed: 11,
   },
   lora: { ...DEFAULT_LORA, r: 4, target_modules: ['self_attn.q_proj', 'mlp.down_proj'] },
   rewards: [{ name: 'user_reward', weight: 1, code: 'length' }],
   max_length_reward: 300,
-  eval_questions: 2,
+  eval_questions: 1,
   eval_steps: 0,
-  save_steps: 10,
+  save_steps: 5,
   kl_limit: 0,
 };
 
@@ -71,73 +80,195 @@ const numbers = (lines: readonly StepLine[]) =>
 
 let id = 0;
 const page = new Page();
-/** The page's sandbox: rewards long words. */
-const sandbox = (texts: string[]) => ({ scores: texts.map((text) => text.length / 10) }) as object;
-const watch = async () => {
-  for (let from = 0; ; ) {
-    const call = await page.next('score-answers', from);
-    from = page.events.indexOf(call) + 1;
-    const reply = sandbox(call.answers.map(({ text }) => text));
-    page.engine.handle({ type: 'scores', call: call.call, ...reply });
-  }
+/** Devices that the engine opened, in order. */
+const devices: GPUDevice[] = [];
+/** Stands in for the page's sandbox: rewards long answers. */
+const lengths = (texts: string[]) => ({ scores: texts.map((text) => text.length / 10) });
+let sandbox: (texts: string[]) => { scores: number[] } | { error: string } = lengths;
+page.onCall = ({ call, answers }) => {
+  const texts = answers.map(({ text }) => text);
+  page.engine.handle({ type: 'scores', call, ...sandbox(texts) });
 };
 
+const state = (from: number, wanted: string) =>
+  page.next('run-state', from, (event) => event.state === wanted);
+const read = (run: string) => page.ask('run-data', { type: 'read-run', id: ++id, run });
+const files = async (run: string, what: RunExport) =>
+  (await page.ask('run-files', { type: 'export-run', id: ++id, run, what })).files;
+
+let clip: Blob;
 beforeAll(async () => {
-  for await (const name of (await navigator.storage.getDirectory()).keys())
-    await (await navigator.storage.getDirectory()).removeEntry(name, { recursive: true });
-  void watch().catch(() => undefined);
-  await page.ask('model-ready', {
-    type: 'load-model',
-    id: ++id,
-    source: { kind: 'url', url: '/models/toy-base/' },
-    name: 'Toy base',
-    backend: 'wgsl',
+  const root = await navigator.storage.getDirectory();
+  await root.removeEntry('runs', { recursive: true }).catch(() => undefined);
+  const { requestDevice } = GPUAdapter.prototype;
+  vi.spyOn(GPUAdapter.prototype, 'requestDevice').mockImplementation(async function (
+    this: GPUAdapter,
+    descriptor,
+  ) {
+    const device = await requestDevice.call(this, descriptor);
+    devices.push(device);
+    return device;
   });
+  const source = { kind: 'url' as const, url: '/models/toy-base/' };
+  await page.ask('model-ready', { type: 'load-model', id: ++id, source, name: 'Toy base', backend: 'wgsl' });
+  clip = await (await fetch('/samples/one-moves.mp4')).blob();
 });
-afterAll(async () => {
-  for (const { run } of (await page.ask('runs', { type: 'list-runs', id: ++id })).runs)
-    await page.ask('runs', { type: 'delete-run', id: ++id, run });
+afterAll(() => {
+  vi.restoreAllMocks();
+  for (const device of devices) device.destroy();
 });
 
-describe('a run', { timeout: 120_000 }, () => {
-  it('that is paused in the middle of a step and resumed gives the numbers of an uninterrupted one', async () => {
-    const from = page.send({ type: 'start-run', id: ++id, name: 'Whole', config, data: { kind: 'toy' } });
-    const whole = (await page.next('run-started', from)).run.run;
-    await page.next('run-state', from, ({ run, state }) => run === whole && state === 'done');
-    const told = page.events.slice(from);
+describe('runs', { timeout: 120_000 }, () => {
+  let whole: string;
+  let cut: string;
+
+  it('give the same numbers uninterrupted and after a failed reward, a pause and a lost GPU', async () => {
+    const start = page.send({ type: 'start-run', id: ++id, name: 'Whole', config, data: { kind: 'toy' } });
+    whole = (await page.next('run-started', start)).run.run;
+    await state(start, 'done');
+    const told = page.events.slice(start);
     expect(told.filter((event) => event.type === 'run-eval')).toHaveLength(2);
-    expect(told.filter((event) => event.type === 'group-scored')).toHaveLength(6);
-    const reference = await page.ask('run-data', { type: 'read-run', id: ++id, run: whole });
-    expect(reference.lines).toHaveLength(3);
-    expect(reference.checkpoints).toEqual([3]);
-    expect(reference.completions).toHaveLength(12);
+    expect(told.filter((event) => event.type === 'group-scored')).toHaveLength(2);
+    const reference = await read(whole);
+    expect(reference.lines).toHaveLength(2);
+    expect(reference.completions).toHaveLength(4);
 
-    const start = page.send({ type: 'start-run', id: ++id, name: 'Cut', config, data: { kind: 'toy' } });
-    const cut = (await page.next('run-started', start)).run.run;
-    await page.next('run-step', start);
+    sandbox = () => ({ error: 'label is undefined' });
+    let from = page.send({ type: 'start-run', id: ++id, name: 'Cut', config, data: { kind: 'toy' } });
+    cut = (await page.next('run-started', from)).run.run;
+    expect((await state(from, 'paused')).message).toMatch(
+      /^The reward function failed\. user_reward threw "label is undefined" on 2 of 2 answers at step 1\. The run is paused/,
+    );
+    expect((await read(cut)).lines).toEqual([]);
+
+    sandbox = lengths;
+    from = page.send({ type: 'resume-run', id: ++id, run: cut });
     // Step 2 has begun to write.
-    await page.next('group-traces', start, ({ question }) => question >= 2);
+    await page.next('group-traces', from, ({ question }) => question === 1);
     page.send({ type: 'pause-run' });
-    await page.next('run-state', start, ({ state }) => state === 'paused');
-    const paused = await page.ask('run-data', { type: 'read-run', id: ++id, run: cut });
-    expect(paused.run).toMatchObject({ state: 'paused', step: 1, saved_step: 1, max_steps: 3 });
+    await state(from, 'paused');
+    const paused = await read(cut);
+    expect(paused.run).toMatchObject({ state: 'paused', step: 1, saved_step: 1, max_steps: 2 });
     expect(paused.checkpoints).toEqual([1]);
 
-    const again = page.send({ type: 'resume-run', id: ++id, run: cut });
-    await page.next('run-state', again, ({ state }) => state === 'done');
-    const resumed = await page.ask('run-data', { type: 'read-run', id: ++id, run: cut });
+    from = page.send({ type: 'resume-run', id: ++id, run: cut });
+    await page.next('group-traces', from, ({ question }) => question === 1);
+    devices.at(-1)!.destroy();
+    await page.next('device-lost', from);
+    await state(from, 'done');
+    expect(page.events.slice(from).filter((event) => event.type === 'error')).toEqual([]);
+    const resumed = await read(cut);
     expect(numbers(resumed.lines)).toEqual(numbers(reference.lines));
     expect(resumed.evals).toEqual(reference.evals);
     expect(resumed.completions).toEqual(reference.completions);
-    expect(resumed.events.map(({ code }) => code)).toEqual([
-      'started',
-      'eval',
-      'saved',
-      'paused',
-      'resumed',
-      'eval',
-      'saved',
-      'done',
-    ]);
+    expect(resumed.events.map(({ code }) => code).join(' ')).toBe(
+      'started eval reward-failed resumed saved paused resumed device-lost resumed eval saved done',
+    );
+    expect(await bytesOf(await files(cut, 'adapter'))).toEqual(await bytesOf(await files(whole, 'adapter')));
+  });
+
+  it('are named, listed, held by one tab, and deleted', async () => {
+    await page.ask('runs', { type: 'rename-run', id: ++id, run: whole, name: 'Reference' });
+    const { runs } = await page.ask('runs', { type: 'list-runs', id: ++id });
+    expect(runs.map(({ name }) => name)).toEqual(['Cut', 'Reference']);
+    expect(runs[0]).toMatchObject({ state: 'done', step: 2, saved_step: 2, data: 'toy', model: 'Toy base' });
+    expect(runs[0]!.bytes).toBeGreaterThan(10_000);
+    let release = () => {};
+    await new Promise<void>((taken) => {
+      void navigator.locks.request(`run ${whole}`, () => {
+        taken();
+        return new Promise<void>((done) => {
+          release = done;
+        });
+      });
+    });
+    const from = page.send({ type: 'resume-run', id: ++id, run: whole });
+    await expect(page.next('run-started', from)).rejects.toThrow('Reference is open in another tab');
+    release();
+    await page.ask('runs', { type: 'delete-run', id: ++id, run: whole });
+    const left = await page.ask('runs', { type: 'list-runs', id: ++id });
+    expect(left.runs.map(({ run }) => run)).toEqual([cut]);
+  });
+
+  it('give an adapter that answers beside the base, from the run and from its files alike', async () => {
+    await page.ask('video-ready', { type: 'open-video', id: ++id, file: clip, name: 'one-moves.mp4' });
+    const fromRun = await page.ask('adapters', { type: 'load-adapter', id: ++id, from: { run: cut } });
+    expect(fromRun.adapters).toMatchObject([{ name: 'Cut', run: cut, step: 2, r: 4 }]);
+    const exported = (await files(cut, 'adapter')).map(({ name, blob }) => new File([blob], name));
+    const from = { files: exported, name: 'mine' };
+    const both = await page.ask('adapters', { type: 'load-adapter', id: ++id, from });
+    expect(both.adapters.map(({ name }) => name)).toEqual(['Cut', 'mine']);
+    const asked = page.send({
+      type: 'ask',
+      id: ++id,
+      question: { text: 'Which object moves?', options: [], reasoning: true },
+      settings: { temperature: 0, top_k: 0, top_p: 1, max_new_tokens: 12, seed: 1 },
+      num_generations: 1,
+      adapters: ['', ...both.adapters.map(({ adapter }) => adapter)],
+    });
+    await page.next('ask-done', asked);
+    const answers = page.events.slice(asked).filter((event) => event.type === 'answered');
+    expect(answers.map(({ sample }) => sample)).toEqual([0, 1, 2]);
+    const logps = (sample: number) =>
+      page.events
+        .slice(asked)
+        .flatMap((event) =>
+          event.type === 'tokens' && event.sample === sample ? event.tokens.map(({ logp }) => logp) : [],
+        );
+    expect(logps(1).length).toBeGreaterThan(3);
+    expect(logps(2)).toEqual(logps(1));
+    expect(logps(1)).not.toEqual(logps(0));
+    const rest = await page.ask('adapters', {
+      type: 'unload-adapter',
+      id: ++id,
+      adapter: both.adapters[0]!.adapter,
+    });
+    expect(rest.adapters.map(({ name }) => name)).toEqual(['mine']);
+  });
+
+  it('train on the user’s own clips, which are kept with the run and exported with the questions', async () => {
+    const own = { label: 'B', clip, video_filename: 'my clip.mp4' };
+    const options = 'Options:\nA. up\nB. down';
+    const data: TrainingData = {
+      kind: 'own',
+      questions: [
+        { ...own, problem: `Where does it go?\n${options}` },
+        { ...own, problem: `Which way?\n${options}` },
+      ],
+    };
+    const { report } = await page.ask('data-report', { type: 'check-data', id: ++id, data });
+    expect(report).toMatchObject({ usable: 2, total: 2, problem_count: 0, held_out: 0 });
+    const once = { ...config, grpo: { ...config.grpo, max_steps: 9 } };
+    const from = page.send({ type: 'start-run', id: ++id, name: 'Own', config: once, data });
+    const { run } = (await page.next('run-started', from)).run;
+    page.send({ type: 'change-run', settings: { learning_rate: 1e-5 } });
+    await page.next('run-step', from);
+    page.send({ type: 'stop-run' });
+    await state(from, 'stopped');
+    const { lines, config: kept } = await read(run);
+    expect(lines).toMatchObject([{ step: 1, learning_rate: 1e-5 }]);
+    expect(kept.grpo.learning_rate).toBe(1e-5);
+    const written = await files(run, 'questions');
+    expect(written.map(({ name }) => name)).toEqual(['questions.jsonl', 'clips/my-clip.mp4']);
+    expect(written[1]!.blob.size).toBe(clip.size);
+    const videos = [new File([written[1]!.blob], 'my-clip.mp4')];
+    const again: TrainingData = { kind: 'files', name: 'q', questions: written[0]!.blob, videos };
+    const second = await page.ask('data-report', { type: 'check-data', id: ++id, data: again });
+    expect(second.report).toMatchObject({ usable: 2, problem_count: 0 });
+    const script = (await files(run, 'trl')).map(({ name }) => name);
+    expect(script).toContain('train.py');
+    expect(script).toContain('adapter/adapter_model.safetensors');
+    expect(script).toContain('clips/my-clip.mp4');
   });
 });
+
+async function bytesOf(given: { name: string; blob: Blob }[]): Promise<[string, Uint8Array][]> {
+  return Promise.all(
+    given.map(
+      async ({ name, blob }): Promise<[string, Uint8Array]> => [
+        name,
+        new Uint8Array(await blob.arrayBuffer()),
+      ],
+    ),
+  );
+}

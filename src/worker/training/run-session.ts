@@ -9,7 +9,14 @@ import { StorageError } from '../../storage/errors';
 import type { OpenRun } from '../../storage/run-store';
 import type { EngineEvent } from '../protocol';
 import { isLost } from '../session';
-import type { CompletionRow, LiveSettings, RunEvent, RunState, TrainingEvent } from '../training-protocol';
+import type {
+  CompletionRow,
+  LiveSettings,
+  RunConfig,
+  RunEvent,
+  RunState,
+  TrainingEvent,
+} from '../training-protocol';
 import { checkHeldOut } from './held-out-check';
 import { LiveGroups } from './live-groups';
 import type { QuestionModel, QuestionSource, RunQuestion } from './question-source';
@@ -56,6 +63,11 @@ export class RunSession {
   /** The run's id. */
   get run(): string {
     return this.open.header.run;
+  }
+
+  /** As it is now. */
+  get config(): RunConfig {
+    return this.open.header.config;
   }
 
   /** What the list shows. */

@@ -1,4 +1,3 @@
-import { checkLoraConfig } from '../../lora/lora-config';
 import type { SavedCheckpoint } from '../../storage/checkpoints';
 import { StorageError } from '../../storage/errors';
 import { webLocks } from '../../storage/locks';
@@ -18,6 +17,7 @@ import type {
   TrainingEvent,
   TrainingRequest,
 } from '../training-protocol';
+import { checkConfig, checkGrpo } from './check-config';
 import { exportRun, runAdapter } from './export-run';
 import { checkData, keepData, openSource } from './run-data';
 import { RunSession } from './run-session';
@@ -83,7 +83,7 @@ export class TrainingDesk {
         this.current?.save();
         break;
       case 'change-run':
-        this.answer(0, async () => this.current?.change(request.settings));
+        this.answer(0, () => this.change(request));
         break;
       case 'scores':
         this.calls.reply(request);
@@ -155,11 +155,18 @@ export class TrainingDesk {
     if (turn.ending) this.engine.post(turn.ending);
   }
 
+  private async change({ settings }: Request<'change-run'>): Promise<void> {
+    const { current } = this;
+    if (!current) throw new Error('No run is going on whose settings could change.');
+    checkGrpo({ ...current.config.grpo, ...settings });
+    await current.change(settings);
+  }
+
   private async start(
     { id, name, config, data }: Request<'start-run'>,
     session: NamedSession,
   ): Promise<void> {
-    checkLoraConfig(config.lora, session.model.config.text_config.num_hidden_layers);
+    checkConfig(config, session.model);
     const store = await this.store();
     const now = Date.now();
     const open = await store.create({
