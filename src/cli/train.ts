@@ -1,11 +1,20 @@
 /**
- * `npm run train -- [--preset toy] [--model toy-base|URL] [--steps N] [--seed S] [--eval-questions N] [--json]`: GRPO with
- * LoRA on the toy world, in headless Chromium, by the engine of the page. Prints one line a step.
+ * `npm run train -- [--preset toy] [--model toy-base|URL] [--steps N] [--seed S] [--out DIR] [--resume DIR]
+ * [--eval-questions N] [--json]`: GRPO with LoRA on the toy world, in headless Chromium, by the engine of the page.
+ * Prints one line a step. --out gets the log (log.jsonl, a step a line) and, every ten steps and at the end, a
+ * checkpoint: the adapter as PEFT writes it, and what --resume needs to go on. --steps counts those done before.
  */
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { CHECKPOINT_FILES, readTrainerState } from '../grpo/checkpoint';
 import type { StepMetrics } from '../grpo/step-metrics';
 import { withEnginePage } from './engine-page';
-import type { TrainingEval, TrainingRequest } from './train/page';
+import type { EncodedFiles, HeldOutAccuracy, TrainingEval, TrainingRequest } from './train/page';
+
+const LOG = 'log.jsonl';
+const BEFORE = 'eval_before.json';
+const SAVE_STEPS = 10;
 
 /** Runs the command with its arguments; returns the exit code. */
 export async function main(args: string[]): Promise<number> {
@@ -16,6 +25,8 @@ export async function main(args: string[]): Promise<number> {
       model: { type: 'string', default: 'toy-base' },
       steps: { type: 'string', default: '60' },
       seed: { type: 'string', default: '1' },
+      out: { type: 'string' },
+      resume: { type: 'string' },
       'eval-questions': { type: 'string', default: '512' },
       json: { type: 'boolean', default: false },
     },
@@ -31,42 +42,140 @@ export async function main(args: string[]): Promise<number> {
       return 2;
     }
   }
+  const resumed = values.resume === undefined ? undefined : await readRun(values.resume);
+  if (resumed && resumed.step > steps!) {
+    console.error(`The checkpoint in ${values.resume} is of step ${resumed.step}: ask for more --steps.`);
+    return 2;
+  }
+  const log = values.out === undefined ? undefined : await RunFolder.open(values.out, resumed?.lines ?? []);
+  if (resumed?.before) await log?.before(resumed.before);
+  const isUrl = /^https?:/.test(values.model);
   return withEnginePage('src/cli/train/page.html', async (page, origin) => {
-    await page.exposeFunction('reportStep', (line: StepMetrics) =>
-      console.log(values.json ? JSON.stringify(line) : describeStep(line)),
-    );
+    await page.exposeFunction('reportStep', async (line: StepMetrics) => {
+      console.log(values.json ? JSON.stringify(line) : describeStep(line));
+      await log?.step(line);
+    });
+    await page.exposeFunction('reportProgress', (what: string, done: number, total: number) => {
+      if (!values.json && (done === total || done % 64 === 0)) console.log(`${what}: ${done} of ${total}`);
+    });
+    await page.exposeFunction('reportBefore', (accuracy: HeldOutAccuracy) => log?.before(accuracy));
+    await page.exposeFunction('saveCheckpoint', (files: EncodedFiles) => log?.checkpoint(files));
     const request: TrainingRequest = {
-      modelUrl: /^https?:/.test(values.model) ? values.model : `${origin}models/${values.model}/`,
+      modelUrl: isUrl ? values.model : `${origin}models/${values.model}/`,
+      modelName: values.model,
       steps: steps!,
       seed: seed!,
       evalQuestions: evalQuestions!,
-      config: {},
+      ...(resumed ? { checkpoint: resumed.files } : {}),
+      ...(resumed?.before ? { before: resumed.before } : {}),
+      save_steps: log ? SAVE_STEPS : 0,
     };
     await page.waitForFunction('typeof window.trainModel === "function"');
     const report = await page.evaluate((given) => window.trainModel(given), request);
     if (!values.json) {
-      console.log(`before: ${describeEval(report.eval_before)}`);
-      console.log(`after:  ${describeEval(report.eval_after)}`);
+      const blank = (share: number) => `, black frames ${percent(share)}`;
+      console.log(`before: ${describeEval(report.eval_before)}${blank(report.accuracy_blank_frames_before)}`);
+      console.log(`after:  ${describeEval(report.eval_after)}${blank(report.accuracy_blank_frames_after)}`);
     }
     console.log(JSON.stringify(report));
     return 0;
   });
 }
 
+/** A run's folder. Its files are whole at any moment: each is written beside the old one and takes its place. */
+class RunFolder {
+  private constructor(
+    private readonly folder: string,
+    private readonly lines: string[],
+  ) {}
+
+  /** Makes the folder; its log begins with the lines of the run that goes on. */
+  static async open(folder: string, lines: readonly string[]): Promise<RunFolder> {
+    await mkdir(folder, { recursive: true });
+    const run = new RunFolder(folder, [...lines]);
+    await run.writeLog();
+    return run;
+  }
+
+  async step(line: StepMetrics): Promise<void> {
+    this.lines.push(JSON.stringify(line));
+    await this.writeLog();
+  }
+
+  before(accuracy: HeldOutAccuracy): Promise<void> {
+    return this.write(BEFORE, `${JSON.stringify(accuracy)}\n`);
+  }
+
+  /** All of its files are there before the first takes its place. */
+  async checkpoint(files: EncodedFiles): Promise<void> {
+    for (const name of CHECKPOINT_FILES) await this.prepare(name, Buffer.from(files[name], 'base64'));
+    for (const name of CHECKPOINT_FILES) await this.place(name);
+  }
+
+  private writeLog(): Promise<void> {
+    return this.write(LOG, this.lines.map((line) => `${line}\n`).join(''));
+  }
+
+  private async write(name: string, data: string | Buffer): Promise<void> {
+    await this.prepare(name, data);
+    await this.place(name);
+  }
+
+  private prepare(name: string, data: string | Buffer): Promise<void> {
+    return writeFile(join(this.folder, `${name}.part`), data);
+  }
+
+  private place(name: string): Promise<void> {
+    return rename(join(this.folder, `${name}.part`), join(this.folder, name));
+  }
+}
+
+/** A run that goes on: its checkpoint, and the log up to there. @throws Error where the folder has no checkpoint. */
+async function readRun(folder: string): Promise<{
+  files: EncodedFiles;
+  step: number;
+  lines: string[];
+  before: HeldOutAccuracy | undefined;
+}> {
+  const read = (name: string) => readFile(join(folder, name));
+  const entries: [string, string][] = [];
+  for (const name of CHECKPOINT_FILES) {
+    const bytes = await read(name).catch(() => undefined);
+    if (!bytes) throw new Error(`${folder} has no ${name}: there is no checkpoint to go on from.`);
+    entries.push([name, bytes.toString('base64')]);
+  }
+  const { step } = readTrainerState((await read('trainer_state.json')).toString());
+  const log = (await read(LOG).catch(() => '')).toString();
+  const lines = log
+    .split('\n')
+    .filter((line) => line !== '')
+    .filter((line) => (JSON.parse(line) as StepMetrics).step <= step);
+  const before = await read(BEFORE).catch(() => undefined);
+  return {
+    files: Object.fromEntries(entries) as EncodedFiles,
+    step,
+    lines,
+    before: before && (JSON.parse(before.toString()) as HeldOutAccuracy),
+  };
+}
+
 function describeStep(line: StepMetrics): string {
-  const digits = (key: string, count: number) => (line[key] ?? 0).toFixed(count);
+  const { step, reward, kl = 0, entropy, grad_norm, step_time, self_check_rate } = line;
+  const fixed = (value: number | undefined, digits: number) => (value ?? Number.NaN).toFixed(digits);
   return (
-    `step ${line.step}: reward ${digits('reward', 2)}, accuracy ${digits('rewards/accuracy_reward/mean', 2)}, ` +
-    `checks itself ${digits('self_check_rate', 2)}, kl ${digits('kl', 4)}, entropy ${digits('entropy', 2)}, ` +
-    `length ${digits('completions/mean_length', 0)}, grad norm ${digits('grad_norm', 2)}, ` +
-    `${digits('step_time', 1)} s`
+    `step ${step}: reward ${fixed(reward, 2)}, accuracy ${fixed(line['rewards/accuracy_reward/mean'], 2)}, ` +
+    `checks itself ${fixed(self_check_rate, 2)}, kl ${fixed(kl, 4)}, entropy ${fixed(entropy, 2)}, ` +
+    `length ${fixed(line['completions/mean_length'], 0)}, grad norm ${fixed(grad_norm, 2)}, ${fixed(step_time, 1)} s`
   );
 }
 
 function describeEval(shares: TrainingEval): string {
-  const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
   return (
     `sampled ${percent(shares.accuracy_sampled)}, greedy ${percent(shares.accuracy_greedy)}, ` +
     `well-formed ${percent(shares.format_rate)}, checks itself ${percent(shares.self_check_rate)}`
   );
+}
+
+function percent(share: number): string {
+  return `${(100 * share).toFixed(1)} %`;
 }

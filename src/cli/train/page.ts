@@ -1,43 +1,56 @@
 /** Runs GRPO on the toy world in the browser. Driven by `npm run train`. */
-
-import type { ToyQuestion } from '../../data/toy';
-import { Generator } from '../../generate/generate';
-import { ThinkParser } from '../../generate/think-parser';
+import { BatchGenerator } from '../../generate/batch-generator';
 import { openGpu } from '../../gpu/device';
+import { type CheckpointFiles, readTrainingCheckpoint, writeTrainingCheckpoint } from '../../grpo/checkpoint';
 import { type GrpoConfig, TOY } from '../../grpo/grpo-config';
-import { accuracy_reward } from '../../grpo/rewards/accuracy-reward';
-import { format_reward } from '../../grpo/rewards/format-reward';
 import { scoreGroup } from '../../grpo/rewards/score-group';
 import type { StepMetrics } from '../../grpo/step-metrics';
 import { GrpoTrainer } from '../../grpo/trainer';
 import { LoraAdapter } from '../../lora/adapter';
 import { DEFAULT_LORA } from '../../lora/lora-config';
 import type { DecoderSteps } from '../../model/decoder-steps';
-import { pythonStrip } from '../../model/python-text';
 import { TinyLlava } from '../../model/tiny-llava';
+import { Preprocessor } from '../../video/preprocessor';
 import { urlStore } from '../../weights/file-store';
-import { ToyQuestions } from '../../worker/training/toy-questions';
+import { checkHeldOut } from '../../worker/training/held-out-check';
+import { type RunQuestion, toySource } from '../../worker/training/question-source';
+import type { EvalLine } from '../../worker/training-protocol';
+import { HeldOutClips } from './held-out-clips';
 
 /** Thoughts of this many characters get the whole length reward: the toy's are far shorter than the original's 1200. */
 const MAX_LENGTH = 300;
+/** Held-out questions that are answered side by side, each greedily and sampled. */
+const SIDE_BY_SIDE = 64;
+
+/** A checkpoint's files as the command line and the page pass them: bytes in base64. */
+export type EncodedFiles = Record<keyof CheckpointFiles, string>;
 
 /** What the command line asks for. */
 export interface TrainingRequest {
   modelUrl: string;
+  /** Named in the adapter's files. */
+  modelName: string;
+  /** Steps of the whole run, those of a checkpoint included. */
   steps: number;
   seed: number;
   /** Held-out questions before and after. */
   evalQuestions: number;
-  config: Partial<GrpoConfig>;
+  /** Where to go on. */
+  checkpoint?: EncodedFiles;
+  /** Checks that are known from the run's first part. */
+  before?: HeldOutAccuracy;
+  /** A checkpoint every so many steps and at the end; 0: none. */
+  save_steps: number;
 }
 
 /** Shares of held-out answers. */
-export interface TrainingEval {
-  accuracy_sampled: number;
-  accuracy_greedy: number;
-  format_rate: number;
+export type TrainingEval = Omit<EvalLine, 'step' | 'questions'>;
+
+/** A check of held-out questions, and of the same ones about black frames. */
+export interface HeldOutAccuracy {
+  eval: TrainingEval;
   /** Of the sampled answers. */
-  self_check_rate: number;
+  blank: number;
 }
 
 /** What a run gives at its end. */
@@ -47,25 +60,44 @@ export interface TrainingReport {
   seed: number;
   eval_before: TrainingEval;
   eval_after: TrainingEval;
+  accuracy_blank_frames_before: number;
+  accuracy_blank_frames_after: number;
 }
 
 declare global {
   interface Window {
     trainModel(request: TrainingRequest): Promise<TrainingReport>;
     /** Set by the command line. */
-    reportStep?(line: StepMetrics): void;
+    reportStep?(line: StepMetrics): Promise<void>;
+    reportProgress?(what: string, done: number, total: number): Promise<void>;
+    reportBefore?(accuracy: HeldOutAccuracy): Promise<void>;
+    saveCheckpoint?(files: EncodedFiles): Promise<void>;
   }
 }
 
-window.trainModel = async ({ modelUrl, steps, seed, evalQuestions, config: change }) => {
+window.trainModel = async (request) => {
+  const { steps, seed } = request;
   const start = performance.now();
   const gpu = await openGpu();
-  const model = await TinyLlava.load(gpu, urlStore(modelUrl));
-  const config: GrpoConfig = { ...TOY, max_steps: steps, seed, ...change };
-  const adapter = LoraAdapter.create(gpu, DEFAULT_LORA, model.config.text_config);
-  adapter.initialise(seed);
-  const toy = await ToyQuestions.create(gpu, model);
-  let asked: ToyQuestion[] = [];
+  const model = await TinyLlava.load(gpu, urlStore(request.modelUrl));
+  const { text_config, vision_config } = model.config;
+  const checkpoint = request.checkpoint;
+  const restored =
+    checkpoint &&
+    (await readTrainingCheckpoint<GrpoConfig>(
+      gpu,
+      async (name) => Uint8Array.from(atob(checkpoint[name]), (char) => char.charCodeAt(0)),
+      text_config,
+    ));
+  if (restored && restored.config.seed !== seed)
+    throw new Error(
+      `The checkpoint is of seed ${restored.config.seed}, not ${seed}: give --seed ${restored.config.seed}.`,
+    );
+  const config: GrpoConfig = { ...(restored?.config ?? { ...TOY, seed }), max_steps: steps };
+  const adapter = restored?.adapter ?? LoraAdapter.create(gpu, DEFAULT_LORA, text_config);
+  if (!restored) adapter.initialise(seed);
+
+  let asked: readonly RunQuestion[] = [];
   const trainer = await GrpoTrainer.create(gpu, model, adapter, config, (texts, question, tokens) =>
     scoreGroup(
       [{ name: 'signed_reward', weight: 1 }],
@@ -74,70 +106,75 @@ window.trainModel = async ({ modelUrl, steps, seed, evalQuestions, config: chang
       { max_completion_length: config.max_completion_length, max_length_reward: MAX_LENGTH },
     ),
   );
-  const decoder = await model.language.adapt(adapter.decoder, adapter);
-  const generator = await Generator.create(gpu, model);
-  const evaluate = () => evaluateDecoder(generator, model, toy, decoder, config, evalQuestions);
-  const eval_before = await evaluate();
-  for (let step = 0; step < steps; step++) {
-    const questions = [];
+  if (restored) trainer.restore(restored);
+
+  const generator = await BatchGenerator.create(gpu, model);
+  const count = request.evalQuestions;
+  const clips = await HeldOutClips.create(gpu, model, count, (done, total) =>
+    window.reportProgress?.('held-out clips', done, total),
+  );
+  const check = async (decoder: DecoderSteps): Promise<HeldOutAccuracy> => {
+    const accuracy = async (what: string, blank: boolean) => {
+      const { questions: _, ...line } = await checkHeldOut({
+        model,
+        generator,
+        steps: decoder,
+        source: clips.source(blank),
+        count,
+        max_new_tokens: config.max_completion_length,
+        side_by_side: SIDE_BY_SIDE,
+        signal: new AbortController().signal,
+        onProgress: (done, total) => done % SIDE_BY_SIDE === 0 && window.reportProgress?.(what, done, total),
+      });
+      return line;
+    };
+    const line = await accuracy('held-out questions', false);
+    return { eval: line, blank: (await accuracy('black frames', true)).accuracy_sampled };
+  };
+  const before = request.before ?? (await check(model.language.base));
+  if (!request.before) await window.reportBefore?.(before);
+
+  const save = async () => {
+    const { step, num_tokens } = trainer;
+    const state = { step, num_tokens, config };
+    const files = await writeTrainingCheckpoint(adapter, trainer.optimiser, state, request.modelName);
+    await window.saveCheckpoint?.({
+      'adapter_config.json': base64(files['adapter_config.json']),
+      'adapter_model.safetensors': base64(files['adapter_model.safetensors']),
+      'optimizer.safetensors': base64(files['optimizer.safetensors']),
+      'trainer_state.json': base64(files['trainer_state.json']),
+    });
+  };
+  const preprocessor = await Preprocessor.create(gpu, vision_config.image_size, model.normalisation);
+  const source = await toySource({ gpu, model, preprocessor });
+  const { signal } = new AbortController();
+  while (trainer.step < steps) {
+    const questions: RunQuestion[] = [];
     for (let i = 0; i < config.questions_per_step; i++)
-      questions.push(await toy.training(seed, step * config.questions_per_step + i));
-    asked = questions.map(({ question }) => question);
-    const { metrics } = await trainer.train(
-      questions.map(({ question, ...inputs }) => ({
-        ...inputs,
-        about: question,
-      })),
-    );
+      questions.push(await source.training(seed, trainer.step * config.questions_per_step + i, signal));
+    asked = questions;
+    const { metrics } = await trainer.train(questions.map((about) => ({ ...about, about })));
     for (const { visual } of questions) visual.buffer.destroy();
-    window.reportStep?.(metrics);
+    await window.reportStep?.(metrics);
+    const { save_steps } = request;
+    if (save_steps > 0 && (trainer.step % save_steps === 0 || trainer.step === steps)) await save();
   }
-  const eval_after = await evaluate();
-  return { steps, seconds: (performance.now() - start) / 1000, seed, eval_before, eval_after };
+  const after = await check(trainer.steps);
+  return {
+    steps,
+    seconds: (performance.now() - start) / 1000,
+    seed,
+    eval_before: before.eval,
+    eval_after: after.eval,
+    accuracy_blank_frames_before: before.blank,
+    accuracy_blank_frames_after: after.blank,
+  };
 };
 
-/** The same held-out questions each time: one greedy and one sampled answer to each. */
-async function evaluateDecoder(
-  generator: Generator,
-  model: TinyLlava,
-  toy: ToyQuestions,
-  steps: DecoderSteps,
-  { max_completion_length }: GrpoConfig,
-  count: number,
-): Promise<TrainingEval> {
-  const right = { greedy: 0, sampled: 0, formed: 0, checks: 0 };
-  for (let number = 0; number < count; number++) {
-    const { question, prompt_ids, visual } = await toy.heldOut(number);
-    for (const mode of ['greedy', 'sampled'] as const) {
-      const ids: number[] = [];
-      const tokens = generator.generate({
-        prompt_ids,
-        visual,
-        settings: { temperature: mode === 'greedy' ? 0 : 1, top_k: 0, top_p: 1, seed: 1 },
-        max_new_tokens: max_completion_length,
-        question: number,
-        steps,
-      });
-      for await (const drawn of tokens) for (const { record } of drawn) ids.push(record.id);
-      const text = pythonStrip(model.tokenizer.decode(ids));
-      right[mode] += accuracy_reward(text, `<answer>${question.answer}</answer>`);
-      if (mode === 'greedy') continue;
-      right.formed += format_reward(text) > 0 ? 1 : 0;
-      right.checks += Number(checksItself(text));
-    }
-    visual.buffer.destroy();
-  }
-  generator.forget();
-  return {
-    accuracy_sampled: right.sampled / count,
-    accuracy_greedy: right.greedy / count,
-    format_rate: right.formed / count,
-    self_check_rate: right.checks / count,
-  };
-}
-
-function checksItself(text: string): boolean {
-  const parser = new ThinkParser([]);
-  parser.push(text);
-  return parser.end('').sentences.some(({ aha }) => aha !== undefined);
+function base64(data: string | Uint8Array): string {
+  const bytes = typeof data === 'string' ? new TextEncoder().encode(data) : data;
+  let text = '';
+  for (let i = 0; i < bytes.length; i += 0x8000)
+    text += String.fromCharCode(...bytes.subarray(i, i + 0x8000));
+  return btoa(text);
 }

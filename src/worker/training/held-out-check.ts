@@ -20,26 +20,25 @@ export interface HeldOutCheck {
   generator: BatchGenerator;
   /** The decoder with the adapter. */
   steps: DecoderSteps;
-  source: QuestionSource;
+  source: Pick<QuestionSource, 'heldOut'>;
   /** Questions 0 to count - 1 of the held-out ones. */
   count: number;
   max_new_tokens: number;
+  /** Questions that are answered side by side. Default 16. */
+  side_by_side?: number;
   signal: AbortSignal;
   onProgress: (done: number, total: number) => void;
 }
 
-/** Questions that are answered side by side. */
-const SIDE_BY_SIDE = 16;
-
 /** Answers the held-out questions once greedily and once sampled. @throws the signal's reason when aborted. */
 export async function checkHeldOut(check: HeldOutCheck): Promise<Omit<EvalLine, 'step'>> {
-  const { source, count, signal, onProgress } = check;
+  const { source, count, side_by_side = 16, signal, onProgress } = check;
   const right = { greedy: 0, sampled: 0, formed: 0 };
   const checks: SelfCheck[] = [];
-  for (let first = 0; first < count; first += SIDE_BY_SIDE) {
+  for (let first = 0; first < count; first += side_by_side) {
     const questions: RunQuestion[] = [];
     try {
-      for (let number = first; number < Math.min(count, first + SIDE_BY_SIDE); number++) {
+      for (let number = first; number < Math.min(count, first + side_by_side); number++) {
         signal.throwIfAborted();
         questions.push(await source.heldOut(number, signal));
         onProgress(number, count);
