@@ -14,7 +14,7 @@ import type { LoraConfig } from '../lora/lora-config';
 /** What a form needs: the settings with their explanations, what is wrong with given ones, and the presets. */
 export { CONFIG_FIELDS, type ConfigField, type ConfigProblems, configProblems } from '../grpo/config-fields';
 export { TINYLLAVA_VIDEO_R1, TOY, TRL } from '../grpo/grpo-config';
-export type { CompletionRow, DataProblem, RewardSetting };
+export type { CompletionRow, DataProblem, GrpoConfig, LoraConfig, RewardSetting };
 
 /** A question that the user wrote about a clip of their own. */
 export interface OwnQuestion {

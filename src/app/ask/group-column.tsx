@@ -1,4 +1,5 @@
 import { memo } from 'react';
+import { AdvantageBar } from '../shared/advantage-bar';
 import { formatSigned, signTone } from '../shared/format';
 import { Icon } from '../shared/icon';
 import type { AnswerState, SampleState } from '../store/engine-state';
@@ -169,19 +170,6 @@ function Reward({
         </b>
         <AdvantageBar value={advantage ?? 0} />
       </div>
-    </div>
-  );
-}
-
-/** From a centre line to the right above zero, to the left below: the scale goes from -2 to 2. */
-function AdvantageBar({ value }: { value: number }) {
-  const half = (Math.min(Math.abs(value), 2) / 2) * 50;
-  return (
-    <div className="advantage-bar" aria-hidden="true">
-      <i
-        className={value < 0 ? 'neg' : 'pos'}
-        style={{ left: `${value < 0 ? 50 - half : 50}%`, width: `${half}%` }}
-      />
     </div>
   );
 }

@@ -1,6 +1,7 @@
 import { sampleOf } from '../ask/samples';
 import { CopyButton } from '../shared/copy-button';
 import { Dialog } from '../shared/dialog';
+import { download } from '../shared/download';
 import { Icon } from '../shared/icon';
 import { useServices, useShown } from '../store/app-services';
 import type { AnswerState } from '../store/engine-state';
@@ -94,7 +95,7 @@ function Row({
         type="button"
         className="btn"
         aria-label={`Download ${name}`}
-        onClick={() => download(file, type, text())}
+        onClick={() => download(file, new Blob([text()], { type }))}
       >
         <Icon name="download" size={14} />
         Download
@@ -123,14 +124,4 @@ function linkTo(
   // A link that its reader would find fault with (a very long question, say) is none.
   if (parseLink(hash, { settings })?.problems.length !== 0) return undefined;
   return new URL(hash, location.href).href;
-}
-
-function download(name: string, type: string, text: string): void {
-  const url = URL.createObjectURL(new Blob([text], { type }));
-  const anchor = document.createElement('a');
-  anchor.href = url;
-  anchor.download = name;
-  anchor.click();
-  // The download has its own hold on the bytes once it has begun.
-  setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }

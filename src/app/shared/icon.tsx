@@ -71,6 +71,16 @@ const ICONS = {
       <path d="M4 5.2v5.6M12 7.2c0 2.4-3 2.6-5.4 3" />
     </>
   ),
+  full: <path d="M2.6 6V2.6H6M10 2.6h3.4V6M13.4 10v3.4H10M6 13.4H2.6V10" />,
+  lock: (
+    <>
+      <rect x="3.6" y="7" width="8.8" height="6.4" rx="1.2" />
+      <path d="M5.4 7V5a2.6 2.6 0 0 1 5.2 0v2" />
+    </>
+  ),
+  save: <path d="M3 3h8l2 2v8H3zM5.4 3v3.4h4.8V3M5 13V9.4h6V13" />,
+  trash: <path d="M3 4.6h10M6.4 4.4V2.8h3.2v1.6M4.4 4.8l.6 8.4h6l.6-8.4" />,
+  edit: <path d="M3 13l.8-3.2 7-7 2.4 2.4-7 7z" />,
   back: <path d="M13 8H3.4M7 4 3 8l4 4" />,
   panel: <path d="M2.4 3h11.2v10H2.4zM10 3v10" />,
 } satisfies Record<string, ReactNode>;

@@ -1,0 +1,125 @@
+import type { ChartMarks } from './chart-drawing';
+import { type ChartSpec, curveValues, niceScale, smooth } from './chart-model';
+import type { RunRecord } from './training-state';
+
+/** Another run behind the one that is shown. */
+export interface ComparedChart {
+  name: string;
+  spec: ChartSpec;
+  lines: RunRecord['lines'];
+}
+
+/** What uPlot draws for a chart: columns over `steps`, in drawing order. */
+export interface ChartData {
+  steps: number[];
+  columns: {
+    kind: 'ghost' | 'high' | 'low' | 'raw' | 'line' | 'bars';
+    curve: number;
+    values: (number | null)[];
+  }[];
+  scale: { min: number; max: number; ticks: number[] };
+  lastStep: number;
+  marks: ChartMarks;
+}
+
+/** Columns, scale and marks of a chart. */
+export function chartData(
+  spec: ChartSpec,
+  record: Pick<RunRecord, 'lines' | 'events' | 'run'>,
+  compared: readonly ComparedChart[],
+  smoothing: number,
+): ChartData {
+  const { lines, events, run } = record;
+  const lastStep = Math.max(
+    run.max_steps,
+    ...[record, ...compared].map((one) => one.lines.at(-1)?.step ?? 0),
+    1,
+  );
+  const steps = [
+    ...new Set([lines, ...compared.map((one) => one.lines)].flatMap((all) => all.map(({ step }) => step))),
+  ];
+  steps.sort((a, b) => a - b);
+  const columns: ChartData['columns'] = [];
+  const ends: ChartMarks['ends'][number][] = [];
+  for (const other of compared) {
+    const curve = other.spec.curves[0];
+    if (!curve || spec.curves.length > 1) continue;
+    const values = smooth(curveValues(curve, other.lines, steps), Math.max(smoothing, 0.6));
+    columns.push({ kind: 'ghost', curve: 0, values });
+    addEnd(ends, steps, values, { colour: '--c-ghost', label: other.name, dot: false });
+  }
+  spec.curves.forEach((curve, index) => {
+    const values = curveValues(curve, lines, steps);
+    if (spec.bars) {
+      columns.push({ kind: 'bars', curve: index, values });
+      return;
+    }
+    const line = smooth(values, smoothing);
+    if (curve.band) {
+      const half = smooth(curveValues({ value: curve.band }, lines, steps), smoothing);
+      const around = (sign: number) =>
+        line.map((value, i) => (value === null || half[i] == null ? null : value + sign * half[i]));
+      columns.push({ kind: 'high', curve: index, values: around(1) });
+      columns.push({ kind: 'low', curve: index, values: around(-1) });
+    }
+    if (smoothing > 0) columns.push({ kind: 'raw', curve: index, values });
+    columns.push({ kind: 'line', curve: index, values: line });
+    addEnd(ends, steps, line, {
+      colour: curve.colour,
+      ...(curve.label === undefined ? {} : { label: curve.label }),
+      dot: true,
+    });
+  });
+  const numbers = columns.flatMap(({ values }) => values.filter((value) => value !== null));
+  const limit = spec.limit && Number.isFinite(spec.limit.value) ? spec.limit : undefined;
+  // A limit that is far away would flatten the curve: it comes into sight when the curve nears it.
+  const highest = Math.max(...numbers, Number.NEGATIVE_INFINITY);
+  const near = limit && (highest > limit.value / 4 || numbers.length === 0) ? [limit.value] : [];
+  const all = [...numbers, ...near, ...(spec.range ?? [])];
+  return {
+    steps,
+    columns,
+    scale:
+      all.length === 0
+        ? { min: 0, max: 1, ticks: [0, 0.5, 1] }
+        : niceScale(Math.min(...all), Math.max(...all)),
+    lastStep,
+    marks: {
+      events: [...new Set(events.filter(({ code }) => MARKED.has(code)).map(({ step }) => step))],
+      ...(limit ? { limit } : {}),
+      ends,
+      gaps: gapsOf(spec, lines),
+    },
+  };
+}
+
+/** Events that tell something about the curves; checkpoints and checks are in the list alone. */
+const MARKED = new Set([
+  'paused',
+  'resumed',
+  'device-lost',
+  'went-back',
+  'changed',
+  'kl-high',
+  'reward-failed',
+]);
+
+function addEnd(
+  ends: ChartMarks['ends'][number][],
+  steps: readonly number[],
+  values: readonly (number | null)[],
+  end: { colour: string; label?: string; dot: boolean },
+): void {
+  const last = values.findLastIndex((value) => value !== null);
+  if (last >= 0) ends.push({ ...end, step: steps[last]!, value: values[last]! });
+}
+
+/** Steps of the log in which a chart that has numbers has none. */
+function gapsOf({ curves }: ChartSpec, lines: RunRecord['lines']): number[] {
+  const curve = curves[0];
+  if (!curve || curves.length > 1) return [];
+  const values = lines.map((line, place) => curve.value(line, lines[place - 1]));
+  const first = values.findIndex((value) => Number.isFinite(value));
+  if (first < 0) return [];
+  return lines.flatMap(({ step }, place) => (place > first && !Number.isFinite(values[place]) ? [step] : []));
+}

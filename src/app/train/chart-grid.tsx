@@ -1,0 +1,114 @@
+import { useMemo, useSyncExternalStore } from 'react';
+import { Segmented } from '../shared/segmented';
+import { chartData } from './chart-data';
+import { ahaByStep, type ChartSpec, chartSpecs } from './chart-model';
+import { MetricChart } from './metric-chart';
+import { StepTable } from './step-table';
+import { useRecord, useThrottled, useTraining, useTrainServices, useTrainView } from './train-services';
+import type { RunRecord } from './training-state';
+
+/** The curves of the run that is shown, with those of the runs that it is compared with in grey. */
+export function ChartGrid() {
+  const { trainView } = useTrainServices();
+  const record = useThrottled(useRecord());
+  const records = useTraining((state) => state.records);
+  const names = useTrainView((view) => view.compared);
+  const smoothing = useTrainView((view) => view.smoothing);
+  const more = useTrainView((view) => view.moreCharts);
+  const asTable = useTrainView((view) => view.asTable);
+  const theme = useThemeName();
+  const compared = useMemo(
+    () => names.flatMap((run) => (records[run] && run !== record?.run.run ? [records[run]] : [])),
+    [names, records, record?.run.run],
+  );
+  const charts = useMemo(
+    () => (record ? makeCharts(record, compared, smoothing, more) : []),
+    [record, compared, smoothing, more],
+  );
+  if (!record) return null;
+  return (
+    <section aria-label="Curves" className="charts-section">
+      {asTable ? (
+        <StepTable lines={record.lines} />
+      ) : (
+        <div className="charts" data-testid="charts">
+          {charts.map(({ spec, data }) => (
+            <MetricChart key={spec.name} spec={spec} data={data} theme={theme} />
+          ))}
+        </div>
+      )}
+      <div className="row chart-tools">
+        {!asTable && (
+          <>
+            <span className="xs t3" aria-hidden="true">
+              smoothing
+            </span>
+            <Segmented
+              label="Smoothing"
+              value={String(smoothing)}
+              options={[
+                { value: '0', label: 'none' },
+                { value: '0.8', label: 'some' },
+                { value: '0.95', label: 'much' },
+              ]}
+              onChange={(value) => trainView.setState({ smoothing: Number(value) })}
+            />
+          </>
+        )}
+        <span className="sp row">
+          {!asTable && (
+            <button
+              type="button"
+              className="btn q small"
+              aria-pressed={more}
+              onClick={() => trainView.setState({ moreCharts: !more })}
+            >
+              {more ? 'Fewer charts' : 'More charts'}
+            </button>
+          )}
+          <button
+            type="button"
+            className="btn q small"
+            aria-pressed={asTable}
+            onClick={() => trainView.setState({ asTable: !asTable })}
+          >
+            {asTable ? 'As charts' : 'As a table'}
+          </button>
+        </span>
+      </div>
+    </section>
+  );
+}
+
+function makeCharts(
+  record: RunRecord,
+  compared: readonly RunRecord[],
+  smoothing: number,
+  more: boolean,
+): { spec: ChartSpec; data: ReturnType<typeof chartData> }[] {
+  const pick = (one: RunRecord) => {
+    const specs = chartSpecs(one, ahaByStep(one));
+    return more ? [...specs.main, ...specs.more] : specs.main;
+  };
+  const others = compared.map((one) => ({ one, specs: pick(one) }));
+  return pick(record).map((spec, place) => ({
+    spec,
+    data: chartData(
+      spec,
+      record,
+      others.map(({ one, specs }) => ({ name: one.run.name, spec: specs[place]!, lines: one.lines })),
+      smoothing,
+    ),
+  }));
+}
+
+/** Name of the theme that is in force. */
+function useThemeName(): string {
+  return useSyncExternalStore(subscribeTheme, () => document.documentElement.dataset.theme ?? '');
+}
+
+function subscribeTheme(changed: () => void): () => void {
+  const observer = new MutationObserver(changed);
+  observer.observe(document.documentElement, { attributeFilter: ['data-theme'] });
+  return () => observer.disconnect();
+}

@@ -1,0 +1,239 @@
+import type { StepLine } from '../../worker/training-protocol';
+import { formatSigned } from '../shared/format';
+import type { RunRecord } from './training-state';
+
+/** A curve of a chart. */
+export interface Curve {
+  /** Said at its end where the chart has several. */
+  label?: string;
+  /** By step line; undefined and NaN are gaps. */
+  value: (line: StepLine, before: StepLine | undefined) => number | undefined;
+  /** Half the width of the band around it. */
+  band?: (line: StepLine) => number | undefined;
+  /** Name of a CSS variable. */
+  colour: string;
+  dash?: readonly number[];
+}
+
+/** What one chart shows. */
+export interface ChartSpec {
+  name: string;
+  unit?: string;
+  curves: readonly Curve[];
+  bars?: boolean;
+  /** Where the scale starts and ends, whatever the numbers are; beyond them it grows. */
+  range?: readonly [number, number];
+  limit?: { value: number; label: string };
+  format: (value: number) => string;
+}
+
+const DASHES: readonly (readonly number[] | undefined)[] = [undefined, [5, 2], [1.5, 2], [7, 2, 1.5, 2]];
+const COLOURS = ['--c1', '--c2', '--c3', '--c4', '--c5', '--c6'];
+
+const digits = (count: number) => (value: number) => value.toFixed(count);
+const plain = (value: number) => (Math.abs(value) >= 100 ? value.toFixed(0) : value.toPrecision(2));
+const key =
+  (name: string) =>
+  (line: StepLine): number | undefined =>
+    line[name];
+
+/** The charts of a run: the eight that matter, and `more` of them. Keys are those of TRL's log. */
+export function chartSpecs(
+  record: Pick<RunRecord, 'config' | 'lines'>,
+  aha: ReadonlyMap<number, number>,
+): { main: ChartSpec[]; more: ChartSpec[] } {
+  const { config, lines } = record;
+  const { beta, max_grad_norm } = config.grpo;
+  return {
+    main: [
+      {
+        name: 'reward',
+        unit: 'mean ± std',
+        curves: [{ value: key('reward'), band: key('reward_std'), colour: '--c1' }],
+        format: formatSigned,
+      },
+      { name: 'reward parts', curves: rewardCurves(lines), format: digits(2), range: [0, 1] },
+      {
+        name: 'kl',
+        ...(beta === 0 ? { unit: 'beta is 0' } : {}),
+        curves: [{ value: key('kl'), colour: '--c1' }],
+        format: digits(3),
+        limit: { value: config.kl_limit, label: `limit ${config.kl_limit}` },
+      },
+      {
+        name: 'entropy',
+        unit: 'nats',
+        curves: [{ value: key('entropy'), colour: '--c1' }],
+        format: digits(2),
+        range: [0, 0.1],
+      },
+      {
+        name: 'completion_length',
+        unit: 'tokens',
+        curves: [{ value: key('completions/mean_length'), colour: '--c1' }],
+        format: digits(0),
+        range: [0, 10],
+      },
+      {
+        name: 'grad_norm',
+        curves: [{ value: key('grad_norm'), colour: '--c1' }],
+        format: digits(2),
+        range: [0, 0.1],
+        limit: { value: max_grad_norm, label: `max_grad_norm ${max_grad_norm}` },
+      },
+      {
+        name: 'frac_reward_zero_std',
+        curves: [{ value: key('frac_reward_zero_std'), colour: '--c1' }],
+        bars: true,
+        format: digits(2),
+        range: [0, 1],
+      },
+      {
+        name: 'answers with an aha',
+        curves: [{ value: ({ step }) => aha.get(step), colour: '--aha-line' }],
+        format: digits(2),
+        range: [0, 1],
+      },
+    ],
+    more: [
+      {
+        name: 'clip_ratio',
+        curves: [
+          { label: 'region', value: key('clip_ratio/region_mean'), colour: '--c1' },
+          { label: 'low', value: key('clip_ratio/low_mean'), colour: '--c2', dash: [5, 2] },
+          { label: 'high', value: key('clip_ratio/high_mean'), colour: '--c3', dash: [1.5, 2] },
+        ],
+        format: digits(3),
+        range: [0, 0.1],
+      },
+      {
+        name: 'clipped_ratio',
+        unit: 'answers cut off',
+        curves: [{ value: key('completions/clipped_ratio'), colour: '--c1' }],
+        format: digits(2),
+        range: [0, 1],
+      },
+      {
+        name: 'learning_rate',
+        curves: [{ value: key('learning_rate'), colour: '--c1' }],
+        format: (value) => value.toExponential(1),
+      },
+      { name: 'loss', curves: [{ value: key('loss'), colour: '--c1' }], format: digits(3) },
+      {
+        name: 'step_time',
+        unit: 's',
+        curves: [{ value: key('step_time'), colour: '--c1' }],
+        format: digits(1),
+        range: [0, 1],
+      },
+      { name: 'tokens/s', curves: [{ value: tokenRate, colour: '--c1' }], format: plain, range: [0, 10] },
+      {
+        name: 'sampler against trainer',
+        unit: 'largest difference of log-probabilities',
+        curves: [{ value: key('sampling/sampling_logp_difference/max'), colour: '--c1' }],
+        format: plain,
+        range: [0, 1e-4],
+      },
+      {
+        name: 'GPU memory',
+        unit: 'MB at most',
+        curves: [
+          {
+            value: (line) => (line.peak_bytes === undefined ? undefined : line.peak_bytes / 1e6),
+            colour: '--c1',
+          },
+        ],
+        format: plain,
+        range: [0, 10],
+      },
+    ],
+  };
+}
+
+/** Tokens of a step by its seconds; `num_tokens` counts over the whole run. */
+function tokenRate(line: StepLine, before: StepLine | undefined): number | undefined {
+  const { num_tokens, step_time } = line;
+  if (num_tokens === undefined || !step_time) return undefined;
+  if (before?.num_tokens === undefined || before.num_tokens > num_tokens)
+    return line.step === 1 ? num_tokens / step_time : undefined;
+  return (num_tokens - before.num_tokens) / step_time;
+}
+
+/** One curve for each reward function of the log, in its order. */
+function rewardCurves(lines: readonly StepLine[]): Curve[] {
+  const names = new Set<string>();
+  for (const line of [lines[0], lines.at(-1)])
+    for (const name of Object.keys(line ?? {})) {
+      const match = /^rewards\/(.+)\/mean$/.exec(name);
+      if (match) names.add(match[1]!);
+    }
+  return [...names].map((name, place) => ({
+    label: name.replace(/_(reward|penalty|punishment)$/, '').replaceAll('_', ' '),
+    value: key(`rewards/${name}/mean`),
+    colour: COLOURS[place % COLOURS.length]!,
+    ...(DASHES[place % DASHES.length] ? { dash: DASHES[place % DASHES.length]! } : {}),
+  }));
+}
+
+/** Share of each step's answers that check themselves: from the log, else counted over the completions. */
+export function ahaByStep({
+  lines,
+  completions,
+}: Pick<RunRecord, 'lines' | 'completions'>): Map<number, number> {
+  const counts = new Map<number, { all: number; aha: number }>();
+  for (const { step, aha } of completions) {
+    const count = counts.get(step) ?? { all: 0, aha: 0 };
+    count.all += 1;
+    if (aha) count.aha += 1;
+    counts.set(step, count);
+  }
+  const shares = new Map([...counts].map(([step, { all, aha }]) => [step, aha / all] as const));
+  for (const line of lines)
+    if (line.self_check_rate !== undefined) shares.set(line.step, line.self_check_rate);
+  return shares;
+}
+
+/** A curve's values at `steps`; null where there is none. */
+export function curveValues(
+  curve: Pick<Curve, 'value'>,
+  lines: readonly StepLine[],
+  steps: readonly number[],
+): (number | null)[] {
+  const at = new Map(lines.map((line, place) => [line.step, curve.value(line, lines[place - 1])] as const));
+  return steps.map((step) => {
+    const value = at.get(step);
+    return value === undefined || !Number.isFinite(value) ? null : value;
+  });
+}
+
+/**
+ * Exponential moving average without bias at its start, of weight `smoothing` on what was before (0: none). A gap stays
+ * one.
+ */
+export function smooth(values: readonly (number | null)[], smoothing: number): (number | null)[] {
+  let mean = 0;
+  let weight = 0;
+  return values.map((value) => {
+    if (value === null) return null;
+    mean = smoothing * mean + (1 - smoothing) * value;
+    weight = smoothing * weight + (1 - smoothing);
+    return mean / weight;
+  });
+}
+
+/** A scale over numbers, with round ends and three ticks. */
+export function niceScale(low: number, high: number): { min: number; max: number; ticks: number[] } {
+  if (!(high > low)) {
+    const room = Math.abs(low) / 2 || 0.5;
+    return niceScale(low - (low >= 0 && low < room ? low : room), high + room);
+  }
+  const rough = (high - low) / 2;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  for (const factor of [1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10, 12, 15, 20]) {
+    const step = factor * power;
+    const min = Math.floor(low / step + 1e-9) * step;
+    if (min + 2 * step >= high - step * 1e-9)
+      return { min, max: min + 2 * step, ticks: [min, min + step, min + 2 * step] };
+  }
+  return { min: low, max: high, ticks: [low, (low + high) / 2, high] };
+}

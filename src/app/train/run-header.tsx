@@ -1,0 +1,163 @@
+import { Icon } from '../shared/icon';
+import { useEngine } from '../store/app-services';
+import { PRESETS } from './presets';
+import { paceText, STATE_CHIP } from './run-facts';
+import { useLive, useRecord, useSetup, useTraining, useTrainServices } from './train-services';
+import { canResume, isActive, type RunRecord } from './training-state';
+import { startBlocker, useRunActions } from './use-run-actions';
+
+/** Name, state and pace of the run that is shown, and what can be done with it; or the start of a new one. */
+export function RunHeader() {
+  const record = useRecord();
+  return record ? <ShownRun record={record} /> : <NewRun />;
+}
+
+function NewRun() {
+  const train = useTrainServices();
+  const { start, nextName } = useRunActions();
+  const setup = useSetup((state) => state);
+  const busy = useTraining(({ live }) => isActive(live));
+  const blocker = useEngine((state) => startBlocker(state, train));
+  const reason = busy ? 'Another run is training. Pause it first.' : blocker;
+  const preset = PRESETS.find(({ name }) => name === setup.preset);
+  return (
+    <header className="run-head">
+      <div className="run-name">
+        <input
+          className="in run-title"
+          type="text"
+          aria-label="Name of the run"
+          placeholder={nextName()}
+          maxLength={80}
+          value={setup.name}
+          onChange={(event) => train.setup.setState({ name: event.target.value })}
+        />
+        <span className="sm t3 ell">
+          {preset?.label}, {setup.config.grpo.max_steps} steps
+        </span>
+      </div>
+      <span className="sp row run-buttons">
+        {reason && (
+          <span id="start-blocker" className="xs t3" role="status">
+            {reason}
+          </span>
+        )}
+        <button
+          type="button"
+          className="btn p"
+          data-testid="start-run"
+          disabled={reason !== undefined}
+          aria-describedby={reason ? 'start-blocker' : undefined}
+          onClick={start}
+        >
+          <Icon name="play" size={14} />
+          Start
+        </button>
+      </span>
+    </header>
+  );
+}
+
+function ShownRun({ record }: { record: RunRecord }) {
+  const { training } = useTrainServices();
+  const actions = useRunActions();
+  const live = useLive();
+  const otherActive = useTraining((state) => isActive(state.live) && state.live?.run !== state.shown);
+  const { run, lines, config } = record;
+  const state = live?.state ?? run.state;
+  const chip = STATE_CHIP[state];
+  const active = isActive(live);
+  const { max_steps } = run;
+  return (
+    <>
+      <header className="run-head" data-testid="run-head" data-state={state}>
+        <div className="run-name">
+          <h2 className="title ell" title={run.name}>
+            {run.name}
+          </h2>
+          <span className={`chip ${chip.tone}`}>
+            {active && <i className="dot" />}
+            {chip.text}
+          </span>
+          <span className="sm t2 run-step">
+            step <b>{run.step}</b> of {max_steps}
+          </span>
+          <span className="sm t3 ell" data-testid="pace">
+            {state === 'compiling'
+              ? (live?.detail ?? 'compiling shaders')
+              : state === 'paused'
+                ? 'The GPU is free'
+                : active
+                  ? paceText(lines, run.step, max_steps)
+                  : ''}
+          </span>
+        </div>
+        <span className="sp row run-buttons">
+          <span className="xs t3 run-saved">
+            {run.saved_step > 0 ? `saved at step ${run.saved_step}` : active ? 'not saved yet' : ''}
+          </span>
+          {state === 'running' && (
+            <button
+              type="button"
+              className="btn"
+              title="Save a checkpoint now (S)"
+              onClick={() => actions.save()}
+            >
+              <Icon name="save" size={14} />
+              Save
+            </button>
+          )}
+          {active && (
+            <button type="button" className="btn" onClick={() => training.pause()}>
+              <Icon name="pause" size={14} />
+              Pause
+              <kbd className="kbd">P</kbd>
+            </button>
+          )}
+          {!active && canResume(state) && (
+            <button
+              type="button"
+              className="btn p"
+              disabled={otherActive}
+              title={otherActive ? 'Another run is training. Pause it first.' : undefined}
+              onClick={() => actions.resume(run.run)}
+            >
+              <Icon name="play" size={14} />
+              Go on
+              <kbd className="kbd">P</kbd>
+            </button>
+          )}
+          {active && (
+            <button type="button" className="btn" onClick={() => training.stop()}>
+              <Icon name="stop" size={14} />
+              Stop
+            </button>
+          )}
+          {!active && !canResume(state) && (
+            <button type="button" className="btn" onClick={() => actions.newRun(config)}>
+              New run like this
+            </button>
+          )}
+        </span>
+      </header>
+      <Progress step={run.step} max_steps={max_steps} />
+    </>
+  );
+}
+
+function Progress({ step, max_steps }: { step: number; max_steps: number }) {
+  const progress = useLive()?.progress;
+  const share = (progress && progress.total > 0 ? progress.done / progress.total : 0) / max_steps;
+  const whole = Math.min(1, step / max_steps + Math.min(share, 1 / max_steps));
+  return (
+    <div className="run-progress">
+      <progress className="hidden" aria-label="Steps of the run" value={step} max={max_steps} />
+      <b style={{ width: `${whole * 100}%` }} aria-hidden="true" />
+      {progress && (
+        <span className="hidden" data-testid="run-progress">
+          {progress.label}
+        </span>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,155 @@
+import { useEffect, useRef, useState } from 'react';
+import type { RunSummary } from '../../worker/training-protocol';
+import { formatBytes, formatSigned } from '../shared/format';
+import { Icon } from '../shared/icon';
+import { STATE_CHIP } from './run-facts';
+import { useTraining, useTrainView } from './train-services';
+import { isActive } from './training-state';
+import { useRunActions } from './use-run-actions';
+
+/** All runs: open, lay over, rename, delete. */
+export function RunList() {
+  const { newRun } = useRunActions();
+  const runs = useTraining((state) => state.runs);
+  const shown = useTraining((state) => state.shown);
+  return (
+    <div className="sec" data-testid="run-list">
+      <div className="row list-head">
+        <h2 className="h">Runs</h2>
+        <span className="sp xs t3">reward, held-out</span>
+      </div>
+      {runs === undefined ? (
+        <p className="sm t3">Listed once the engine is there.</p>
+      ) : runs.length === 0 ? (
+        <p className="sm t3">No runs yet.</p>
+      ) : (
+        <ul className="runs">
+          {runs.map((run) => (
+            <Run key={run.run} run={run} shown={run.run === shown} />
+          ))}
+        </ul>
+      )}
+      {shown !== undefined && (
+        <button type="button" className="btn wide" onClick={() => newRun()}>
+          <Icon name="plus" size={14} />
+          New run
+        </button>
+      )}
+    </div>
+  );
+}
+
+function Run({ run, shown }: { run: RunSummary; shown: boolean }) {
+  const actions = useRunActions();
+  const compared = useTrainView((view) => view.compared.includes(run.run));
+  const [mode, setMode] = useState<'row' | 'rename' | 'delete'>('row');
+  const active = useTraining(({ live }) => live?.run === run.run && isActive(live));
+  if (mode === 'rename') return <Rename run={run} onDone={() => setMode('row')} />;
+  if (mode === 'delete')
+    return (
+      <li className="run-ask" role="alert">
+        <span className="sm">
+          Delete {run.name} with its {formatBytes(run.bytes)}?
+        </span>
+        <span className="row">
+          <button type="button" className="btn small" onClick={() => actions.delete(run.run)}>
+            Delete
+          </button>
+          <button type="button" className="btn q small" onClick={() => setMode('row')}>
+            Keep
+          </button>
+        </span>
+      </li>
+    );
+  return (
+    <li className={`run ${shown ? 'on' : ''}`} data-testid="run-row">
+      {shown ? (
+        <i className="sw" style={{ background: 'var(--c1)' }} aria-hidden="true" />
+      ) : (
+        <input
+          type="checkbox"
+          className={compared ? 'compared' : ''}
+          aria-label={`Compare ${run.name}`}
+          title="Lay its curves behind those of the run that is shown"
+          checked={compared}
+          onChange={() => actions.compare(run.run)}
+        />
+      )}
+      <button
+        type="button"
+        className="run-open ell"
+        aria-current={shown ? 'true' : undefined}
+        title={`${run.name}, ${run.model}, ${new Date(run.created).toLocaleString('en')}, ${formatBytes(run.bytes)}`}
+        onClick={() => actions.show(run.run)}
+      >
+        <b>{run.name}</b>{' '}
+        <span className="t3">
+          {run.state === 'running' || run.state === 'paused'
+            ? `step ${run.step}`
+            : STATE_CHIP[run.state].text}
+          {run.state === 'paused' ? ', paused' : ''}
+        </span>
+      </button>
+      <span className="t2">{run.reward === undefined ? '–' : formatSigned(run.reward)}</span>
+      <span className="t2 run-accuracy">
+        {run.eval_accuracy === undefined ? '–' : `${Math.round(run.eval_accuracy * 100)}%`}
+      </span>
+      <span className="run-tools">
+        <button
+          type="button"
+          className="ib small"
+          aria-label={`Rename ${run.name}`}
+          title="Rename"
+          onClick={() => setMode('rename')}
+        >
+          <Icon name="edit" size={13} />
+        </button>
+        <button
+          type="button"
+          className="ib small"
+          aria-label={`Delete ${run.name}`}
+          title={active ? 'Stop it first' : 'Delete'}
+          disabled={active}
+          onClick={() => setMode('delete')}
+        >
+          <Icon name="trash" size={13} />
+        </button>
+      </span>
+    </li>
+  );
+}
+
+function Rename({ run, onDone }: { run: RunSummary; onDone: () => void }) {
+  const { rename } = useRunActions();
+  const field = useRef<HTMLInputElement>(null);
+  const [name, setName] = useState(run.name);
+  useEffect(() => field.current?.select(), []);
+  return (
+    <li className="run-ask">
+      <form
+        className="row"
+        onSubmit={(event) => {
+          event.preventDefault();
+          if (name.trim() !== '') rename(run.run, name.trim());
+          onDone();
+        }}
+      >
+        <input
+          ref={field}
+          className="in"
+          type="text"
+          aria-label={`New name of ${run.name}`}
+          maxLength={80}
+          value={name}
+          onChange={(event) => setName(event.target.value)}
+          onKeyDown={(event) => {
+            if (event.key === 'Escape') onDone();
+          }}
+        />
+        <button type="submit" className="btn small">
+          Rename
+        </button>
+      </form>
+    </li>
+  );
+}

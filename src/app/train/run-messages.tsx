@@ -1,0 +1,249 @@
+import type { ReactNode } from 'react';
+import type { MemoryPlan, RunConfig } from '../../worker/training-protocol';
+import { formatBytes } from '../shared/format';
+import { ErrorMessage } from '../shared/message';
+import { useServices } from '../store/app-services';
+import { changeConfig } from './setup-store';
+import { useLive, useRecord, useSetup, useTraining, useTrainServices } from './train-services';
+import { isActive, type RunRecord } from './training-state';
+import { useRunActions } from './use-run-actions';
+
+/** What went wrong with the run or deserves a word, each with its way out. */
+export function RunMessages({ plan }: { plan: MemoryPlan | undefined }) {
+  const { training } = useTrainServices();
+  const error = useTraining((state) => state.error);
+  const record = useRecord();
+  const config = useSetup((setup) => setup.config);
+  return (
+    <div className="run-messages">
+      {error && (
+        <ErrorMessage error={error} icon="x" testId="train-error">
+          {error.suggestions?.num_generations !== undefined && !record && (
+            <Use part={{ grpo: { ...config.grpo, num_generations: error.suggestions.num_generations } }}>
+              {`Use ${error.suggestions.num_generations} answers`}
+            </Use>
+          )}
+          {error.suggestions?.max_new_tokens !== undefined && !record && (
+            <Use part={{ grpo: { ...config.grpo, max_completion_length: error.suggestions.max_new_tokens } }}>
+              {`Use ${error.suggestions.max_new_tokens} tokens`}
+            </Use>
+          )}
+          {error.code === 'storage-full' && <ManageStorage />}
+          <button type="button" className="btn q" onClick={() => training.setError(undefined)}>
+            Close
+          </button>
+        </ErrorMessage>
+      )}
+      {record ? <OfRun record={record} /> : <TooLarge config={config} plan={plan} />}
+    </div>
+  );
+}
+
+/** A button that takes settings over. */
+function Use({ part, children }: { part: Partial<RunConfig>; children: ReactNode }) {
+  const { setup, training } = useTrainServices();
+  return (
+    <button
+      type="button"
+      className="btn"
+      onClick={() => {
+        setup.setState((state) => changeConfig(state, part), true);
+        training.setError(undefined);
+      }}
+    >
+      {children}
+    </button>
+  );
+}
+
+function ManageStorage() {
+  const { view } = useServices();
+  return (
+    <button type="button" className="btn" onClick={() => view.setState({ drawerOpen: true })}>
+      Delete a run
+    </button>
+  );
+}
+
+/** Before the start: the settings do not fit, and which would. */
+function TooLarge({ config, plan }: { config: RunConfig; plan: MemoryPlan | undefined }) {
+  if (!plan || !isTooLarge(plan)) return null;
+  const { num_generations, max_completion_length } = config.grpo;
+  const allowed = plan.budget?.bytes;
+  const suggestions = plan.suggestions ?? {};
+  const fits = [
+    ...(suggestions.num_generations ? [`${suggestions.num_generations} answers fit`] : []),
+    ...(suggestions.max_completion_length
+      ? [`${num_generations} answers of ${suggestions.max_completion_length} tokens`]
+      : []),
+    ...(suggestions.r ? [`a rank of ${suggestions.r}`] : []),
+  ];
+  const message = `${num_generations} answers of ${max_completion_length.toLocaleString('en')} tokens need ${formatBytes(plan.bytes)} and this adapter allows ${formatBytes(allowed ?? plan.maxBufferSize)}.${
+    fits.length > 0 ? ` ${fits.join(', or ')}.` : ' A smaller model would fit.'
+  }`;
+  return (
+    <ErrorMessage
+      error={{
+        code: 'out-of-memory',
+        title: `Not enough GPU memory for ${num_generations} answers.`,
+        message,
+      }}
+      icon="chip"
+      tone="warn"
+      testId="too-large"
+    >
+      {suggestions.num_generations && (
+        <Use part={{ grpo: { ...config.grpo, num_generations: suggestions.num_generations } }}>
+          {`Use ${suggestions.num_generations} answers`}
+        </Use>
+      )}
+      {suggestions.max_completion_length && (
+        <Use part={{ grpo: { ...config.grpo, max_completion_length: suggestions.max_completion_length } }}>
+          {`Use ${suggestions.max_completion_length} tokens`}
+        </Use>
+      )}
+      {suggestions.r && (
+        <Use part={{ lora: { ...config.lora, r: suggestions.r } }}>{`Use rank ${suggestions.r}`}</Use>
+      )}
+    </ErrorMessage>
+  );
+}
+
+function isTooLarge({ bytes, budget, largestBuffer, maxBufferSize, suggestions }: MemoryPlan): boolean {
+  const suggested = suggestions !== undefined && Object.keys(suggestions).length > 0;
+  return suggested || (budget !== undefined && bytes > budget.bytes) || largestBuffer > maxBufferSize;
+}
+
+/** Of the run that is shown: why it stands still, or from where it went on. */
+function OfRun({ record }: { record: RunRecord }) {
+  const { training } = useTrainServices();
+  const actions = useRunActions();
+  const live = useLive();
+  const { run, events, checkpoints } = record;
+  const state = live?.state ?? run.state;
+  const last = events.findLast(({ code }) => code !== 'saved' && code !== 'eval');
+  if (isActive(live)) {
+    const { repeats } = live ?? {};
+    if (!repeats || run.step >= repeats.reached) return null;
+    const count = repeats.reached - repeats.from;
+    return (
+      <ErrorMessage
+        error={{
+          code: 'resumed',
+          title: `${run.name} goes on from step ${repeats.from}.`,
+          message: `It had reached step ${repeats.reached}. Weights, optimiser and random state come from the last save, so ${count} ${count === 1 ? 'step is' : 'steps are'} repeated.`,
+        }}
+        icon="loop"
+        tone="warn"
+        testId="run-message"
+      >
+        <button type="button" className="btn" onClick={() => training.pause()}>
+          Pause
+        </button>
+      </ErrorMessage>
+    );
+  }
+  if (state === 'paused' && last?.code === 'reward-failed')
+    return (
+      <ErrorMessage
+        error={{
+          code: 'reward-failed',
+          title: 'The reward function failed.',
+          message: `${live?.message ?? sentence(last.text)} The run is paused and this step was not used.`,
+        }}
+        icon="x"
+        testId="run-message"
+      >
+        <button type="button" className="btn" onClick={() => actions.newRun(record.config)}>
+          Edit reward in a new run
+        </button>
+        <button type="button" className="btn q" onClick={() => actions.resume(run.run)}>
+          Try again
+        </button>
+      </ErrorMessage>
+    );
+  if (state === 'paused' && last?.code === 'kl-high') {
+    const kl = record.lines.at(-1)?.kl;
+    const back = checkpoints.findLast((step) => step < run.step);
+    const then = back === undefined ? undefined : record.lines.find(({ step }) => step === back)?.kl;
+    return (
+      <ErrorMessage
+        error={{
+          code: 'kl-high',
+          title: `KL is high${kl === undefined ? '' : `: ${kl.toFixed(2)}`}, your limit is ${record.config.kl_limit}.`,
+          message: `The model has drifted far from where it began and may lose its format. Raise beta, lower learning_rate${back === undefined ? '' : `, or go back to step ${back}${then === undefined ? '' : ` (KL ${then.toFixed(2)})`}`}.`,
+        }}
+        icon="info"
+        tone="warn"
+        testId="run-message"
+      >
+        {back !== undefined && (
+          <button type="button" className="btn" onClick={() => actions.resume(run.run, back)}>
+            Go back to step {back}
+          </button>
+        )}
+        <button type="button" className="btn q" onClick={() => actions.resume(run.run)}>
+          Keep going
+        </button>
+      </ErrorMessage>
+    );
+  }
+  if (state === 'failed')
+    return (
+      <ErrorMessage
+        error={{
+          code: 'run-failed',
+          title: `${run.name} failed at step ${run.step}.`,
+          message: `${live?.message ? `${sentence(live.message)} ` : ''}${
+            run.saved_step > 0
+              ? `Step ${run.saved_step} is saved: the run can go on from there.`
+              : 'Nothing was saved before, so it begins anew.'
+          }`,
+        }}
+        icon="x"
+        testId="run-message"
+      >
+        <button type="button" className="btn" onClick={() => actions.resume(run.run)}>
+          {run.saved_step > 0 ? `Go on from step ${run.saved_step}` : 'Begin anew'}
+        </button>
+      </ErrorMessage>
+    );
+  if (state === 'paused' && !training.hasData(run.run, run.data)) return <FilesAgain record={record} />;
+  if (live?.message)
+    return (
+      <ErrorMessage
+        error={{ code: 'run-paused', title: `${run.name} is paused.`, message: sentence(live.message) }}
+        icon="info"
+        tone="warn"
+        testId="run-message"
+      />
+    );
+  return null;
+}
+
+/** A page cannot keep files over a reload. */
+function FilesAgain({ record: { run, config } }: { record: RunRecord }) {
+  const actions = useRunActions();
+  if (run.data === 'own') return null;
+  return (
+    <ErrorMessage
+      error={{
+        code: 'files-again',
+        title: `${run.name} needs its files again.`,
+        message:
+          'A page cannot keep the files of a folder. Choose the same JSONL file and video folder in the setup of a new run, come back to this one in the list, and press Go on.',
+      }}
+      icon="folder"
+      tone="warn"
+      testId="run-message"
+    >
+      <button type="button" className="btn" onClick={() => actions.newRun(config)}>
+        Choose the files
+      </button>
+    </ErrorMessage>
+  );
+}
+
+function sentence(text: string): string {
+  return /[.!?”"]$/.test(text.trim()) ? text.trim() : `${text.trim()}.`;
+}

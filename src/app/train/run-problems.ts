@@ -1,0 +1,53 @@
+import { configProblems, type LoraConfig, type RunConfig } from '../../worker/training-protocol';
+
+/** The decoder's linear layers that a LoRA can adapt. */
+export const LORA_TARGET_NAMES = [
+  'self_attn.q_proj',
+  'self_attn.k_proj',
+  'self_attn.v_proj',
+  'self_attn.o_proj',
+  'mlp.gate_proj',
+  'mlp.up_proj',
+  'mlp.down_proj',
+] as const satisfies readonly LoraConfig['target_modules'][number][];
+
+/** What is wrong with a run's configuration, by field, each a sentence; empty where it can be started. */
+export function runProblems(config: RunConfig): Readonly<Record<string, string>> {
+  const problems: Record<string, string> = { ...configProblems(config.grpo) };
+  const { r, lora_alpha, target_modules, layers_to_transform } = config.lora;
+  if (!Number.isInteger(r) || r < 4 || r > 256 || r % 4 !== 0) problems.r = 'A multiple of 4 from 4 to 256.';
+  if (!(lora_alpha > 0 && Number.isFinite(lora_alpha))) problems.lora_alpha = 'A number above 0.';
+  if (target_modules.length === 0) problems.target_modules = 'Choose at least one layer.';
+  if (layers_to_transform?.some((layer) => !Number.isInteger(layer) || layer < 0))
+    problems.layers_to_transform = 'Layer numbers from 0 with commas between, or nothing for all.';
+  const { rewards, stage } = config;
+  if (stage === 'grpo' && rewards.length === 0) problems.rewards = 'Choose at least one reward.';
+  const weightless = rewards.find(({ weight }) => !Number.isFinite(weight));
+  if (weightless) problems.rewards = `The weight of ${weightless.name} must be a number.`;
+  if (rewards.some(({ name, code }) => name === 'user_reward' && !code?.trim()))
+    problems.rewards = 'Write your own reward, or leave it out.';
+  whole(problems, 'max_length_reward', config.max_length_reward, 1);
+  whole(problems, 'eval_questions', config.eval_questions, 0);
+  whole(problems, 'eval_steps', config.eval_steps, 0);
+  whole(problems, 'save_steps', config.save_steps, 1);
+  if (!(config.kl_limit > 0)) problems.kl_limit = 'A number above 0.';
+  return problems;
+}
+
+function whole(problems: Record<string, string>, name: string, value: number, min: number): void {
+  if (!Number.isSafeInteger(value) || value < min) problems[name] = `A whole number from ${min}.`;
+}
+
+/** A number as it stands in a field: 1e-4, 0.04, inf. */
+export function settingText(value: number): string {
+  if (value === Number.POSITIVE_INFINITY) return 'inf';
+  if (value !== 0 && Math.abs(value) < 1e-3) return value.toExponential().replace('e-0', 'e-');
+  return Number.isNaN(value) ? '' : String(value);
+}
+
+/** The number that a field's text is; NaN where it is none. */
+export function parseSetting(text: string): number {
+  const trimmed = text.trim().toLowerCase().replace('−', '-');
+  if (trimmed === 'inf' || trimmed === 'infinity') return Number.POSITIVE_INFINITY;
+  return /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/.test(trimmed) ? Number(trimmed) : Number.NaN;
+}

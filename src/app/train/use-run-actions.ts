@@ -1,0 +1,136 @@
+import { useMemo } from 'react';
+import type { EngineError } from '../../worker/protocol';
+import type { RunExport } from '../../worker/training-protocol';
+import { chooseModel } from '../models/choose-model';
+import { download } from '../shared/download';
+import { type AppServices, useServices } from '../store/app-services';
+import { BASE, type EngineState, type ModelState } from '../store/engine-state';
+import { showPage } from '../store/pages';
+import { runProblems } from './run-problems';
+import { chosenData } from './setup-store';
+import { type TrainServices, useTrainServices } from './train-services';
+import { TrainingError } from './training-client';
+import { isActive } from './training-state';
+
+/** What the Train page does, for buttons and keys. */
+export function useRunActions() {
+  const services = useServices();
+  const train = useTrainServices();
+  return useMemo(() => runActions(services, train), [services, train]);
+}
+
+export type RunActions = ReturnType<typeof runActions>;
+
+/** Why no run can start now, as a sentence; undefined where one can. */
+export function startBlocker(
+  { model }: EngineState,
+  { setup }: Pick<TrainServices, 'setup'>,
+): string | undefined {
+  const state = setup.getState();
+  if (Object.keys(runProblems(state.config)).length > 0) return 'A setting needs another value.';
+  if (!chosenData(state))
+    return state.data === 'files' ? 'Choose the JSONL file and the video folder.' : 'Write a question first.';
+  if (model.recorded) return 'Recorded answers cannot be trained. Choose a model.';
+  if (model.status === 'loading') return 'The model is still loading.';
+  if (model.status !== 'ready') return 'No model is loaded.';
+  return undefined;
+}
+
+/** The actions of the Train page over the given services. */
+export function runActions(services: AppServices, { training, setup, trainView }: TrainServices) {
+  const { client, view } = services;
+  const toyBase = new URL('models/toy-base/', document.baseURI).href;
+  const toy = new URL('models/toy/', document.baseURI).href;
+  const at = (url: string) => (model: ModelState) => model.source.kind === 'url' && model.source.url === url;
+  /** Shows what went wrong in the middle. */
+  const guard = async (work: Promise<unknown>): Promise<void> => {
+    try {
+      await work;
+      training.setError(undefined);
+    } catch (error) {
+      training.setError(error instanceof TrainingError ? error.error : unknownError(error as Error));
+    }
+  };
+  const nextName = () => {
+    const numbers = (training.store.getState().runs ?? []).map(({ name }) =>
+      Number(/^Run (\d+)$/.exec(name)?.[1] ?? 0),
+    );
+    return `Run ${Math.max(0, ...numbers) + 1}`;
+  };
+  const live = () => {
+    const { live: now, shown } = training.store.getState();
+    return now?.run === shown ? now : undefined;
+  };
+  return {
+    isToy: at(toy),
+    isToyBase: at(toyBase),
+    loadToyBase: () => chooseModel(services, { kind: 'url', url: toyBase }),
+    nextName,
+    start(): void {
+      const state = setup.getState();
+      const data = chosenData(state);
+      if (!data || startBlocker(client.store.getState(), { setup })) return;
+      trainView.setState({ question: undefined });
+      void guard(training.startRun(state.name.trim() || nextName(), state.config, data));
+      setup.setState({ name: '' });
+    },
+    resume(run: string, step?: number): void {
+      const { runs } = training.store.getState();
+      const kind = runs?.find((one) => one.run === run)?.data ?? 'toy';
+      const chosen = chosenData(setup.getState());
+      // Files that were chosen again stand in the setup.
+      const data = !training.hasData(run, kind) && chosen?.kind === kind ? chosen : undefined;
+      trainView.setState({ question: undefined });
+      void guard(
+        training.resumeRun(run, { ...(step === undefined ? {} : { step }), ...(data ? { data } : {}) }),
+      );
+    },
+    /** Pauses the run that is shown, or lets it go on. */
+    togglePause(): boolean {
+      const { shown, runs } = training.store.getState();
+      const now = live();
+      if (isActive(now)) training.pause();
+      else if (shown && runs?.find(({ run }) => run === shown)?.state === 'paused') this.resume(shown);
+      else return false;
+      return true;
+    },
+    save(): boolean {
+      if (live()?.state !== 'running') return false;
+      training.save();
+      return true;
+    },
+    /** Sets up a new run with the settings of another one. */
+    newRun(config?: ReturnType<typeof setup.getState>['config']): void {
+      training.newRun();
+      if (config) setup.setState((state) => ({ ...state, preset: 'yours', config, yours: config }));
+    },
+    show: (run: string) => void guard(training.showRun(run)),
+    rename: (run: string, name: string) => void guard(training.rename(run, name)),
+    delete: (run: string) => void guard(training.delete(run)),
+    compare(run: string): void {
+      const { compared } = trainView.getState();
+      const on = !compared.includes(run);
+      trainView.setState({ compared: on ? [...compared, run] : compared.filter((one) => one !== run) });
+      if (on) void guard(training.readRun(run));
+    },
+    export: (run: string, what: RunExport) =>
+      guard(
+        training
+          .exportRun(run, what)
+          .then((files) => files.forEach(({ name, blob }) => download(name, blob))),
+      ),
+    /** Opens the Ask page with the base and an adapter answering side by side. */
+    ask: (from: Parameters<typeof training.loadAdapter>[0]) =>
+      guard(
+        training.loadAdapter(from).then((adapter) => {
+          if (!adapter) return;
+          view.setState({ askAdapters: [BASE, adapter.adapter] });
+          showPage('ask');
+        }),
+      ),
+  };
+}
+
+function unknownError(error: Error): EngineError {
+  return { scope: 'train', code: 'failed', title: 'That did not work.', message: error.message };
+}
