@@ -28,6 +28,8 @@ export interface ModelChoice {
   name: string;
   source: ModelSource;
   backend?: BlockBackend;
+  /** Keep its weights in this browser. */
+  keep?: boolean;
   recorded?: boolean;
 }
 
@@ -89,14 +91,21 @@ export class EngineClient {
     this.choice = choice;
     const id = this.nextId++;
     this.choices.set(id, choice);
-    const { name, source, backend } = choice;
+    const { name, source, backend, keep } = choice;
     this.dispatch({ type: 'page/load-model', id, name, source, recorded });
     const missing = recorded ? undefined : missingCapability();
     if (missing) {
       this.dispatch({ type: 'error', id, error: missing });
       return;
     }
-    this.send({ type: 'load-model', id, source, name, ...(backend ? { backend } : {}) });
+    this.send({
+      type: 'load-model',
+      id,
+      source,
+      name,
+      ...(backend ? { backend } : {}),
+      ...(keep ? { keep } : {}),
+    });
     this.reopenVideo();
   }
 

@@ -62,6 +62,13 @@ export function engineError(scope: ErrorScope, cause: unknown): EngineError {
       title: 'The model could not be loaded.',
       message: cause.message,
     };
+  if (scope === 'model' && cause instanceof DOMException && cause.name === 'AbortError')
+    return {
+      scope,
+      code: 'cancelled',
+      title: 'Loading was stopped.',
+      message: 'What was loaded is kept: loading goes on from there.',
+    };
   if (cause instanceof NoModelError)
     return { scope, code: 'no-model', title: 'No model is loaded.', message: 'Choose one, then try again.' };
   if (cause instanceof GpuMemoryError) {

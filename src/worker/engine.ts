@@ -1,23 +1,21 @@
 import { openGpu } from '../gpu/device';
+import { GpuMemoryError } from '../gpu/errors';
 import { reopenGpu } from '../gpu/reopen';
-import { type FileStore, fileStore, storeAt } from '../weights/file-store';
 import { AdapterShelf } from './adapter-shelf';
 import type { BenchEvent, BenchRequest } from './bench-protocol';
 import { engineError, lostAgain, NoModelError } from './engine-error';
 import { KernelDesk } from './kernel-desk';
 import { LossLimit } from './loss-limit';
-import type { EngineEvent, EngineRequest, ErrorScope, ModelSource } from './protocol';
+import { ModelDesk, type PreparedLoad } from './model-desk';
+import type { ModelEvent, ModelRequest } from './model-protocol';
+import type { EngineEvent, EngineRequest, ErrorScope } from './protocol';
 import { closeSession, isLost, loadSession, lossOf, type Session } from './session';
 import { type NamedSession, TrainingDesk } from './training/training-desk';
 import type { TrainingEvent, TrainingRequest } from './training-protocol';
 import { type EncodedVideo, readVideo } from './video-reader';
 
 type Request<T extends EngineRequest['type']> = Extract<EngineRequest, { type: T }>;
-type Post = (event: EngineEvent | TrainingEvent | BenchEvent, transfer?: Transferable[]) => void;
-
-function openStore(source: ModelSource): FileStore {
-  return source.kind === 'url' ? storeAt(source.url) : fileStore(source.files);
-}
+type Post = (event: EngineEvent | TrainingEvent | BenchEvent | ModelEvent, transfer?: Transferable[]) => void;
 
 /** A session, and the request that it came from. */
 interface Loaded extends Session {
@@ -44,6 +42,7 @@ export class Engine {
   private readonly shelf = new AdapterShelf();
   private readonly training: TrainingDesk;
   private readonly kernels: KernelDesk;
+  private readonly models: ModelDesk;
 
   constructor(private readonly post: Post) {
     this.training = new TrainingDesk(
@@ -63,10 +62,15 @@ export class Engine {
       post,
       enqueue: (id, signal, job) => void this.enqueue('bench', id, signal, () => job(this.needSession())),
     });
+    this.models = new ModelDesk({
+      post,
+      beside: (id, job) =>
+        void job().catch((cause: unknown) => post({ type: 'error', id, error: engineError('model', cause) })),
+    });
   }
 
   /** Takes a request; what it leads to is posted as events. */
-  handle(request: EngineRequest | TrainingRequest | BenchRequest): void {
+  handle(request: EngineRequest | TrainingRequest | BenchRequest | ModelRequest): void {
     switch (request.type) {
       case 'stop':
         this.answering?.abort();
@@ -77,6 +81,7 @@ export class Engine {
       case 'load-model':
         this.interrupt();
         this.kernels.interrupt();
+        this.models.interrupt();
         this.training.pause();
         this.enqueue('model', request.id, undefined, () => this.loadModel(request));
         return;
@@ -93,6 +98,12 @@ export class Engine {
         this.enqueue('ask', request.id, answering.signal, () => this.ask(request, answering.signal));
         return;
       }
+      case 'list-models':
+      case 'delete-model':
+      case 'plan-model':
+      case 'cancel-load':
+        this.models.handle(request);
+        return;
       case 'self-test':
       case 'bench':
       case 'stop-bench':
@@ -140,26 +151,31 @@ export class Engine {
       this.post({ type: 'progress', scope: 'model', id: request.id, label, done, total });
     this.lastModel = request;
     progress('Opening the GPU', 0, 0);
+    // The model that stays where this one cannot be loaded.
+    let kept = before;
+    let load: PreparedLoad;
     let session: Loaded;
     try {
-      const store = openStore(request.source);
-      const gpu = await (this.lost ? reopenGpu() : openGpu());
-      this.post({ type: 'gpu', adapter: gpu.adapter, f16: gpu.f16, subgroups: gpu.subgroups });
-      const loaded = await loadSession(gpu, store, {
-        ...(await this.kernels.loadOptions(gpu)),
-        ...(request.backend ? { backend: request.backend } : {}),
-        ...(request.precision ? { precision: request.precision } : {}),
-        onProgress: ({ stage, done, total }) =>
-          progress(stage === 'weights' ? 'Loading the weights' : 'Compiling shaders', done, total),
+      load = await this.models.prepare(request);
+      session = await this.loadOnGpu(request, load, progress).catch(async (cause: unknown) => {
+        if (!kept || this.session !== kept || !(cause instanceof GpuMemoryError)) throw cause;
+        // There is no room for both: the one before goes, and none is left where this fails too.
+        progress('Making room on the GPU', 0, 0);
+        const old = kept;
+        kept = undefined;
+        this.session = undefined;
+        this.video = undefined;
+        await closeSession(old);
+        load = await this.models.prepare(request);
+        return this.loadOnGpu(request, load, progress);
       });
-      session = { ...loaded, request };
-      if (before && this.session !== before) {
+      if (kept && this.session !== kept) {
         // The GPU was lost in the meantime, and this request is in the queue again.
         await closeSession(session);
         return;
       }
     } catch (cause) {
-      if (this.session === before) this.lastModel = before && lastModel;
+      if (this.session === kept) this.lastModel = kept && lastModel;
       throw cause;
     }
     // The files of adapters stay where it is the same model again, after a loss.
@@ -168,7 +184,7 @@ export class Engine {
     this.lost = false;
     this.video = undefined;
     void session.gpu.lost.then((reason) => this.recover(session, reason));
-    if (before) await closeSession(before);
+    if (kept) await closeSession(kept);
     const { model } = session;
     const { config } = model;
     this.post({
@@ -186,6 +202,26 @@ export class Engine {
         precision: model.precision,
       },
     });
+    load.finished();
+  }
+
+  /** Opens the GPU and loads what was prepared. */
+  private async loadOnGpu(
+    request: Request<'load-model'>,
+    { source, options }: PreparedLoad,
+    progress: (label: string, done: number, total: number) => void,
+  ): Promise<Loaded> {
+    const gpu = await (this.lost ? reopenGpu() : openGpu());
+    this.post({ type: 'gpu', adapter: gpu.adapter, f16: gpu.f16, subgroups: gpu.subgroups });
+    const session = await loadSession(gpu, source, {
+      ...options,
+      ...(await this.kernels.loadOptions(gpu)),
+      ...(request.backend ? { backend: request.backend } : {}),
+      ...(request.precision ? { precision: request.precision } : {}),
+      onProgress: ({ stage, done, total }) =>
+        progress(stage === 'weights' ? 'Loading the weights' : 'Compiling shaders', done, total),
+    });
+    return { ...session, request };
   }
 
   private async openVideo(request: Request<'open-video'>, signal: AbortSignal): Promise<void> {

@@ -28,8 +28,14 @@ export interface Question {
   reasoning: boolean;
 }
 
-/** Where a model's files are (config.json, safetensors, tokenizer files): a folder's URL, or files of the user's. */
-export type ModelSource = { kind: 'url'; url: string } | { kind: 'files'; files: readonly File[] };
+/**
+ * Where a model's files are (config.json, safetensors, tokenizer files): a folder's URL (a hub's too), files of the
+ * user's, or a model that was kept in this browser.
+ */
+export type ModelSource =
+  | { kind: 'url'; url: string }
+  | { kind: 'files'; files: readonly File[] }
+  | { kind: 'kept'; id: string };
 
 /** How frames are taken from a video: as many as the model's config says, evenly; or one a second, 64 at most. */
 export type FrameSampling = 'uniform' | '1fps';
@@ -59,6 +65,8 @@ export type EngineRequest =
       name: string;
       backend?: BlockBackend;
       precision?: Partial<ModelPrecision>;
+      /** Keep the weights in this browser as they lie on the GPU; what was kept before is not loaded again. */
+      keep?: boolean;
     }
   /** Reads a video, samples its frames and encodes them. Replaces the video before it. */
   | { type: 'open-video'; id: number; file: Blob; name: string; sampling?: FrameSampling }

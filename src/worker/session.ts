@@ -4,6 +4,7 @@ import { GpuError, GpuMemoryError } from '../gpu/errors';
 import { type LoadModelOptions, TinyLlava } from '../model/tiny-llava';
 import { VideoError } from '../video/errors';
 import { Preprocessor } from '../video/preprocessor';
+import type { Checkpoint } from '../weights/checkpoint';
 import { CheckpointError } from '../weights/errors';
 import type { FileStore } from '../weights/file-store';
 import { AnswerWriter } from './answer-writer';
@@ -27,8 +28,12 @@ const LOSS_MS = 500;
  * Loads a model and what answers with it.
  * @throws what `TinyLlava.load` throws, and GpuError `lost`; the device is closed then, and with it all its buffers.
  */
-export async function loadSession(gpu: Gpu, store: FileStore, options: LoadModelOptions): Promise<Session> {
-  const loading = load(gpu, store, options);
+export async function loadSession(
+  gpu: Gpu,
+  source: FileStore | Checkpoint,
+  options: LoadModelOptions,
+): Promise<Session> {
+  const loading = load(gpu, source, options);
   try {
     return await Promise.race([loading, lossOf(gpu)]);
   } catch (cause) {
@@ -42,8 +47,8 @@ export async function loadSession(gpu: Gpu, store: FileStore, options: LoadModel
   }
 }
 
-async function load(gpu: Gpu, store: FileStore, options: LoadModelOptions): Promise<Session> {
-  const model = await TinyLlava.load(gpu, store, options);
+async function load(gpu: Gpu, source: FileStore | Checkpoint, options: LoadModelOptions): Promise<Session> {
+  const model = await TinyLlava.load(gpu, source, options);
   let writer: AnswerWriter | undefined;
   try {
     writer = await AnswerWriter.create(gpu, model);

@@ -3,6 +3,7 @@ import { TOY } from '../../src/grpo/grpo-config';
 import { DEFAULT_LORA } from '../../src/lora/lora-config';
 import type { BenchEvent } from '../../src/worker/bench-protocol';
 import { Engine } from '../../src/worker/engine';
+import type { ModelEvent } from '../../src/worker/model-protocol';
 import type { EngineEvent, EngineRequest } from '../../src/worker/protocol';
 import type {
   RunConfig,
@@ -13,7 +14,7 @@ import type {
   TrainingRequest,
 } from '../../src/worker/training-protocol';
 
-type Posted = EngineEvent | TrainingEvent | BenchEvent;
+type Posted = EngineEvent | TrainingEvent | BenchEvent | ModelEvent;
 type Of<T extends Posted['type']> = Extract<Posted, { type: T }>;
 
 /** Everything that the engine posted, and those who wait for some of it. */

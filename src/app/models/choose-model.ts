@@ -1,3 +1,4 @@
+import type { ModelSource } from '../../worker/protocol';
 import type { AppServices } from '../store/app-services';
 import type { ModelState } from '../store/engine-state';
 import type { ModelFolder } from './folder-files';
@@ -11,20 +12,26 @@ export function chooseModel(
   chosen: Exclude<ChosenModel, { kind: 'folder' }>,
 ): void {
   models.setState(chosen.kind === 'url' ? rememberUrl(models.getState(), chosen.url) : { chosen });
-  const url = chosen.kind === 'url' ? chosen.url : new URL(FOLDERS[chosen.kind], document.baseURI).href;
   client.loadModel({
     name: chosenName(chosen),
-    source: { kind: 'url', url },
+    source: sourceOf(chosen),
+    ...(chosen.kind === 'url' ? { keep: true } : {}),
     ...(backend ? { backend } : {}),
     ...(chosen.kind === 'recorded' ? { recorded: true } : {}),
   });
+}
+
+function sourceOf(chosen: Exclude<ChosenModel, { kind: 'folder' }>): ModelSource {
+  if (chosen.kind === 'kept') return { kind: 'kept', id: chosen.id };
+  if (chosen.kind === 'url') return { kind: 'url', url: chosen.url };
+  return { kind: 'url', url: new URL(FOLDERS[chosen.kind], document.baseURI).href };
 }
 
 /** Loads a model from files of the user's. */
 export function chooseFolder({ client, models, backend }: AppServices, { name, files }: ModelFolder): void {
   const chosen: ChosenModel = { kind: 'folder', name };
   models.setState({ chosen, lastFolder: name });
-  client.loadModel({ name, source: { kind: 'files', files }, ...(backend ? { backend } : {}) });
+  client.loadModel({ name, source: { kind: 'files', files }, keep: true, ...(backend ? { backend } : {}) });
 }
 
 /**
@@ -38,12 +45,13 @@ export function startModel(services: AppServices): void {
     if (back && model.id !== before.model.id) models.setState({ chosen: chosenOf(model) });
   });
   const { chosen } = models.getState();
-  chooseModel(services, chosen.kind === 'url' ? chosen : { kind: 'toy' });
+  chooseModel(services, chosen.kind === 'url' || chosen.kind === 'kept' ? chosen : { kind: 'toy' });
 }
 
 function chosenOf({ name, source, recorded }: ModelState): ChosenModel {
   if (recorded) return { kind: 'recorded' };
   if (source.kind === 'files') return { kind: 'folder', name };
+  if (source.kind === 'kept') return { kind: 'kept', id: source.id, name };
   const isToy = source.url === new URL(FOLDERS.toy, document.baseURI).href;
   return isToy ? { kind: 'toy' } : { kind: 'url', url: source.url };
 }

@@ -7,7 +7,9 @@ export type ChosenModel =
   | { kind: 'toy' }
   | { kind: 'recorded' }
   | { kind: 'url'; url: string }
-  | { kind: 'folder'; name: string };
+  | { kind: 'folder'; name: string }
+  /** Kept in this browser. */
+  | { kind: 'kept'; id: string; name: string };
 
 /** What is remembered about models. */
 export interface Models {
@@ -42,9 +44,16 @@ export function reviveModels(value: unknown, base: string): Models {
   const recent = (Array.isArray(raw.recent) ? raw.recent : []).flatMap(address).slice(0, MAX_RECENT);
   const chosen = (raw.chosen ?? {}) as Record<string, unknown>;
   const [url] = address(chosen.url);
+  const { id, name } = chosen;
+  const revived: ChosenModel =
+    chosen.kind === 'url' && url
+      ? { kind: 'url', url }
+      : chosen.kind === 'kept' && typeof id === 'string' && typeof name === 'string'
+        ? { kind: 'kept', id, name }
+        : { kind: 'toy' };
   const hub = typeof raw.hub === 'string' ? hubUrl(raw.hub, base) : undefined;
   return {
-    chosen: chosen.kind === 'url' && url ? { kind: 'url', url } : { kind: 'toy' },
+    chosen: revived,
     recent,
     ...(typeof raw.lastFolder === 'string' ? { lastFolder: raw.lastFolder } : {}),
     ...(hub && 'url' in hub ? { hub: hub.url } : {}),
@@ -69,6 +78,7 @@ export function chosenName(chosen: ChosenModel): string {
     case 'url':
       return modelName(chosen.url);
     case 'folder':
+    case 'kept':
       return chosen.name;
   }
 }

@@ -1,0 +1,118 @@
+import { parseConfig } from '../model/config';
+import { planModel } from '../model/model-plan';
+import type { LoadModelOptions } from '../model/tiny-llava';
+import { KeptModels } from '../storage/kept-models';
+import { webLocks } from '../storage/locks';
+import { opfsFolder } from '../storage/opfs-folder';
+import { type Checkpoint, openCheckpoint } from '../weights/checkpoint';
+import { type FileStore, fileStore, storeAt } from '../weights/file-store';
+import { keepWhileLoading, openKept } from './kept-model';
+import type { ModelEvent, ModelRequest, StorageRoom } from './model-protocol';
+import type { EngineRequest, ModelSource } from './protocol';
+
+type LoadRequest = Extract<EngineRequest, { type: 'load-model' }>;
+
+/** What the engine does for the desk. */
+export interface ModelDeskEngine {
+  post: (event: ModelEvent) => void;
+  /** Runs a job beside whatever goes on; what goes wrong is posted under the request's id. */
+  beside: (id: number, job: () => Promise<void>) => void;
+}
+
+/** What a load takes, and what it leaves to say. */
+export interface PreparedLoad {
+  source: FileStore | Checkpoint;
+  options: Pick<LoadModelOptions, 'openCache' | 'signal'>;
+  /** After the load: tells of what could not be kept. */
+  finished(): void;
+}
+
+/** Where models come from, which of them are on disk, and what they would take. */
+export class ModelDesk {
+  private loading: AbortController | undefined;
+
+  constructor(private readonly engine: ModelDeskEngine) {}
+
+  /** Takes a request; what it leads to is posted as events. */
+  handle(request: ModelRequest): void {
+    const { post, beside } = this.engine;
+    switch (request.type) {
+      case 'cancel-load':
+        this.loading?.abort(new DOMException('The load was cancelled.', 'AbortError'));
+        return;
+      case 'list-models':
+        beside(request.id, () => this.list(request.id));
+        return;
+      case 'delete-model':
+        beside(request.id, async () => {
+          await (await keptModels()).delete(request.model);
+          await this.list(request.id);
+        });
+        return;
+      case 'plan-model':
+        beside(request.id, async () => {
+          const checkpoint = await openCheckpoint(storeOf(request.source));
+          const plan = planModel(checkpoint, parseConfig(checkpoint.config), request.size, 4);
+          post({ type: 'model-plan', id: request.id, plan, ...(await storageRoom()) });
+        });
+    }
+  }
+
+  /** Begins a load, ending the one before it. */
+  async prepare(request: LoadRequest): Promise<PreparedLoad> {
+    const { source, keep, name } = request;
+    const { signal } = (this.loading = new AbortController());
+    if (source.kind === 'kept') {
+      const { checkpoint, openCache } = await openKept(await keptModels(), source.id);
+      return { source: checkpoint, options: { openCache, signal }, finished: () => {} };
+    }
+    const store = storeOf(source, signal);
+    if (!keep) return { source: store, options: { signal }, finished: () => {} };
+    const models = await keptModels().catch(() => undefined);
+    if (!models) {
+      const message = 'This browser keeps no files for this page, so the model is loaded anew at each visit.';
+      const finished = () => this.engine.post({ type: 'not-kept', id: request.id, message });
+      return { source: store, options: { signal }, finished };
+    }
+    const from = source.kind === 'url' ? source.url : `folder ${store.name}`;
+    const kept = keepWhileLoading(models, store, { source: from, name });
+    return {
+      source: kept.store,
+      options: { openCache: kept.openCache, signal },
+      finished: () => {
+        const message = kept.problem();
+        if (message) this.engine.post({ type: 'not-kept', id: request.id, message });
+      },
+    };
+  }
+
+  /** Ends the load under way because a newer one comes. */
+  interrupt(): void {
+    this.loading?.abort(new DOMException('A newer model is loaded.', 'AbortError'));
+  }
+
+  private async list(id: number): Promise<void> {
+    const models = await (await keptModels()).list();
+    this.engine.post({ type: 'kept-models', id, models, ...(await storageRoom()) });
+  }
+}
+
+function storeOf(source: ModelSource, signal?: AbortSignal): FileStore {
+  const options = signal ? { signal } : {};
+  if (source.kind === 'kept') throw new Error('A kept model has no files to read.');
+  return source.kind === 'url' ? storeAt(source.url, options) : fileStore(source.files);
+}
+
+async function keptModels(): Promise<KeptModels> {
+  return new KeptModels(await opfsFolder(), webLocks);
+}
+
+async function storageRoom(): Promise<{ room?: StorageRoom }> {
+  try {
+    const { usage, quota } = await navigator.storage.estimate();
+    if (usage === undefined || quota === undefined) return {};
+    return { room: { usage, quota, persisted: await navigator.storage.persisted() } };
+  } catch {
+    return {};
+  }
+}

@@ -1,0 +1,35 @@
+/**
+ * The messages about models on disk and about what a model would take, between the page and the engine's worker.
+ * Beside those of protocol.ts on the same port; errors are `error` events of the scope `model`.
+ */
+import type { AnswerSize, ModelPlan, PlanPart, PrecisionPlan, PrecisionPreset } from '../model/model-plan';
+import type { KeptModel } from '../storage/kept-models';
+import type { ModelSource } from './protocol';
+
+export type { AnswerSize, KeptModel, ModelPlan, PlanPart, PrecisionPlan, PrecisionPreset };
+
+/** What the browser offers this page on disk; undefined where it does not say. */
+export interface StorageRoom {
+  usage: number;
+  quota: number;
+  /** The browser keeps the files until the user deletes them. */
+  persisted: boolean;
+}
+
+/** Page -> engine. */
+export type ModelRequest =
+  /** -> `kept-models`. */
+  | { type: 'list-models'; id: number }
+  /** -> `kept-models`. */
+  | { type: 'delete-model'; id: number; model: string }
+  /** Reads a checkpoint's headers -> `model-plan`. Nothing is loaded. */
+  | { type: 'plan-model'; id: number; source: ModelSource; size: AnswerSize }
+  /** Ends the load that is under way; what was kept stays, and the model before it too. */
+  | { type: 'cancel-load' };
+
+/** Engine -> page. */
+export type ModelEvent =
+  | { type: 'kept-models'; id: number; models: KeptModel[]; room?: StorageRoom }
+  | { type: 'model-plan'; id: number; plan: ModelPlan; room?: StorageRoom }
+  /** A model that is ready was not kept, or not wholly: a sentence. */
+  | { type: 'not-kept'; id: number; message: string };
