@@ -1,40 +1,21 @@
 import { BatchGenerator } from '../../generate/batch-generator';
 import { readTrainingCheckpoint, writeTrainingCheckpoint } from '../../grpo/checkpoint';
-import { completionRows } from '../../grpo/completion-row';
-import { type GroupScores, scoreGroup } from '../../grpo/rewards/score-group';
-import { GrpoTrainer, type RewardFunction } from '../../grpo/trainer';
 import { LoraAdapter } from '../../lora/adapter';
 import type { SavedCheckpoint } from '../../storage/checkpoints';
 import { StorageError } from '../../storage/errors';
 import type { OpenRun } from '../../storage/run-store';
-import type { EngineEvent } from '../protocol';
 import { isLost } from '../session';
-import type {
-  CompletionRow,
-  LiveSettings,
-  RunConfig,
-  RunEvent,
-  RunState,
-  TrainingEvent,
-} from '../training-protocol';
+import type { LiveSettings, RunConfig, RunEvent, RunState, TrainingEvent } from '../training-protocol';
+import { GrpoStage } from './grpo-stage';
 import { checkHeldOut } from './held-out-check';
-import { LiveGroups } from './live-groups';
-import type { QuestionModel, QuestionSource, RunQuestion } from './question-source';
 import { Pause, pauseFor, type RunEnding } from './run-ending';
-import type { ScoreCalls } from './score-calls';
+import type { RunStage, RunUse } from './run-stage';
 import type { StoredRun } from './stored-run';
-
-/** What a run is made with. */
-export interface RunUse extends QuestionModel {
-  source: QuestionSource;
-  calls: ScoreCalls;
-  post: (event: EngineEvent | TrainingEvent) => void;
-}
 
 /** What a run holds on the GPU. */
 interface Held {
   adapter: LoraAdapter;
-  trainer: GrpoTrainer;
+  stage: RunStage;
   generator: BatchGenerator;
 }
 
@@ -45,8 +26,6 @@ export class RunSession {
   /** What is on the GPU, the last first: also where not all of it came about. */
   private readonly made: { destroy(): void }[] = [];
   private saving = false;
-  /** Scores a group of the step under way. */
-  private scoring: RewardFunction = () => [];
   private abandoned = false;
   /** Steps whose held-out check is done. */
   private readonly checked: Set<number>;
@@ -128,7 +107,7 @@ export class RunSession {
       await this.setState('running');
       await this.steps(held);
       await this.writeCheckpoint(held);
-      await this.event('done', `${held.trainer.step} steps`);
+      await this.event('done', `${held.stage.trainer.step} steps`);
       return await this.endAs({ state: 'done' });
     } catch (cause) {
       return await this.ended(cause);
@@ -145,7 +124,7 @@ export class RunSession {
 
   /** Steps done. */
   get step(): number {
-    return this.held?.trainer.step ?? this.open.header.saved_step;
+    return this.held?.stage.trainer.step ?? this.open.header.saved_step;
   }
 
   private async prepare(checkpoint: SavedCheckpoint | undefined): Promise<Held> {
@@ -166,20 +145,28 @@ export class RunSession {
     const adapter = restored?.adapter ?? LoraAdapter.create(gpu, config.lora, text_config);
     this.made.unshift(adapter);
     if (!restored) adapter.initialise(config.grpo.seed);
-    const trainer = await GrpoTrainer.create(gpu, model, adapter, config.grpo, (...group) =>
-      this.scoring(...group),
+    const stage = await GrpoStage.create(
+      {
+        run: this.run,
+        use: this.use,
+        config: () => this.config,
+        signal: this.signal,
+        post: (event) => this.post(event),
+        progress: (...told) => this.progress(...told),
+      },
+      adapter,
     );
-    this.made.unshift(trainer);
-    if (restored) trainer.restore(restored);
+    this.made.unshift(stage);
+    if (restored) stage.trainer.restore(restored);
     const generator = await BatchGenerator.create(gpu, model);
     this.made.unshift(generator);
-    this.held = { adapter, trainer, generator };
+    this.held = { adapter, stage, generator };
     await gpu.memory.check();
     return this.held;
   }
 
   private async steps(held: Held): Promise<void> {
-    const { trainer } = held;
+    const { trainer } = held.stage;
     // Read anew each time: both may change while the run goes on.
     const config = () => this.open.header.config;
     while (trainer.step < config().grpo.max_steps) {
@@ -192,16 +179,16 @@ export class RunSession {
     await this.check(held);
   }
 
-  private async check({ trainer, generator }: Held): Promise<void> {
+  private async check({ stage, generator }: Held): Promise<void> {
     const { use, run } = this;
     const { config } = this.open.header;
     const count = Math.min(config.eval_questions, use.source.heldOutCount);
-    const { step } = trainer;
+    const { step } = stage.trainer;
     if (count === 0 || this.checked.has(step)) return;
     const found = await checkHeldOut({
       model: use.model,
       generator,
-      steps: trainer.steps,
+      steps: stage.steps,
       source: use.source,
       count,
       max_new_tokens: config.grpo.max_completion_length,
@@ -215,73 +202,18 @@ export class RunSession {
     await this.event('eval', `held-out check, ${Math.round(100 * line.accuracy_sampled)} %`);
   }
 
-  private async takeStep({ trainer }: Held): Promise<void> {
-    const { use, run, signal } = this;
-    const { source, post } = use;
-    const { config } = this.open.header;
-    const { questions_per_step, num_generations, seed, temperature, top_k, top_p } = config.grpo;
-    const { max_completion_length } = config.grpo;
-    const first = trainer.step * questions_per_step;
-    const step = trainer.step + 1;
-    const questions: RunQuestion[] = [];
-    try {
-      for (let i = 0; i < questions_per_step; i++) {
-        this.progress(`question ${i + 1} of ${questions_per_step}`, i, questions_per_step);
-        questions.push(await source.training(seed, first + i, signal));
-      }
-      const settings = { temperature, top_k, top_p, max_new_tokens: max_completion_length, seed };
-      const live = new LiveGroups(
-        use.model.tokenizer,
-        { run, step, first, questions, settings, num_generations },
-        (event) => this.post(event),
-      );
-      this.scoring = async (texts, place, tokens) => {
-        live.end(place);
-        const answers = texts.map((text, i) => ({ text, tokens: tokens[i]! }));
-        return await this.score(answers, questions[place]!);
-      };
-      const rows: CompletionRow[] = [];
-      const asked = questions.map((question) => ({ ...question, about: question }));
-      const { metrics: line } = await trainer.train(asked, {
-        signal,
-        ...(source.length ? { questions_in_epoch: source.length } : {}),
-        onTokens: (place, drawn) => live.push(place, drawn),
-        onGroup: (place, completions) => {
-          const own = completionRows(questions[place]!, completions, { step, question: first + place });
-          rows.push(...own);
-          this.post({ type: 'group-scored', run, question: first + place, rows: own });
-          this.progress(`update, question ${place + 1} of ${questions_per_step}`, place, questions_per_step);
-        },
-      });
-      if (this.abandoned) return;
-      await this.open.append('log', [line]);
-      await this.open.append('completions', rows);
-      post({ type: 'run-step', run, line });
-      const { bytes, peakBytes } = use.gpu.memory;
-      post({ type: 'memory', bytes, peakBytes });
-      if (line.skipped_updates) await this.event('update-skipped', 'a gradient was not finite');
-      await this.watchKl(line.kl);
-    } finally {
-      for (const { visual } of questions) visual.buffer.destroy();
-    }
-  }
-
-  private async score(
-    answers: readonly { text: string; tokens: readonly number[] }[],
-    question: RunQuestion,
-  ): Promise<GroupScores> {
-    const { rewards, grpo, max_length_reward } = this.open.header.config;
-    const code = rewards.find(({ name }) => name === 'user_reward')?.code ?? '';
-    try {
-      return await scoreGroup(rewards, answers, question, {
-        max_completion_length: grpo.max_completion_length,
-        max_length_reward,
-        user: (given) => this.use.calls.score(code, [...given], this.signal),
-      });
-    } catch (cause) {
-      this.signal.throwIfAborted();
-      throw cause;
-    }
+  private async takeStep({ stage }: Held): Promise<void> {
+    const { run } = this;
+    const { post, gpu } = this.use;
+    const { line, rows } = await stage.take();
+    if (this.abandoned) return;
+    await this.open.append('log', [line]);
+    await this.open.append('completions', rows);
+    post({ type: 'run-step', run, line });
+    const { bytes, peakBytes } = gpu.memory;
+    post({ type: 'memory', bytes, peakBytes });
+    if (line.skipped_updates) await this.event('update-skipped', 'a gradient was not finite');
+    await this.watchKl(line.kl);
   }
 
   /** Pauses above the limit; once resumed, the run goes on until KL has been below it and is above it again. */
@@ -305,9 +237,9 @@ export class RunSession {
     );
   }
 
-  private async writeCheckpoint({ adapter, trainer }: Held): Promise<void> {
+  private async writeCheckpoint({ adapter, stage }: Held): Promise<void> {
     this.saving = false;
-    const { step, num_tokens, optimiser } = trainer;
+    const { step, num_tokens, optimiser } = stage.trainer;
     const { config, model, saved_step } = this.open.header;
     if (step === saved_step) return;
     try {
