@@ -9,6 +9,7 @@ import { TopBar } from './shared/top-bar';
 import { type AppServices, AppServicesContext, useView } from './store/app-services';
 
 // Each in files of its own, so that the first load is the Ask page's alone.
+const BenchPage = lazy(() => import('./bench/bench-page').then((module) => ({ default: module.BenchPage })));
 const TrainPage = lazy(() => import('./train/train-page').then((module) => ({ default: module.TrainPage })));
 
 /** The page: bars around what the chosen tab shows. */
@@ -33,7 +34,7 @@ function Page() {
   if (page === 'ask') return <AskPage />;
   return (
     <Suspense fallback={<main className="page-loading t3">Loading this page.</main>}>
-      <TrainPage />
+      {page === 'train' ? <TrainPage /> : <BenchPage />}
     </Suspense>
   );
 }

@@ -1,4 +1,5 @@
 import { createStore, type StoreApi } from 'zustand/vanilla';
+import type { BenchEvent, BenchRequest, BenchShapes } from '../worker/bench-protocol';
 import type {
   BlockBackend,
   EngineEvent,
@@ -11,6 +12,14 @@ import type {
 } from '../worker/protocol';
 import type { AdapterInfo, TrainingEvent, TrainingRequest } from '../worker/training-protocol';
 import { missingCapability } from './recorded/capabilities';
+import {
+  type BenchAction,
+  type BenchNews,
+  type BenchState,
+  INITIAL_BENCH_STATE,
+  isBenchNews,
+  reduceBench,
+} from './store/bench-state';
 import {
   BASE,
   type EngineState,
@@ -64,6 +73,8 @@ export type CreateWorker = (recorded: boolean) => EngineWorker;
  */
 export class EngineClient {
   readonly store: StoreApi<EngineState> = createStore<EngineState>(() => INITIAL_ENGINE_STATE);
+  /** What the engine says about its kernels. */
+  readonly bench: StoreApi<BenchState> = createStore<BenchState>(() => INITIAL_BENCH_STATE);
   /** Takes what the engine says about training: the Train page's part of the client, once it is there. */
   onTraining: ((event: TrainingNews) => void) | undefined;
   private readonly createWorker: CreateWorker;
@@ -225,6 +236,36 @@ export class EngineClient {
     this.dispatch({ type: 'page/adapters', adapters });
   }
 
+  /** Measures all kernels. Does nothing while they are measured or tested. */
+  measureKernels(shapes: BenchShapes): void {
+    if (this.kernelsBusy()) return;
+    const id = this.nextId++;
+    this.tellBench({ type: 'page/bench', id });
+    this.send({ type: 'bench', id, shapes });
+  }
+
+  /** Holds the model's kernels to their references again. Does nothing while they are measured or tested. */
+  testKernels(): void {
+    if (this.kernelsBusy()) return;
+    const id = this.nextId++;
+    this.tellBench({ type: 'page/self-test', id });
+    this.send({ type: 'self-test', id });
+  }
+
+  /** Ends a measurement; what was measured stays. */
+  stopMeasuring(): void {
+    if (this.bench.getState().status === 'running') this.send({ type: 'stop-bench' });
+  }
+
+  private kernelsBusy(): boolean {
+    const { status } = this.bench.getState();
+    return status === 'running' || status === 'testing';
+  }
+
+  private tellBench(event: BenchNews | BenchAction): void {
+    this.bench.setState(reduceBench(this.bench.getState(), event), true);
+  }
+
   /** Takes an error off the page. */
   dismiss(scope: ErrorScope): void {
     this.dispatch({ type: 'page/dismiss', scope });
@@ -232,6 +273,7 @@ export class EngineClient {
 
   /** Ends the worker; what it posted and nobody has seen yet is dropped. */
   private dropWorker(): void {
+    this.tellBench({ type: 'page/engine-gone' });
     if (this.worker) this.worker.onmessage = null;
     this.worker?.terminate();
     this.worker = undefined;
@@ -239,11 +281,12 @@ export class EngineClient {
     this.queue = [];
   }
 
-  private send(request: EngineRequest | TrainingRequest): void {
+  private send(request: EngineRequest | TrainingRequest | BenchRequest): void {
     if (!this.worker) {
       const worker = this.createWorker(this.choice?.recorded ?? false);
-      worker.onmessage = (message: MessageEvent<EngineEvent | TrainingEvent>) => {
-        if (!this.receiveTraining(message.data)) this.receive(message.data);
+      worker.onmessage = ({ data }: MessageEvent<EngineEvent | TrainingEvent | BenchEvent>) => {
+        if (isBenchNews(data)) this.tellBench(data);
+        else if (!this.receiveTraining(data)) this.receive(data);
       };
       worker.onerror = (event) => {
         event.preventDefault();

@@ -4,6 +4,7 @@ import type { BlockBackend } from '../../worker/protocol';
 import type { EngineClient } from '../engine-client';
 import type { AnswerContexts } from '../export/answer-context';
 import type { ModelStore, Models } from '../models/model-store';
+import type { BenchState } from './bench-state';
 import type { Draft, DraftStore } from './draft';
 import type { AnswerState, EngineState, SampleState } from './engine-state';
 import type { View, ViewStore } from './view';
@@ -34,6 +35,11 @@ export function useServices(): AppServices {
 /** A part of the engine's state. The selector must return the same object while nothing changed. */
 export function useEngine<T>(select: (state: EngineState) => T): T {
   return useStore(useServices().client.store, select);
+}
+
+/** A part of what is known of the engine's kernels. */
+export function useBench<T>(select: (state: BenchState) => T): T {
+  return useStore(useServices().client.bench, select);
 }
 
 /** A part of the question's draft. */

@@ -6,6 +6,7 @@ export type PageName = 'ask' | 'train' | 'bench';
 export const PAGES: readonly { name: PageName; label: string }[] = [
   { name: 'ask', label: 'Ask' },
   { name: 'train', label: 'Train' },
+  { name: 'bench', label: 'Bench' },
 ];
 
 /** The page that a hash names; the first one where it names none. */
