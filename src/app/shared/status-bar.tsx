@@ -1,4 +1,4 @@
-import { useEngine, useGroupShown } from '../store/app-services';
+import { useBench, useEngine, useGroupShown, useView } from '../store/app-services';
 import { runningAnswer } from '../store/engine-state';
 import { describeAdapter } from './format';
 
@@ -10,6 +10,8 @@ export function StatusBar() {
   const group = useGroupShown();
   const answered = useEngine((state) => state.answers.length > 0);
   const recorded = useEngine(({ model }) => model.recorded);
+  const page = useView((view) => view.page);
+  const switchedOff = useBench(({ selfTest }) => selfTest?.off.length ?? 0);
   const state = recorded
     ? 'Recorded'
     : gpu
@@ -28,15 +30,27 @@ export function StatusBar() {
         <b>{state}</b>
       </span>
       {gpu && !recorded && <span className="ell">{describeAdapter(gpu)}</span>}
+      {switchedOff > 0 && (
+        <a className="chip warn" href="#bench">
+          Some kernels failed their self-test; others run instead
+        </a>
+      )}
       <span className="promise">
         {recorded
           ? 'Recorded answers are played again. Nothing is computed.'
           : 'Runs on this device. Your video stays in this tab.'}
       </span>
       <span className="sp row keys">
+        {page === 'bench' && (
+          <>
+            <Key name="B">measure</Key>
+            <Key name="T">self-test</Key>
+          </>
+        )}
         {running ? (
           <Key name="Esc">stop</Key>
         ) : (
+          page === 'ask' &&
           answered &&
           (group ? (
             <>
