@@ -191,8 +191,18 @@ export type TrainingRequest =
   | { type: 'stop-run' }
   | { type: 'save-run' }
   | { type: 'change-run'; settings: LiveSettings }
-  /** The page's answer to `score-answers`. One of the two is set. */
-  | { type: 'scores'; call: number; scores?: number[]; error?: string }
+  /**
+   * The page's answer to `score-answers`: scores, or what went wrong. Where it was the function itself, its name and the
+   * places of the answers that it failed on come too, and `error` goes on after the name (`threw "..."`).
+   */
+  | {
+      type: 'scores';
+      call: number;
+      scores?: number[];
+      error?: string;
+      reward?: string;
+      failed?: readonly number[];
+    }
   /** -> `runs`, as do `rename-run` and `delete-run`. */
   | { type: 'list-runs'; id: number }
   /** All that is known of a run -> `run-data`. */

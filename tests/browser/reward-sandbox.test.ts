@@ -33,7 +33,7 @@ test('what is wrong with a function is said, and the next one runs', async () =>
   await expect(score('() => 0 / 0')).rejects.toThrow('returned NaN');
   await expect(score('() => {}')).rejects.toThrow('returned undefined');
   await expect(score('function (')).rejects.toThrow('cannot be read');
-  await expect(score('41 + 1')).rejects.toThrow('The code gives 42, and must give one function.');
+  await expect(score('41 + 1')).rejects.toThrow('must be one function, and is 42,');
   await expect(score('() => { self.postMessage({ results: [null, 2] }); while (true) {} }')).rejects.toThrow(
     'changed its own surroundings',
   );

@@ -15,21 +15,27 @@ const PARTS: Record<MemoryPlan['parts'][number]['name'], { label: string; colour
   other: { label: 'other', colour: '--c5' },
 };
 
-/** What a run of these settings takes, as the engine plans it; undefined until it has, or where it cannot. */
-export function useMemoryPlan(config: RunConfig): MemoryPlan | undefined {
+/** What a run of these settings takes; or why the engine does not say. */
+export interface Planned {
+  plan?: MemoryPlan;
+  problem?: string;
+}
+
+/** What a run of these settings takes, as the engine plans it. Empty while it has not said. */
+export function useMemoryPlan(config: RunConfig): Planned {
   const { training } = useTrainServices();
   const ready = useEngine(({ model }) => model.status === 'ready' && !model.recorded);
   const modelId = useEngine(({ model }) => model.id);
-  const [plan, setPlan] = useState<MemoryPlan>();
+  const [planned, setPlan] = useState<Planned>({});
   // biome-ignore lint/correctness/useExhaustiveDependencies: another model takes other memory
   useEffect(() => {
-    if (!ready || Object.keys(runProblems(config)).length > 0) return setPlan(undefined);
+    if (!ready || Object.keys(runProblems(config)).length > 0) return setPlan({});
     let stale = false;
     // Typing asks once it rests.
     const timer = setTimeout(() => {
       training.planMemory(config).then(
-        (made) => !stale && setPlan(made),
-        () => !stale && setPlan(undefined),
+        (plan) => !stale && setPlan({ plan }),
+        (error: Error) => !stale && setPlan({ problem: error.message }),
       );
     }, 300);
     return () => {
@@ -37,11 +43,18 @@ export function useMemoryPlan(config: RunConfig): MemoryPlan | undefined {
       clearTimeout(timer);
     };
   }, [config, ready, modelId, training]);
-  return plan;
+  return planned;
 }
 
 /** The plan as a bar of its parts. */
-export function MemoryPlanView({ plan, answers }: { plan: MemoryPlan | undefined; answers: number }) {
+export function MemoryPlanView({
+  planned: { plan, problem },
+  answers,
+}: {
+  planned: Planned;
+  answers: number;
+}) {
+  const ready = useEngine(({ model }) => model.status === 'ready');
   const counted = useEngine((state) => state.memory);
   const training = useEngine((state) => state.training);
   const budget = plan?.budget?.bytes;
@@ -72,10 +85,11 @@ export function MemoryPlanView({ plan, answers }: { plan: MemoryPlan | undefined
               </span>
             </>
           ) : (
-            <span className="t3">once a model is loaded</span>
+            <span className="t3">{ready ? '' : 'once a model is loaded'}</span>
           )}
         </span>
       </div>
+      {problem && <p className="xs t3">{problem}</p>}
       {plan && (
         <>
           <div className="mem" aria-hidden="true">

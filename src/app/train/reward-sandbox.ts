@@ -6,6 +6,21 @@ export interface ScoreInput {
   tokens: number;
 }
 
+/** A reward function did not score all answers. `message` is a sentence. */
+export class RewardFailure extends Error {
+  constructor(
+    /** The function's name. */
+    readonly reward: string,
+    /** What it did: "threw “…”". */
+    readonly reason: string,
+    /** Places of the answers that it failed on. */
+    readonly failed: readonly number[],
+    total: number,
+  ) {
+    super(`${reward} ${reason} on ${failed.length} of ${total} ${total === 1 ? 'answer' : 'answers'}`);
+  }
+}
+
 /** What the frame's worker posts. `results` by answer. */
 type Scored =
   | { name: string; results: ({ score: number } | { wrong: string } | { thrown: string })[] }
@@ -30,7 +45,8 @@ export class RewardSandbox {
 
   /**
    * Scores answers with a function, given as its source: one function expression or declaration. It may be async.
-   * @throws Error (rejects) with a sentence: what the function did wrong, and on how many of the answers.
+   * @throws RewardFailure (rejects): what the function did wrong, and on which of the answers; Error where the sandbox
+   * itself does not run.
    */
   async score(code: string, answers: readonly ScoreInput[], limit = SCORE_LIMIT_MS): Promise<number[]> {
     const frame = await (this.frame ??= this.open());
@@ -93,20 +109,27 @@ export class RewardSandbox {
   }
 }
 
-/** The scores, where every answer got one. @throws Error with a sentence where not. */
+/** The scores, where every answer got one. @throws RewardFailure where not. */
 export function scoresOf(scored: unknown, count: number, limit: number): number[] {
+  const all = Array.from({ length: count }, (_, i) => i);
   // The function can post whatever it likes in the worker's name.
   if (!isScored(scored, count))
-    throw new Error('The reward function changed its own surroundings: its scores cannot be read.');
-  if ('code' in scored) throw new Error(failureText(scored, limit));
+    throw new RewardFailure(
+      'user_reward',
+      'changed its own surroundings, so that nothing can be read,',
+      all,
+      count,
+    );
+  if ('code' in scored) throw new RewardFailure('user_reward', failureReason(scored, limit), all, count);
   const { results } = scored;
-  const name = scored.name || 'The reward function';
-  const on = (bad: number) => `on ${bad} of ${count} ${count === 1 ? 'answer' : 'answers'}`;
-  const thrown = results.flatMap((one) => ('thrown' in one ? [one.thrown] : []));
-  if (thrown.length > 0) throw new Error(`${name} threw “${thrown[0]}” ${on(thrown.length)}`);
-  const wrong = results.flatMap((one) => ('wrong' in one ? [one.wrong] : []));
-  if (wrong.length > 0)
-    throw new Error(`${name} returned ${wrong[0]} where a finite number must be, ${on(wrong.length)}`);
+  const name = scored.name || 'user_reward';
+  const fail = (key: 'thrown' | 'wrong', reason: (text: string) => string) => {
+    const failed = all.filter((i) => key in results[i]!);
+    const first = results[failed[0] ?? -1] as Record<string, string> | undefined;
+    if (first) throw new RewardFailure(name, reason(first[key]!), failed, count);
+  };
+  fail('thrown', (text) => `threw “${text}”`);
+  fail('wrong', (text) => `returned ${text} where a finite number must be,`);
   return results.flatMap((one) => ('score' in one ? [one.score] : []));
 }
 
@@ -120,17 +143,15 @@ function isScored(value: unknown, count: number): value is Scored {
   });
 }
 
-function failureText({ code, message }: Extract<Scored, { code: string }>, limit: number): string {
+function failureReason({ code, message }: Extract<Scored, { code: string }>, limit: number): string {
   switch (code) {
     case 'syntax':
-      return `The reward function cannot be read: ${message}`;
+      return `cannot be read (${message})`;
     case 'no-function':
-      return `The code gives ${message}, and must give one function.`;
+      return `must be one function, and is ${message},`;
     case 'too-slow':
-      return `The reward function was ended after ${limit / 1000} s. It may have no end`;
-    case 'failed':
-      return `The reward function failed: ${message ?? 'no reason is known'}`;
+      return `was ended after ${limit / 1000} s`;
     default:
-      return `The reward function failed: ${String(code).slice(0, 40)}`;
+      return `failed (${message ?? 'no reason is known'})`;
   }
 }

@@ -123,7 +123,8 @@ function OfRun({ record }: { record: RunRecord }) {
   const state = live?.state ?? run.state;
   const last = events.findLast(({ code }) => code !== 'saved' && code !== 'eval');
   if (isActive(live)) {
-    const { repeats } = live ?? {};
+    const { repeats, message } = live ?? {};
+    if (message && last?.code === 'storage-full') return <StorageFull message={message} />;
     if (!repeats || run.step >= repeats.reached) return null;
     const count = repeats.reached - repeats.from;
     return (
@@ -149,7 +150,9 @@ function OfRun({ record }: { record: RunRecord }) {
         error={{
           code: 'reward-failed',
           title: 'The reward function failed.',
-          message: `${live?.message ?? sentence(last.text)} The run is paused and this step was not used.`,
+          message:
+            live?.message?.replace(/^The reward function failed\.\s*/, '') ??
+            `${sentence(last.text)} The run is paused and this step was not used.`,
         }}
         icon="x"
         testId="run-message"
@@ -162,6 +165,8 @@ function OfRun({ record }: { record: RunRecord }) {
         </button>
       </ErrorMessage>
     );
+  if (state === 'paused' && last?.code === 'storage-full')
+    return <StorageFull message={live?.message ?? 'The last checkpoint could not be written.'} />;
   if (state === 'paused' && last?.code === 'kl-high') {
     const kl = record.lines.at(-1)?.kl;
     const back = checkpoints.findLast((step) => step < run.step);
@@ -221,10 +226,21 @@ function OfRun({ record }: { record: RunRecord }) {
   return null;
 }
 
+function StorageFull({ message }: { message: string }) {
+  return (
+    <ErrorMessage
+      error={{ code: 'storage-full', title: 'Storage is full.', message: sentence(message) }}
+      icon="save"
+      testId="run-message"
+    >
+      <ManageStorage />
+    </ErrorMessage>
+  );
+}
+
 /** A page cannot keep files over a reload. */
 function FilesAgain({ record: { run, config } }: { record: RunRecord }) {
   const actions = useRunActions();
-  if (run.data === 'own') return null;
   return (
     <ErrorMessage
       error={{

@@ -1,10 +1,10 @@
-import type { MemoryPlan, RunConfig } from '../../worker/training-protocol';
+import type { RunConfig } from '../../worker/training-protocol';
 import { Icon } from '../shared/icon';
 import { Segmented } from '../shared/segmented';
 import { useEngine } from '../store/app-services';
 import { ConfigForm } from './config-form';
 import { DataChoice } from './data-choice';
-import { MemoryPlanView } from './memory-plan';
+import { MemoryPlanView, type Planned } from './memory-plan';
 import { PRESETS } from './presets';
 import { RewardList } from './reward-list';
 import { runProblems } from './run-problems';
@@ -14,19 +14,23 @@ import { isActive, type RunRecord } from './training-state';
 import { useRunActions } from './use-run-actions';
 
 /** The settings: those of the run that is shown, or of the next one. */
-export function SetupColumn({ plan }: { plan: MemoryPlan | undefined }) {
+export function SetupColumn({ planned }: { planned: Planned }) {
   const record = useRecord();
   const shown = useTraining((state) => state.shown);
   return (
     <section className="col left" aria-label="Setup" data-testid="setup">
       <div className="setup-scroll">
-        {record ? <RunSetup record={record} plan={plan} /> : shown ? null : <NewSetup plan={plan} />}
+        {record ? (
+          <RunSetup record={record} planned={planned} />
+        ) : shown ? null : (
+          <NewSetup planned={planned} />
+        )}
       </div>
     </section>
   );
 }
 
-function NewSetup({ plan }: { plan: MemoryPlan | undefined }) {
+function NewSetup({ planned }: { planned: Planned }) {
   const { setup } = useTrainServices();
   const preset = useSetup((state) => state.preset);
   const yours = useSetup((state) => state.yours);
@@ -61,7 +65,7 @@ function NewSetup({ plan }: { plan: MemoryPlan | undefined }) {
           />
         )}
       </div>
-      <MemoryPlanView plan={plan} answers={config.grpo.num_generations} />
+      <MemoryPlanView planned={planned} answers={config.grpo.num_generations} />
     </>
   );
 }
@@ -111,7 +115,7 @@ function BaseNote() {
   );
 }
 
-function RunSetup({ record, plan }: { record: RunRecord; plan: MemoryPlan | undefined }) {
+function RunSetup({ record, planned }: { record: RunRecord; planned: Planned }) {
   const { training } = useTrainServices();
   const live = useTraining((state) => state.live);
   const { run, config } = record;
@@ -159,7 +163,7 @@ function RunSetup({ record, plan }: { record: RunRecord; plan: MemoryPlan | unde
         )}
         {active && <p className="xs t3">Outlined values can change while the run is live.</p>}
       </div>
-      <MemoryPlanView plan={plan} answers={config.grpo.num_generations} />
+      <MemoryPlanView planned={planned} answers={config.grpo.num_generations} />
     </>
   );
 }

@@ -1,5 +1,4 @@
 import { useEffect } from 'react';
-import type { MemoryPlan } from '../../worker/training-protocol';
 import { Icon } from '../shared/icon';
 import { useEngine, useServices, useView } from '../store/app-services';
 import '../styles/train.css';
@@ -10,7 +9,7 @@ import { Completions } from './completions';
 import { CurrentGroup } from './current-group';
 import { EmptyRun } from './empty-run';
 import { HeldOut } from './held-out';
-import { useMemoryPlan } from './memory-plan';
+import { type Planned, useMemoryPlan } from './memory-plan';
 import { RunEvents, RunExports } from './run-exports';
 import { RunHeader } from './run-header';
 import { RunList } from './run-list';
@@ -44,11 +43,11 @@ function Page() {
   const full = useTrainView((view) => view.groupFull);
   const config = useSetup((setup) => setup.config);
   const record = useRecord();
-  const plan = useMemoryPlan(record?.config ?? config);
+  const planned = useMemoryPlan(record?.config ?? config);
   return (
     <main className={`train ${full ? 'group-only' : ''}`} id="train">
-      <SetupColumn plan={plan} />
-      <Middle plan={plan} />
+      <SetupColumn planned={planned} />
+      <Middle planned={planned} />
       <Side />
     </main>
   );
@@ -78,7 +77,7 @@ function useRuns(): void {
   }, [ready, listed, training, show]);
 }
 
-function Middle({ plan }: { plan: MemoryPlan | undefined }) {
+function Middle({ planned }: { planned: Planned }) {
   const { view } = useServices();
   const record = useRecord();
   const shown = useTraining((state) => state.shown);
@@ -95,7 +94,7 @@ function Middle({ plan }: { plan: MemoryPlan | undefined }) {
       </button>
       <RunHeader />
       <div className="train-scroll">
-        <RunMessages plan={plan} />
+        <RunMessages plan={planned.plan} />
         {record ? (
           <>
             {!full && <ChartGrid />}

@@ -13,7 +13,7 @@ import type {
 } from '../../worker/training-protocol';
 import type { EngineClient } from '../engine-client';
 import { reduceTraining, type TrainingAction } from './reduce-training';
-import type { ScoreInput } from './reward-sandbox';
+import { RewardFailure, type ScoreInput } from './reward-sandbox';
 import { INITIAL_TRAINING_STATE, isActive, type TrainingState } from './training-state';
 
 type Numbered<T> = T extends { id: number } ? Omit<T, 'id'> : never;
@@ -39,7 +39,7 @@ export class TrainingClient {
     number,
     { resolve: (event: Reply) => void; reject: (error: Error) => void }
   >();
-  /** The data of runs that began here, by run: files are not kept on disk. */
+  /** The data of runs that began here, by run: a folder's files are not kept on disk. */
   private readonly data = new Map<string, TrainingData>();
 
   constructor(
@@ -97,9 +97,9 @@ export class TrainingClient {
     if (known) this.data.set(run, known);
   }
 
-  /** Whether a run's questions are at hand: the toy world's always, files only where they were chosen in this tab. */
+  /** Whether a run's questions are at hand: a folder's files only where they were chosen in this tab. */
   hasData(run: string, kind: TrainingData['kind']): boolean {
-    return kind === 'toy' || this.data.has(run);
+    return kind !== 'files' || this.data.has(run);
   }
 
   pause(): void {
@@ -195,7 +195,11 @@ export class TrainingClient {
       );
       this.engine.sendTraining({ type: 'scores', call, scores });
     } catch (error) {
-      this.engine.sendTraining({ type: 'scores', call, error: (error as Error).message });
+      const failure =
+        error instanceof RewardFailure
+          ? { reward: error.reward, error: error.reason, failed: error.failed }
+          : { error: (error as Error).message };
+      this.engine.sendTraining({ type: 'scores', call, ...failure });
     }
   }
 

@@ -2,6 +2,7 @@ import { useMemo } from 'react';
 import type { EngineError } from '../../worker/protocol';
 import type { RunExport } from '../../worker/training-protocol';
 import { chooseModel } from '../models/choose-model';
+import { modelName } from '../models/model-url';
 import { download } from '../shared/download';
 import { type AppServices, useServices } from '../store/app-services';
 import { BASE, type EngineState, type ModelState } from '../store/engine-state';
@@ -51,6 +52,20 @@ export function runActions(services: AppServices, { training, setup, trainView }
       training.setError(error instanceof TrainingError ? error.error : unknownError(error as Error));
     }
   };
+  /** Loads the toy base where a run was made with it and another model is there; other models are the user's to load. */
+  const haveModel = async (run: string) => {
+    const { model } = client.store.getState();
+    const wanted = training.store.getState().runs?.find((one) => one.run === run)?.model;
+    if (wanted !== modelName(toyBase) || model.name === wanted) return;
+    chooseModel(services, { kind: 'url', url: toyBase });
+    await new Promise<void>((resolve) => {
+      const end = client.store.subscribe(({ model: { status } }) => {
+        if (status === 'loading') return;
+        end();
+        resolve();
+      });
+    });
+  };
   const nextName = () => {
     const numbers = (training.store.getState().runs ?? []).map(({ name }) =>
       Number(/^Run (\d+)$/.exec(name)?.[1] ?? 0),
@@ -81,9 +96,8 @@ export function runActions(services: AppServices, { training, setup, trainView }
       // Files that were chosen again stand in the setup.
       const data = !training.hasData(run, kind) && chosen?.kind === kind ? chosen : undefined;
       trainView.setState({ question: undefined });
-      void guard(
-        training.resumeRun(run, { ...(step === undefined ? {} : { step }), ...(data ? { data } : {}) }),
-      );
+      const from = { ...(step === undefined ? {} : { step }), ...(data ? { data } : {}) };
+      void guard(haveModel(run).then(() => training.resumeRun(run, from)));
     },
     /** Pauses the run that is shown, or lets it go on. */
     togglePause(): boolean {
@@ -122,7 +136,8 @@ export function runActions(services: AppServices, { training, setup, trainView }
     /** Opens the Ask page with the base and an adapter answering side by side. */
     ask: (from: Parameters<typeof training.loadAdapter>[0]) =>
       guard(
-        training.loadAdapter(from).then((adapter) => {
+        ('run' in from ? haveModel(from.run) : Promise.resolve()).then(async () => {
+          const adapter = await training.loadAdapter(from);
           if (!adapter) return;
           view.setState({ askAdapters: [BASE, adapter.adapter] });
           showPage('ask');

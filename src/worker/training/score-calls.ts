@@ -1,3 +1,4 @@
+import { RewardError } from '../../grpo/rewards/score-group';
 import type { TrainingEvent, TrainingRequest } from '../training-protocol';
 
 /** The page ends a function after a second by itself; this is for a page that does not reply at all. */
@@ -15,7 +16,7 @@ export class ScoreCalls {
     private readonly patience_ms = PATIENCE_MS,
   ) {}
 
-  /** Scores answers. @throws Error with what the function or the sandbox said; the signal's reason when aborted. */
+  /** Scores answers. @throws RewardError with what the function did; Error with what the sandbox said; the signal's reason when aborted. */
   async score(code: string, answers: Answers, signal: AbortSignal): Promise<number[]> {
     signal.throwIfAborted();
     const call = this.next++;
@@ -29,8 +30,10 @@ export class ScoreCalls {
           () => reject(new Error(`the page gave no scores within ${this.patience_ms / 1000} s`)),
           this.patience_ms,
         );
-        this.waiting.set(call, ({ scores, error }) => {
+        this.waiting.set(call, ({ scores, error, reward, failed }) => {
           if (scores) resolve(scores);
+          else if (reward && failed)
+            reject(new RewardError(reward, failed, answers.length, error ?? 'failed'));
           else reject(new Error(error ?? 'the page gave no scores'));
         });
         this.post({ type: 'score-answers', call, code, answers });

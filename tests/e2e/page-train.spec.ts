@@ -1,0 +1,448 @@
+import AxeBuilder from '@axe-core/playwright';
+import { expect, type Page, test } from '@playwright/test';
+import { presetConfig } from '../../src/app/train/presets';
+import type { RunConfig } from '../../src/worker/training-protocol';
+import { installFakeEngine, loadFakeModel, requests } from './page-fake-engine';
+import {
+  emitTraining,
+  fakeData,
+  fakeEval,
+  fakeLine,
+  fakePlan,
+  fakeRows,
+  fakeRun,
+  lastTraining,
+  streamFakeTraining,
+} from './page-fake-training';
+
+// The Train page's states. The test plays the engine: no number here is a model's.
+
+const TAGS = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'];
+
+async function axe(page: Page, state: string): Promise<void> {
+  const { violations } = await new AxeBuilder({ page }).withTags(TAGS).analyze();
+  const found = violations.map(
+    ({ id, help, nodes }) =>
+      `${id}: ${help}: ${nodes.map(({ html, failureSummary }) => `${html}\n${failureSummary}`).join('\n')}`,
+  );
+  expect.soft(found, state).toEqual([]);
+}
+
+/** A picture of the page, where `SHOTS` names a folder for them. */
+async function shot(page: Page, name: string): Promise<void> {
+  if (process.env.SHOTS) await page.screenshot({ path: `${process.env.SHOTS}/${name}.png` });
+}
+
+async function openTrain(page: Page, runs: ReturnType<typeof fakeRun>[] = []): Promise<void> {
+  await page.emulateMedia({ colorScheme: 'light' });
+  await installFakeEngine(page);
+  await page.goto('./#train');
+  await loadFakeModel(page);
+  await expect
+    .poll(async () => (await requests(page)).map(({ type }) => type as string))
+    .toContain('list-runs');
+  await emitTraining(page, { type: 'runs', id: (await lastTraining(page, 'list-runs')).id, runs });
+}
+
+async function answerPlan(page: Page, fits = true): Promise<void> {
+  await expect
+    .poll(async () => (await requests(page)).map(({ type }) => type as string))
+    .toContain('plan-memory');
+  await emitTraining(page, {
+    type: 'memory-plan',
+    id: (await lastTraining(page, 'plan-memory')).id,
+    plan: fakePlan(fits),
+  });
+}
+
+const setting = (page: Page, name: string) => page.locator(`[data-setting="${name}"] input`);
+
+test('a run from the empty page to its end', async ({ page }) => {
+  await openTrain(page);
+
+  await test.step('empty: presets, settings with their problems, memory', async () => {
+    await expect(page.getByTestId('empty-run')).toContainText('No runs yet');
+    await answerPlan(page);
+    await expect(page.getByTestId('memory-plan')).toContainText('312 MB of 4.00 GB budget');
+    await page
+      .getByTestId('empty-run')
+      .getByRole('button', { name: /^Quick/ })
+      .click();
+    await expect(setting(page, 'max_steps')).toHaveValue('10');
+    await page.getByTestId('setup').getByText('Toy', { exact: true }).click();
+    await expect(setting(page, 'max_steps')).toHaveValue('60');
+    await setting(page, 'beta').fill('-1');
+    await expect(page.locator('[data-setting="beta"]')).toContainText('beta is a number from 0 up to 10.');
+    await expect(page.getByTestId('start-run')).toBeDisabled();
+    await setting(page, 'beta').fill('4e-2');
+    await expect(page.getByTestId('start-run')).toBeEnabled();
+    await page.getByRole('button', { name: 'num_generations' }).click();
+    await expect(page.locator('[data-setting="num_generations"]')).toContainText('Answers to each question');
+    await setting(page, 'max_steps').fill('400');
+    await axe(page, 'empty');
+    await shot(page, 'empty');
+  });
+
+  await test.step('settings that do not fit: what would', async () => {
+    await expect
+      .poll(async () => {
+        await answerPlan(page, false);
+        return page.getByTestId('too-large').isVisible();
+      })
+      .toBe(true);
+    await expect(page.getByTestId('too-large')).toContainText('Not enough GPU memory for 8 answers.');
+    await page.getByRole('button', { name: 'Use 5 answers' }).click();
+    await expect(setting(page, 'num_generations')).toHaveValue('5');
+    await setting(page, 'num_generations').fill('8');
+  });
+
+  const run = fakeRun('r7', 'Run 7', {
+    state: 'compiling',
+    step: 0,
+    saved_step: 0,
+    created: 1_790_000_100_000,
+  });
+  let config: RunConfig;
+  await test.step('compiling', async () => {
+    await page.getByLabel('Name of the run').fill('Run 7');
+    await page.getByTestId('start-run').click();
+    const started = await lastTraining(page, 'start-run');
+    expect(started).toMatchObject({ name: 'Run 7', data: { kind: 'toy' } });
+    expect(started.config.grpo).toMatchObject({ beta: 0.04, max_steps: 400, num_generations: 8 });
+    config = started.config;
+    await emitTraining(page, { type: 'run-started', id: started.id, run, config });
+    await emitTraining(page, {
+      type: 'run-state',
+      run: 'r7',
+      state: 'compiling',
+      step: 0,
+      detail: 'compiling shaders, 12 of 31',
+    });
+    await expect(page.getByTestId('run-head')).toContainText('compiling shaders, 12 of 31');
+    await expect(page.locator('[data-setting="num_generations"] input')).toHaveCount(0);
+  });
+
+  await test.step('training: curves, the group, completions, checks', async () => {
+    await emitTraining(
+      page,
+      { type: 'run-state', run: 'r7', state: 'running', step: 0 },
+      { type: 'run-eval', run: 'r7', line: fakeEval(0, 0.34) },
+      ...Array.from({ length: 182 }, (_, i) => ({
+        type: 'run-step' as const,
+        run: 'r7',
+        line: fakeLine(i + 1),
+      })),
+    );
+    await emitTraining(
+      page,
+      ...[50, 100, 150].map((step, i) => ({
+        type: 'run-eval' as const,
+        run: 'r7',
+        line: fakeEval(step, [0.47, 0.58, 0.66][i]!),
+      })),
+      {
+        type: 'run-event',
+        run: 'r7',
+        event: { step: 96, code: 'changed', text: 'beta 0.04', time: 1_790_000_000_500 },
+      },
+      {
+        type: 'run-event',
+        run: 'r7',
+        event: { step: 180, code: 'saved', text: 'checkpoint saved', time: 1_790_000_001_000 },
+      },
+    );
+    await streamFakeTraining(page, 'r7', 183, 1464);
+    await expect(page.getByTestId('run-head')).toContainText('step 182 of 400');
+    await expect(page.getByTestId('pace')).toHaveText('1.9 s per step, about 7 min left');
+    await expect(page.getByTestId('run-head')).toContainText('saved at step 180');
+    const group = page.getByTestId('train-group');
+    await expect(group).toContainText('5 of 8 finished');
+    await expect(group.locator('[data-status="writing"]')).toHaveCount(3);
+    await expect(group.getByText('Wait, let me look again.')).toHaveCSS(
+      'background-color',
+      'rgb(255, 241, 204)',
+    );
+    await emitTraining(
+      page,
+      { type: 'group-scored', run: 'r7', question: 1464, rows: fakeRows(183, 1464) },
+      { type: 'run-step', run: 'r7', line: fakeLine(183) },
+    );
+    await expect(group).toContainText('8 answers, mean +0.32');
+    await expect(group.getByText('+1.56')).toBeVisible();
+    await expect(page.locator('[data-chart="kl"]')).toContainText(/0\.0\d\d/);
+    await expect(page.locator('[data-chart="grad_norm"] [role="img"]')).toHaveAccessibleName(
+      /^grad_norm: \d\.\d\d at step 1, \d\.\d\d at step 183$/,
+    );
+    await expect(page.getByTestId('held-out')).toContainText('66%');
+    await expect(page.getByTestId('completion')).toHaveCount(8);
+    await axe(page, 'training, light');
+    await shot(page, 'train-light');
+    await page.emulateMedia({ colorScheme: 'dark' });
+    await axe(page, 'training, dark');
+    await shot(page, 'train-dark');
+    await page.emulateMedia({ colorScheme: 'light' });
+  });
+
+  await test.step('settings that may change; more charts; the table; full screen', async () => {
+    await setting(page, 'learning_rate').fill('3e-5');
+    await setting(page, 'learning_rate').press('Enter');
+    expect((await lastTraining(page, 'change-run')).settings).toEqual({ learning_rate: 3e-5 });
+    await page.getByRole('button', { name: 'More charts' }).click();
+    await expect(page.getByTestId('chart')).toHaveCount(16);
+    await shot(page, 'more-charts');
+    await page.getByRole('button', { name: 'As a table' }).click();
+    await expect(page.getByTestId('step-table').getByRole('row')).toHaveCount(101);
+    await axe(page, 'table of steps');
+    await page.getByRole('button', { name: 'As charts' }).click();
+    await page.getByRole('button', { name: 'Fewer charts' }).click();
+    await page.keyboard.press('g');
+    await expect(page.getByTestId('charts')).toBeHidden();
+    await shot(page, 'group-full');
+    await page.keyboard.press('g');
+    await page.getByLabel('Search completions').fill('bottom left now');
+    await expect(page.getByTestId('completion')).toHaveCount(1);
+    await page.getByTestId('completion').getByRole('button').click();
+    await expect(page.getByTestId('completions')).toContainText('Hmm, check the last frame.');
+    await page.getByLabel('Search completions').fill('');
+  });
+
+  await test.step('paused by the user; the KL; a reward that failed; a failure', async () => {
+    await page.keyboard.press('p');
+    await lastTraining(page, 'pause-run');
+    await emitTraining(page, { type: 'run-state', run: 'r7', state: 'paused', step: 183 });
+    await expect(page.getByTestId('run-head')).toContainText('The GPU is free');
+    await emitTraining(
+      page,
+      { type: 'run-state', run: 'r7', state: 'paused', step: 183, message: 'The KL is above the limit.' },
+      {
+        type: 'run-event',
+        run: 'r7',
+        event: { step: 183, code: 'kl-high', text: 'KL 2.31', time: 1_790_000_002_000 },
+      },
+    );
+    await expect(page.getByTestId('run-message')).toContainText('your limit is 2.');
+    await page.getByRole('button', { name: 'Go back to step 180' }).click();
+    const resumed = await lastTraining(page, 'resume-run');
+    expect(resumed).toMatchObject({ run: 'r7', step: 180 });
+    const going = { ...run, state: 'running' as const, step: 180, saved_step: 180 };
+    await emitTraining(
+      page,
+      { type: 'run-started', id: resumed.id, run: going, config },
+      { type: 'run-state', run: 'r7', state: 'running', step: 180 },
+      {
+        type: 'run-event',
+        run: 'r7',
+        event: { step: 180, code: 'resumed', text: 'goes on from step 180', time: 1_790_000_003_000 },
+      },
+    );
+    await expect(page.getByTestId('run-message')).toContainText('so 3 steps are repeated');
+    await shot(page, 'resumed');
+    await emitTraining(
+      page,
+      {
+        type: 'run-event',
+        run: 'r7',
+        event: { step: 180, code: 'reward-failed', text: 'the reward failed', time: 1_790_000_004_000 },
+      },
+      {
+        type: 'run-state',
+        run: 'r7',
+        state: 'paused',
+        step: 180,
+        message: 'my_reward threw “label is undefined” on 2 of 8 answers.',
+      },
+    );
+    await expect(page.getByTestId('run-message')).toContainText('The reward function failed.');
+    await emitTraining(page, {
+      type: 'run-state',
+      run: 'r7',
+      state: 'failed',
+      step: 180,
+      message: 'The GPU was lost twice.',
+    });
+    await expect(page.getByTestId('run-message')).toContainText('Step 180 is saved');
+    await axe(page, 'failed');
+    await shot(page, 'failed');
+  });
+
+  await test.step('on a phone', async () => {
+    await page.setViewportSize({ width: 390, height: 844 });
+    expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(390);
+    await axe(page, 'phone');
+    await shot(page, 'phone');
+    if (process.env.SHOTS)
+      await page.screenshot({ path: `${process.env.SHOTS}/phone-full.png`, fullPage: true });
+    await page.setViewportSize({ width: 1000, height: 800 });
+    await page.getByRole('button', { name: 'Accuracy, runs and export' }).click();
+    await expect(page.getByTestId('run-list')).toBeVisible();
+    await shot(page, 'drawer');
+  });
+});
+
+test('kept runs: opened, compared, renamed, deleted, exported, asked', async ({ page }) => {
+  const runs = [
+    fakeRun('r7', 'Run 7', {
+      state: 'paused',
+      step: 184,
+      saved_step: 180,
+      created: 1_790_000_300_000,
+      reward: 1.02,
+      eval_accuracy: 0.66,
+    }),
+    fakeRun('r6', 'Run 6', { created: 1_790_000_200_000 }),
+    fakeRun('r5', 'Run 5', { state: 'stopped', step: 120, created: 1_790_000_100_000, reward: -0.4 }),
+  ];
+  await openTrain(page, runs);
+  await expect
+    .poll(async () => (await requests(page)).map(({ type }) => type as string))
+    .toContain('read-run');
+  const read = await lastTraining(page, 'read-run');
+  expect(read.run).toBe('r7');
+  await emitTraining(page, fakeData(read.id, runs[0]!, presetConfig('toy'), 184));
+  await expect(page.getByTestId('run-head')).toContainText('The GPU is free');
+  await expect(page.getByTestId('train-group')).toContainText('Last group');
+  await page.getByLabel('Compare Run 6').check();
+  await expect.poll(async () => (await lastTraining(page, 'read-run')).run).toBe('r6');
+  await emitTraining(
+    page,
+    fakeData((await lastTraining(page, 'read-run')).id, runs[1]!, presetConfig('toy'), 400),
+  );
+  await shot(page, 'compared');
+
+  const row = (name: string) => page.getByTestId('run-row').filter({ hasText: name });
+  await row('Run 5').hover();
+  await page.getByRole('button', { name: 'Rename Run 5' }).click();
+  await page.getByLabel('New name of Run 5').fill('beta 0');
+  await page.keyboard.press('Enter');
+  expect(await lastTraining(page, 'rename-run')).toMatchObject({ run: 'r5', name: 'beta 0' });
+  await expect(row('beta 0')).toBeVisible();
+  await row('beta 0').hover();
+  await page.getByRole('button', { name: 'Delete beta 0' }).click();
+  await page.getByRole('button', { name: 'Delete', exact: true }).click();
+  const gone = await lastTraining(page, 'delete-run');
+  await emitTraining(page, { type: 'runs', id: gone.id, runs: runs.slice(0, 2) });
+  await expect(page.getByTestId('run-row')).toHaveCount(2);
+
+  const saved = page.waitForEvent('download');
+  await page.getByRole('button', { name: /TRL script/ }).click();
+  const wanted = await lastTraining(page, 'export-run');
+  expect(wanted.what).toBe('trl');
+  await page.evaluate((id) => {
+    const { fakeEngine } = window as unknown as { fakeEngine: Worker };
+    const files = [{ name: 'train.py', blob: new Blob(['print()']) }];
+    fakeEngine.onmessage?.({
+      data: { type: 'run-files', id, run: 'r7', what: 'trl', files },
+    } as MessageEvent);
+  }, wanted.id);
+  expect((await saved).suggestedFilename()).toBe('train.py');
+
+  await page.getByRole('button', { name: 'Ask with this adapter' }).click();
+  const load = await lastTraining(page, 'load-adapter');
+  await emitTraining(page, {
+    type: 'adapters',
+    id: load.id,
+    adapters: [
+      {
+        adapter: 'a1',
+        name: 'Run 7, step 180',
+        r: 8,
+        target_modules: ['self_attn.q_proj'],
+        run: 'r7',
+        step: 180,
+      },
+    ],
+  });
+  await expect(page.getByTestId('adapters')).toContainText('Run 7, step 180');
+  await expect(page.getByRole('checkbox', { name: 'base' })).toBeChecked();
+  await expect(page.getByRole('checkbox', { name: 'Run 7, step 180' })).toBeChecked();
+});
+
+test('data of one’s own, and a reward of one’s own in its sandbox', async ({ page }) => {
+  const problems: string[] = [];
+  await page.exposeFunction('reportViolation', (what: string) => problems.push(what));
+  await page.addInitScript(() => {
+    document.addEventListener('securitypolicyviolation', ({ effectiveDirective, blockedURI }) =>
+      (window as unknown as { reportViolation: (what: string) => void }).reportViolation(
+        `${effectiveDirective} ${blockedURI}`,
+      ),
+    );
+  });
+  await openTrain(page);
+  await page.getByTestId('data-choice').getByRole('combobox').selectOption('files');
+  await page.getByTestId('questions-file').setInputFiles({
+    name: 'nextqa.jsonl',
+    mimeType: 'application/jsonl',
+    buffer: Buffer.from('{}'),
+  });
+  await expect(page.getByText('Choose the JSONL file and the video folder.')).toBeVisible();
+  await page.getByTestId('videos-folder').setInputFiles('tests/fixtures/video/scripts');
+  await expect
+    .poll(async () => (await requests(page)).map(({ type }) => type as string))
+    .toContain('check-data');
+  await emitTraining(page, {
+    type: 'data-report',
+    id: (await lastTraining(page, 'check-data')).id,
+    report: {
+      usable: 812,
+      total: 830,
+      held_out: 40,
+      problems: [
+        { line: 7, code: 'missing-video', message: 'The video <b>cat.mp4</b> is not in the folder.' },
+      ],
+      problem_count: 18,
+    },
+  });
+  await expect(page.getByTestId('data-report')).toContainText(
+    '812 of 830 questions can be used, 40 held out',
+  );
+  await page.getByText('18 lines left out').click();
+  await expect(page.getByTestId('data-report')).toContainText(
+    'The video <b>cat.mp4</b> is not in the folder.',
+  );
+  await shot(page, 'files');
+
+  await page.getByTestId('data-choice').getByRole('combobox').selectOption('own');
+  const form = page.getByTestId('own-questions');
+  await form.getByTestId('own-clip').setInputFiles('tests/fixtures/video/vp9.mp4');
+  await form.getByLabel('Question', { exact: true }).fill('What falls?');
+  await form.getByLabel('Option A').fill('a cup');
+  await form.getByRole('button', { name: 'Add the question' }).click();
+  await expect(form).toContainText('Write at least two options, without gaps.');
+  await form.getByLabel('Option B').fill('a plate');
+  await form.getByLabel('B is right').check();
+  await shot(page, 'own');
+  await form.getByRole('button', { name: 'Add the question' }).click();
+  await expect(form).toContainText('What falls?');
+  const saved = page.waitForEvent('download');
+  await form.getByRole('button', { name: 'JSONL' }).click();
+  const lines = await (await saved).createReadStream().then(async (stream) => {
+    let text = '';
+    for await (const chunk of stream) text += chunk;
+    return text;
+  });
+  expect(JSON.parse(lines)).toEqual({
+    problem: 'What falls?\nOptions:\nA. a cup\nB. a plate',
+    solution: '<answer>B</answer>',
+    video_filename: 'vp9.mp4',
+  });
+
+  await page.getByLabel('Use user_reward').check();
+  const editor = page.getByTestId('reward-editor');
+  await editor.getByRole('button', { name: 'Try it' }).click();
+  await expect(page.getByTestId('reward-tried').locator('b')).toHaveText(['+1.00', '+1.00', '0.00', '0.00']);
+  await editor.getByRole('textbox').fill('(completion) => completion.missing.length');
+  await editor.getByRole('button', { name: 'Try it' }).click();
+  await expect(page.getByTestId('reward-tried')).toContainText('on 4 of 4 answers');
+  await shot(page, 'reward');
+  await axe(page, 'own data and reward');
+  await emitTraining(page, {
+    type: 'score-answers',
+    call: 3,
+    code: '(completion, { tokens }) => completion.length + tokens',
+    answers: [{ text: 'abc', problem: '', solution: 'A', tokens: 2 }],
+  });
+  await expect
+    .poll(async () => (await requests(page)).at(-1))
+    .toMatchObject({ type: 'scores', call: 3, scores: [5] });
+  expect(problems).toEqual([]);
+});

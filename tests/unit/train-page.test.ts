@@ -1,0 +1,245 @@
+import { describe, expect, test } from 'vitest';
+import { chartData } from '../../src/app/train/chart-data';
+import { ahaByStep, chartSpecs, niceScale, smooth } from '../../src/app/train/chart-model';
+import { completionRows } from '../../src/app/train/completion-rows';
+import { presetConfig } from '../../src/app/train/presets';
+import { reduceTraining } from '../../src/app/train/reduce-training';
+import { evalsByTime, interval95, nextEval, paceText, roughTime } from '../../src/app/train/run-facts';
+import { parseSetting, runProblems, settingText } from '../../src/app/train/run-problems';
+import { changeConfig, choosePreset, reviveSetup } from '../../src/app/train/setup-store';
+import { INITIAL_TRAINING_STATE, type TrainingState } from '../../src/app/train/training-state';
+import type {
+  CompletionRow,
+  EvalLine,
+  RunSummary,
+  StepLine,
+  TrainingEvent,
+} from '../../src/worker/training-protocol';
+
+const RUN: RunSummary = {
+  run: 'r1',
+  name: 'Run 1',
+  stage: 'grpo',
+  model: 'toy-base',
+  data: 'toy',
+  state: 'compiling',
+  step: 0,
+  saved_step: 0,
+  max_steps: 10,
+  created: 1,
+  bytes: 0,
+};
+const started: TrainingEvent = { type: 'run-started', id: 1, run: RUN, config: presetConfig('quick') };
+const line = (step: number, reward = step): StepLine => ({ step, reward });
+const row = (step: number, change: Partial<CompletionRow> = {}): CompletionRow => ({
+  step,
+  question: step,
+  sample: 0,
+  prompt: 'Where?\nOptions:\nA. here\nB. there',
+  completion: '<think>Here.</think><answer>A</answer>',
+  solution: 'A',
+  rewards: {},
+  reward: 0,
+  advantage: 0,
+  tokens: 3,
+  terminated: true,
+  aha: false,
+  ...change,
+});
+
+function after(...events: Parameters<typeof reduceTraining>[1][]): TrainingState {
+  return events.reduce(reduceTraining, INITIAL_TRAINING_STATE);
+}
+const running: TrainingEvent = { type: 'run-state', run: 'r1', state: 'running', step: 0 };
+const step = (at: number): TrainingEvent => ({ type: 'run-step', run: 'r1', line: line(at) });
+
+describe('reduceTraining', () => {
+  test('a step moves the run, its mean reward and the list', () => {
+    const state = after(started, running, step(1), step(2));
+    expect(state.runs).toMatchObject([{ step: 2, reward: 1.5, state: 'running' }]);
+    expect(state.records.r1?.lines.map((one) => one.step)).toEqual([1, 2]);
+  });
+
+  test('a run that goes on from an older step has each step once, and says what is repeated', () => {
+    const scored: TrainingEvent = { type: 'group-scored', run: 'r1', question: 3, rows: [row(3)] };
+    const resumed: TrainingEvent = {
+      type: 'run-event',
+      run: 'r1',
+      event: { step: 1, code: 'resumed', text: '', time: 2 },
+    };
+    const before = after(started, running, step(1), step(2), scored, step(3));
+    const state = [started, running, resumed, step(2)].reduce<TrainingState>(reduceTraining, before);
+    expect(state.records.r1?.lines.map((one) => one.step)).toEqual([1, 2]);
+    expect(state.records.r1?.completions).toEqual([]);
+    expect(state.live?.repeats).toEqual({ from: 1, reached: 3 });
+  });
+
+  test('lines that a log holds twice count as they were written last', () => {
+    const state = after({
+      type: 'run-data',
+      id: 2,
+      run: RUN,
+      config: presetConfig('quick'),
+      lines: [line(1), line(2, 5), line(3), line(2, 7)],
+      evals: [],
+      events: [],
+      completions: [],
+      checkpoints: [],
+    });
+    expect(state.records.r1?.lines).toEqual([line(1), line(2, 7)]);
+  });
+
+  test('answers that were being written are gone once the run pauses; a new step drops the groups before it', () => {
+    const group = (question: number, at: number): TrainingEvent => ({
+      type: 'group-started',
+      run: 'r1',
+      step: at,
+      question,
+      prompt: 'Where?',
+      solution: 'A',
+      settings: { temperature: 1, top_k: 0, top_p: 1, max_new_tokens: 8, seed: 0 },
+      num_generations: 2,
+    });
+    const scored: TrainingEvent = { type: 'group-scored', run: 'r1', question: 8, rows: [row(1)] };
+    const state = after(started, running, group(8, 1), scored, group(9, 1));
+    expect(state.live?.groups.map(({ question }) => question)).toEqual([8, 9]);
+    const paused = reduceTraining(state, { type: 'run-state', run: 'r1', state: 'paused', step: 0 });
+    expect(paused.live?.groups.map(({ question }) => question)).toEqual([8]);
+    expect(reduceTraining(state, group(16, 2)).live?.groups.map(({ question }) => question)).toEqual([16]);
+  });
+
+  test('events of another run leave the live one alone; a deleted run is nowhere', () => {
+    const state = after(started, running, step(1));
+    const other = reduceTraining(state, { type: 'run-progress', run: 'r2', label: '', done: 1, total: 2 });
+    expect(other).toBe(state);
+    const gone = reduceTraining(state, { type: 'page/deleted', run: 'r1' });
+    expect(gone).toEqual({ runs: [], records: {} });
+  });
+
+  test('the end of the engine is the failure of what ran', () => {
+    expect(reduceTraining(after(started, running), { type: 'page/engine-gone' }).live?.state).toBe('failed');
+    const idle = after(started, { ...running, state: 'paused' });
+    expect(reduceTraining(idle, { type: 'page/engine-gone' })).toBe(idle);
+  });
+});
+
+describe('charts', () => {
+  test('smoothing has no bias at its start and leaves gaps', () => {
+    expect(smooth([2, null, 2], 0.9)).toEqual([2, null, expect.closeTo(2, 12)]);
+    expect(smooth([1, 3], 0)).toEqual([1, 3]);
+  });
+
+  test('scales have round ends around all numbers', () => {
+    expect(niceScale(-0.55, 1.3)).toEqual({ min: -1.5, max: 1.5, ticks: [-1.5, 0, 1.5] });
+    for (const [low, high] of [
+      [0, 0],
+      [3, 3],
+      [-0.001, 0.0007],
+      [12, 9000],
+      [0.2, 0.21],
+    ] as const) {
+      const { min, max, ticks } = niceScale(low, high);
+      expect(min).toBeLessThanOrEqual(low);
+      expect(max).toBeGreaterThanOrEqual(high);
+      expect(max).toBeGreaterThan(min);
+      expect(ticks).toHaveLength(3);
+    }
+  });
+
+  test('a step without a finite value is a gap with a mark, a compared run has columns of its own', () => {
+    const config = presetConfig('quick');
+    const lines = [1, 2, 3].map((at) => ({ step: at, grad_norm: at === 2 ? Number.NaN : at }));
+    const record = { config, lines, events: [], run: RUN };
+    const spec = chartSpecs(record, new Map()).main.find(({ name }) => name === 'grad_norm')!;
+    const other = { name: 'Run 0', spec, lines: [{ step: 4, grad_norm: 9 }] };
+    const data = chartData(spec, record, [other], 0);
+    expect(data.steps).toEqual([1, 2, 3, 4]);
+    expect(data.columns).toEqual([
+      { kind: 'ghost', curve: 0, values: [null, null, null, 9] },
+      { kind: 'line', curve: 0, values: [1, null, 3, null] },
+    ]);
+    expect(data.marks.gaps).toEqual([2]);
+    expect(data.scale.max).toBeGreaterThanOrEqual(9);
+  });
+
+  test('the share of answers with an aha is counted where the log has none', () => {
+    const completions = [row(1, { aha: true }), row(1), row(2)];
+    expect([...ahaByStep({ lines: [{ step: 2, self_check_rate: 0.25 }], completions })]).toEqual([
+      [1, 0.5],
+      [2, 0.25],
+    ]);
+  });
+});
+
+describe('setup', () => {
+  test('every preset can be run', () => {
+    for (const name of ['quick', 'toy', 'paper'] as const)
+      expect(runProblems(presetConfig(name))).toEqual({});
+  });
+
+  test('what is wrong is said by field', () => {
+    const config = presetConfig('toy');
+    const problems = runProblems({
+      ...config,
+      grpo: { ...config.grpo, beta: Number.NaN },
+      lora: { ...config.lora, r: 6, target_modules: [] },
+      rewards: [{ name: 'user_reward', weight: 1, code: ' ' }],
+      save_steps: 0,
+    });
+    expect(Object.keys(problems).sort()).toEqual(['beta', 'r', 'rewards', 'save_steps', 'target_modules']);
+  });
+
+  test('a change makes the settings the user’s, and storage brings them back, infinity too', () => {
+    const setup = reviveSetup(undefined);
+    expect(setup.preset).toBe('toy');
+    const { grpo } = setup.config;
+    const changed = changeConfig(setup, { grpo: { ...grpo, kl_clamp: Number.POSITIVE_INFINITY } });
+    expect(changed.preset).toBe('yours');
+    const stored = JSON.parse(
+      JSON.stringify({ preset: 'yours', yours: { ...changed.yours, grpo: { ...grpo, kl_clamp: 'inf' } } }),
+    );
+    expect(reviveSetup(stored).config.grpo.kl_clamp).toBe(Number.POSITIVE_INFINITY);
+    expect(reviveSetup({ preset: 'yours', yours: { grpo: { beta: 'x' } } }).preset).toBe('toy');
+    expect(reviveSetup({ preset: 'yours', yours: { rewards: 3 } }).preset).toBe('toy');
+    expect(choosePreset(choosePreset(changed, 'quick'), 'yours').config).toBe(changed.config);
+  });
+
+  test('numbers are read as they are written', () => {
+    for (const value of [1e-4, 0.04, 3e-3, 60, 0, -2.5, Number.POSITIVE_INFINITY, 1e-8])
+      expect(parseSetting(settingText(value))).toBe(value);
+    for (const text of ['', 'abc', '1e', '0x10', '1,5', '--1']) expect(parseSetting(text)).toBeNaN();
+  });
+});
+
+test('pace, intervals, checks', () => {
+  const lines = Array.from({ length: 20 }, (_, i) => ({ step: i + 1, step_time: 1.9 }));
+  expect(paceText(lines, 184, 400)).toBe('1.9 s per step, about 7 min left');
+  expect(paceText([], 0, 10)).toBe('');
+  expect([30, 50, 5400, 7150, 36_000].map(roughTime)).toEqual(['30 s', '1 min', '1 h 30 min', '2 h', '10 h']);
+  const { low, high } = interval95(0.5, 200);
+  expect(low).toBeCloseTo(0.431, 3);
+  expect(high).toBeCloseTo(0.569, 3);
+  expect(interval95(1, 16)).toMatchObject({ high: 1 });
+  expect(interval95(0, 16).low).toBe(0);
+  const check = (at: number): EvalLine => ({ ...({} as EvalLine), step: at });
+  const all = [check(0), check(20), check(40)];
+  expect(evalsByTime(all, false)).toMatchObject({ before: { step: 0 }, during: { step: 40 } });
+  expect(evalsByTime(all, true)).toMatchObject({ during: { step: 20 }, after: { step: 40 } });
+  expect(evalsByTime([check(0)], true)).toMatchObject({ after: undefined, during: undefined });
+  expect(nextEval(184, 50, 400)).toBe(200);
+  expect(nextEval(390, 50, 400)).toBeUndefined();
+});
+
+test('completions: newest first, lowest first, those with an aha, and a search in all words', () => {
+  const rows = [
+    row(1, { reward: 1 }),
+    row(2, { reward: -2, aha: true }),
+    row(3, { completion: 'Somewhere ELSE' }),
+  ];
+  const steps = (order: 'latest' | 'lowest' | 'aha', search = '') =>
+    completionRows(rows, order, search).map((one) => one.step);
+  expect(steps('latest')).toEqual([3, 2, 1]);
+  expect(steps('lowest')).toEqual([2, 3, 1]);
+  expect(steps('aha')).toEqual([2]);
+  expect(steps('latest', 'else where')).toEqual([3]);
+});
