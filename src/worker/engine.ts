@@ -39,6 +39,11 @@ export class Engine {
   private tail: Promise<void> = Promise.resolve();
   private reading: AbortController | undefined;
   private answering: AbortController | undefined;
+  /** What wrote the answers to earlier requests. */
+  private readonly asked = new Map<
+    number,
+    Pick<Request<'ask'>, 'num_generations'> & { adapters: readonly string[] }
+  >();
   private readonly shelf = new AdapterShelf();
   private readonly training: TrainingDesk;
   private readonly kernels: KernelDesk;
@@ -269,9 +274,22 @@ export class Engine {
   private async ask(request: Request<'ask'>, signal: AbortSignal): Promise<void> {
     const session = this.needSession();
     if (!this.video) throw new Error('Open a video first, then ask about it.');
+    const own = this.forked(request);
+    const adapters = own.adapters ?? [''];
+    this.asked.set(own.id, { adapters, num_generations: own.num_generations });
     const decoders = [];
-    for (const adapter of request.adapters ?? ['']) decoders.push(await this.shelf.decoder(session, adapter));
-    await session.writer.write(request, this.video.visual, signal, this.post, decoders);
+    for (const adapter of adapters) decoders.push(await this.shelf.decoder(session, adapter));
+    await session.writer.write(own, this.video.visual, signal, this.post, decoders);
+  }
+
+  /** A fork is written by the adapter whose answer it leaves, with the random numbers of that answer. */
+  private forked(request: Request<'ask'>): Request<'ask'> {
+    const { fork } = request;
+    const from = fork && this.asked.get(fork.ask);
+    if (!from || request.adapters) return request;
+    const { adapters, num_generations } = from;
+    const adapter = adapters[Math.floor(fork.sample / num_generations)] ?? '';
+    return { ...request, adapters: [adapter], fork: { ...fork, sample: fork.sample % num_generations } };
   }
 
   private named(): NamedSession | undefined {

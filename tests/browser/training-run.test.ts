@@ -219,6 +219,25 @@ describe('runs', { timeout: 120_000 }, () => {
     expect(logps(1).length).toBeGreaterThan(3);
     expect(logps(2)).toEqual(logps(1));
     expect(logps(1)).not.toEqual(logps(0));
+    // A fork of the adapter's answer is the adapter's: with the token that was drawn, it is the same answer again.
+    const ids = page.events
+      .slice(asked)
+      .flatMap((event) => (event.type === 'tokens' && event.sample === 2 ? event.tokens : []))
+      .map((token) => token.id);
+    const forked = page.send({
+      type: 'ask',
+      id: ++id,
+      question: { text: 'Which object moves?', options: [], reasoning: true },
+      settings: { temperature: 0, top_k: 0, top_p: 1, max_new_tokens: 9, seed: 1 },
+      num_generations: 1,
+      fork: { ask: id - 1, sample: 2, tokens: ids.slice(0, 3) },
+    });
+    await page.next('ask-done', forked);
+    const own = page.events
+      .slice(forked)
+      .flatMap((event) => (event.type === 'tokens' ? event.tokens.map(({ logp }) => logp) : []));
+    for (const [i, logp] of own.entries()) expect(logp).toBeCloseTo(logps(1)[3 + i]!, 4);
+    expect(own).toHaveLength(logps(1).length - 3);
     const rest = await page.ask('adapters', {
       type: 'unload-adapter',
       id: ++id,

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { isDemonstrationFile, parseDemonstrationFile } from '../../src/data/demonstration-file';
 import { videoFinder } from '../../src/data/find-videos';
 import { shuffledIndex, splitHeldOut } from '../../src/data/held-out';
 import {
@@ -121,5 +122,42 @@ describe('held-out questions', () => {
     expect(pass(1, 0)).toEqual(pass(1, 0));
     expect(pass(1, 1)).not.toEqual(pass(1, 0));
     expect(pass(2, 0)).not.toEqual(pass(1, 0));
+  });
+});
+
+describe("files of the cold start's traces", () => {
+  const turns = [
+    { from: 'human', value: '<image>\nWhich?' },
+    { from: 'gpt', value: '<think> a </think> <answer> B </answer>' },
+  ];
+  const read = { message: turns[0]!.value, answer: turns[1]!.value, video_filename: 'a.mp4' };
+
+  it('are read as one list, as in the original, or line by line', () => {
+    const rows = [{ video: 'a.mp4', conversations: turns }, { video: 'a.mp4' }, 7];
+    const list = parseDemonstrationFile(JSON.stringify(rows));
+    expect(list.demonstrations).toEqual([{ line: 1, ...read }]);
+    expect(list.problems.map(({ line, message }) => [line, message])).toEqual([
+      [2, 'The field "conversations" is missing.'],
+      [3, 'This is no object.'],
+    ]);
+    expect(list.total).toBe(3);
+    const lines = parseDemonstrationFile(`${JSON.stringify(rows[0])}\n\n{"video": \n`);
+    expect(lines.demonstrations).toEqual([{ line: 1, ...read }]);
+    expect(lines.problems).toEqual([{ line: 3, code: 'malformed', message: 'This line is no JSON.' }]);
+    expect(parseDemonstrationFile('[1, ').problems).toHaveLength(1);
+  });
+
+  it.each([
+    [[turns[0]], 'There is no turn from "gpt" with a text.'],
+    [[null, turns[1]], 'There is no turn from "human" with a text.'],
+    [[{ from: 'human', value: ' ' }, turns[1]], 'There is no turn from "human" with a text.'],
+  ])('report what is wrong: %j', (conversations, message) => {
+    const { problems } = parseDemonstrationFile(JSON.stringify([{ video: 'a.mp4', conversations }]));
+    expect(problems).toEqual([{ line: 1, code: 'missing-field', message }]);
+  });
+
+  it('are told from questions', () => {
+    expect(isDemonstrationFile(JSON.stringify([{ video: 'a', conversations: [] }]))).toBe(true);
+    expect(isDemonstrationFile(line())).toBe(false);
   });
 });

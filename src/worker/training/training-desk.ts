@@ -168,6 +168,8 @@ export class TrainingDesk {
   ): Promise<void> {
     checkConfig(config, session.model);
     const store = await this.store();
+    // Asked for once, so that the browser does not make room at the cost of runs; they are kept as well as it can without.
+    void navigator.storage.persist?.().catch(() => false);
     const now = Date.now();
     const open = await store.create({
       version: 1,
