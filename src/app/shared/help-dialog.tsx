@@ -12,6 +12,7 @@ const KEYS: readonly [string, string][] = [
   ['1 to 8', 'Answer of a group'],
   ['R', 'Answers of a group by reward, or in their order'],
   ['G', 'The group on the whole page, or beside the question'],
+  ['P and S', 'On the Train page: pause the run or let it go on, save it now'],
   ['B and T', 'On the Bench page: measure the kernels, test them'],
   ['M', 'Models'],
   ['D', 'Theme: system, light, dark'],

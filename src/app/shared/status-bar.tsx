@@ -7,6 +7,7 @@ export function StatusBar() {
   const gpu = useEngine((state) => state.gpu);
   const missing = useEngine((state) => state.errors.gpu?.code);
   const running = useEngine((state) => runningAnswer(state) !== undefined);
+  const training = useEngine((state) => state.training);
   const group = useGroupShown();
   const answered = useEngine((state) => state.answers.length > 0);
   const recorded = useEngine(({ model }) => model.recorded);
@@ -45,6 +46,13 @@ export function StatusBar() {
           <>
             <Key name="B">measure</Key>
             <Key name="T">self-test</Key>
+          </>
+        )}
+        {page === 'train' && training && (
+          <>
+            <Key name="P">pause</Key>
+            <Key name="S">save now</Key>
+            <Key name="G">group full screen</Key>
           </>
         )}
         {running ? (

@@ -18,6 +18,8 @@ const PARTS: Record<MemoryPlan['parts'][number]['name'], { label: string; colour
 /** What a run of these settings takes; or why the engine does not say. */
 export interface Planned {
   plan?: MemoryPlan;
+  /** The settings that it is about: while others are planned, the last plan stays in sight. */
+  of?: RunConfig;
   problem?: string;
 }
 
@@ -34,7 +36,7 @@ export function useMemoryPlan(config: RunConfig): Planned {
     // Typing asks once it rests.
     const timer = setTimeout(() => {
       training.planMemory(config).then(
-        (plan) => !stale && setPlan({ plan }),
+        (plan) => !stale && setPlan({ plan, of: config }),
         (error: Error) => !stale && setPlan({ problem: error.message }),
       );
     }, 300);

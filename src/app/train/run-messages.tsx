@@ -3,13 +3,14 @@ import type { MemoryPlan, RunConfig } from '../../worker/training-protocol';
 import { formatBytes } from '../shared/format';
 import { ErrorMessage } from '../shared/message';
 import { useServices } from '../store/app-services';
+import type { Planned } from './memory-plan';
 import { changeConfig } from './setup-store';
 import { useLive, useRecord, useSetup, useTraining, useTrainServices } from './train-services';
 import { isActive, type RunRecord } from './training-state';
 import { useRunActions } from './use-run-actions';
 
 /** What went wrong with the run or deserves a word, each with its way out. */
-export function RunMessages({ plan }: { plan: MemoryPlan | undefined }) {
+export function RunMessages({ planned }: { planned: Planned }) {
   const { training } = useTrainServices();
   const error = useTraining((state) => state.error);
   const record = useRecord();
@@ -34,7 +35,7 @@ export function RunMessages({ plan }: { plan: MemoryPlan | undefined }) {
           </button>
         </ErrorMessage>
       )}
-      {record ? <OfRun record={record} /> : <TooLarge config={config} plan={plan} />}
+      {record ? <OfRun record={record} /> : <TooLarge config={config} planned={planned} />}
     </div>
   );
 }
@@ -66,8 +67,8 @@ function ManageStorage() {
 }
 
 /** Before the start: the settings do not fit, and which would. */
-function TooLarge({ config, plan }: { config: RunConfig; plan: MemoryPlan | undefined }) {
-  if (!plan || !isTooLarge(plan)) return null;
+function TooLarge({ config, planned: { plan, of } }: { config: RunConfig; planned: Planned }) {
+  if (!plan || of !== config || !isTooLarge(plan)) return null;
   const { num_generations, max_completion_length } = config.grpo;
   const allowed = plan.budget?.bytes;
   const suggestions = plan.suggestions ?? {};

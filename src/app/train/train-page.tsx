@@ -94,7 +94,7 @@ function Middle({ planned }: { planned: Planned }) {
       </button>
       <RunHeader />
       <div className="train-scroll">
-        <RunMessages plan={planned.plan} />
+        <RunMessages planned={planned} />
         {record ? (
           <>
             {!full && <ChartGrid />}
