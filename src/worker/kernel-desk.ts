@@ -1,5 +1,3 @@
-import { benchAttention } from '../bench/bench-attention';
-import { benchLinear } from '../bench/bench-linear';
 import { WEIGHT_TYPES } from '../bench/linear-weights';
 import { type BackendChoice, BackendChoices } from '../blocks/backend-choices';
 import type { Gpu } from '../gpu/device';
@@ -99,6 +97,8 @@ export class KernelDesk {
         post({ type: 'bench-case', id, result }),
     });
     try {
+      // What measures is fetched when it is asked for.
+      const { benchAttention, benchLinear } = await import('../bench/all-kernels');
       const attention = await benchAttention(gpu, {
         ...suite(0),
         onDevice: (device) => post({ type: 'bench-device', id, device }),

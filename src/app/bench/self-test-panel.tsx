@@ -32,15 +32,15 @@ export function SelfTestPanel({ report, testing }: { report: SelfTestReport | un
         </span>
       </div>
       {report?.off.map(({ kind, check }) => (
-        <p key={kind} className="message warn self-test-off">
+        <div key={kind} className="message warn self-test-off">
           <span className="message-icon">
             <Icon name="info" />
           </span>
           <strong>
             {check.name}: off by {formatError(check.max_error)}
           </strong>
-          <span>{KINDS[kind]}</span>
-        </p>
+          <p>{KINDS[kind]}</p>
+        </div>
       ))}
       {report ? (
         <>
