@@ -48,7 +48,9 @@ export async function main(args: string[]): Promise<number> {
     return 2;
   }
   const log = values.out === undefined ? undefined : await RunFolder.open(values.out, resumed?.lines ?? []);
-  if (resumed?.before) await log?.before(resumed.before);
+  // A check of as many questions need not be made again.
+  const before = resumed?.before?.questions === evalQuestions ? resumed?.before : undefined;
+  if (before) await log?.before(before);
   const isUrl = /^https?:/.test(values.model);
   return withEnginePage('src/cli/train/page.html', async (page, origin) => {
     await page.exposeFunction('reportStep', async (line: StepMetrics) => {
@@ -67,7 +69,7 @@ export async function main(args: string[]): Promise<number> {
       seed: seed!,
       evalQuestions: evalQuestions!,
       ...(resumed ? { checkpoint: resumed.files } : {}),
-      ...(resumed?.before ? { before: resumed.before } : {}),
+      ...(before ? { before } : {}),
       save_steps: log ? SAVE_STEPS : 0,
     };
     await page.waitForFunction('typeof window.trainModel === "function"');

@@ -48,6 +48,7 @@ export type TrainingEval = Omit<EvalLine, 'step' | 'questions'>;
 
 /** A check of held-out questions, and of the same ones about black frames. */
 export interface HeldOutAccuracy {
+  questions: number;
   eval: TrainingEval;
   /** Of the sampled answers. */
   blank: number;
@@ -129,7 +130,8 @@ window.trainModel = async (request) => {
       return line;
     };
     const line = await accuracy('held-out questions', false);
-    return { eval: line, blank: (await accuracy('black frames', true)).accuracy_sampled };
+    const blank = await accuracy('black frames', true);
+    return { questions: count, eval: line, blank: blank.accuracy_sampled };
   };
   const before = request.before ?? (await check(model.language.base));
   if (!request.before) await window.reportBefore?.(before);
