@@ -3,10 +3,10 @@
 //
 // Grid: (N / COLUMNS, rows / ROWS), rounded up. LANES threads share a column: each takes every LANES-th vec4, so that
 // neighbouring threads read neighbouring addresses of W, for all ROWS rows, so that W is read once for so many; then they
-// add up what they found: in workgroup memory (BARRIER), always in the same order, or by shuffles (SUBGROUP).
+// add up what they found, always in the same order: in workgroup memory (BARRIER) or by shuffles (SUBGROUP).
 // Counts (src/gpu/expand-wgsl.ts) and constants: TERMS, ROWS; of BARRIER and SUBGROUP one is 1, one 0; BIAS, RESIDUAL:
 // what c is, if any; LANES (a power of 2; with SUBGROUP not above the smallest subgroup), COLUMNS: a workgroup has
-// LANES * COLUMNS threads. Types: X4, W4, C, Y.
+// LANES * COLUMNS threads. Types: X_t and W_t (vec4s), C, Y.
 
 struct Params {
   rows: u32,
@@ -18,8 +18,8 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> p: Params;
 #for t in TERMS
-@group(0) @binding(2u * $tu + 1u) var<storage, read> x$t: array<X4>;
-@group(0) @binding(2u * $tu + 2u) var<storage, read> w$t: array<W4>;
+@group(0) @binding(2u * $tu + 1u) var<storage, read> x$t: array<X_$t>;
+@group(0) @binding(2u * $tu + 2u) var<storage, read> w$t: array<W_$t>;
 #end
 @group(0) @binding(2u * TERMS + 1u) var<storage, read_write> y: array<Y>;
 #for b in BIAS
@@ -34,17 +34,16 @@ var<workgroup> parts: array<f32, ROWS * LANES * COLUMNS>;
 #end
 
 fn put(row: u32, column: u32, value: f32) {
-  if (row >= p.rows) {
-    return;
-  }
-  var sum = value;
+  if (row < p.rows) {
+    var sum = value;
 #for b in BIAS
-  sum += f32(bias[column]);
+    sum += f32(bias[column]);
 #end
 #for r in RESIDUAL
-  sum += f32(residual[row * p.n + column]);
+    sum += f32(residual[row * p.n + column]);
 #end
-  y[row * p.n + column] = Y(sum);
+    y[row * p.n + column] = Y(sum);
+  }
 }
 
 @compute @workgroup_size(LANES * COLUMNS)
@@ -77,25 +76,28 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   }
 #end
 #end
+#for s in SUBGROUP
+  if (lane == 0u && column < p.n) {
+#for r in ROWS
+    put(first_row + $ru, column, sum$r);
+#end
+  }
+#end
 #for b in BARRIER
-  if (LANES > 1u) {
 #for r in ROWS
-    parts[$ru * LANES * COLUMNS + thread] = sum$r;
+  parts[$ru * LANES * COLUMNS + thread] = sum$r;
 #end
-    workgroupBarrier();
-    if (lane == 0u) {
-#for r in ROWS
-      for (var i = 1u; i < LANES; i++) {
-        sum$r += parts[$ru * LANES * COLUMNS + thread + i];
-      }
-#end
+  workgroupBarrier();
+  for (var i = thread; i < ROWS * COLUMNS; i += LANES * COLUMNS) {
+    let first = i * LANES;
+    var sum = 0.0;
+    for (var j = 0u; j < LANES; j++) {
+      sum += parts[first + j];
+    }
+    let to = group.x * COLUMNS + i % COLUMNS;
+    if (to < p.n) {
+      put(first_row + i / COLUMNS, to, sum);
     }
   }
-#end
-  if (lane > 0u || column >= p.n) {
-    return;
-  }
-#for r in ROWS
-  put(first_row + $ru, column, sum$r);
 #end
 }

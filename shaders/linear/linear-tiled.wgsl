@@ -7,7 +7,7 @@
 // rows and columns are 16 apart, so that neighbours read different banks and write neighbouring addresses.
 // What lies past an end is 0 in workgroup memory and is not written.
 // Counts (src/gpu/expand-wgsl.ts) and constants: TERMS; of FORWARD and BACKWARD, and of WIDE and ANY, one is 1, one 0;
-// BIAS, RESIDUAL: what c is, if any. Types: X (a vec4 with WIDE), W4, C, Y.
+// BIAS, RESIDUAL: what c is, if any. Types: X_t (vec4s with WIDE), W_t (vec4s), C, Y.
 
 struct Params {
   rows: u32,
@@ -21,8 +21,8 @@ const STRIDE = 68u; // of a channel in workgroup memory: 64, and 4 so that the w
 
 @group(0) @binding(0) var<uniform> p: Params;
 #for t in TERMS
-@group(0) @binding(2u * $tu + 1u) var<storage, read> x$t: array<X>;
-@group(0) @binding(2u * $tu + 2u) var<storage, read> w$t: array<W4>;
+@group(0) @binding(2u * $tu + 1u) var<storage, read> x$t: array<X_$t>;
+@group(0) @binding(2u * $tu + 2u) var<storage, read> w$t: array<W_$t>;
 #end
 @group(0) @binding(2u * TERMS + 1u) var<storage, read_write> y: array<Y>;
 #for b in BIAS
@@ -36,17 +36,16 @@ var<workgroup> xs: array<f32, 16u * STRIDE>;
 var<workgroup> ws: array<f32, 16u * STRIDE>;
 
 fn put(row: u32, column: u32, value: f32) {
-  if (row >= p.rows || column >= p.columns) {
-    return;
-  }
-  var sum = value;
+  if (row < p.rows && column < p.columns) {
+    var sum = value;
 #for b in BIAS
-  sum += f32(bias[column]);
+    sum += f32(bias[column]);
 #end
 #for r in RESIDUAL
-  sum += f32(residual[row * p.columns + column]);
+    sum += f32(residual[row * p.columns + column]);
 #end
-  y[row * p.columns + column] = Y(sum);
+    y[row * p.columns + column] = Y(sum);
+  }
 }
 
 @compute @workgroup_size(256)

@@ -8,7 +8,7 @@
 // loads a thread for 64 ROW_PAIRS multiply-adds. With ALONE (no subgroups) a thread loads all that it needs itself.
 // Rows and columns past the end repeat the last one and are not written.
 // Counts (src/gpu/expand-wgsl.ts) and constants: TERMS, ROW_PAIRS; of QUAD and ALONE, and of WIDE and ANY, one is 1, one
-// 0; BIAS, RESIDUAL: what c is, if any. Types: X (a vec4 with WIDE), W4, C4, Y4.
+// 0; BIAS, RESIDUAL: what c is, if any. Types: X_t (vec4s with WIDE), W_t, C and Y (vec4s).
 
 struct Params {
   rows: u32,
@@ -20,15 +20,15 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> p: Params;
 #for t in TERMS
-@group(0) @binding(2u * $tu + 1u) var<storage, read> x$t: array<X>;
-@group(0) @binding(2u * $tu + 2u) var<storage, read> w$t: array<W4>;
+@group(0) @binding(2u * $tu + 1u) var<storage, read> x$t: array<X_$t>;
+@group(0) @binding(2u * $tu + 2u) var<storage, read> w$t: array<W_$t>;
 #end
-@group(0) @binding(2u * TERMS + 1u) var<storage, read_write> y: array<Y4>;
+@group(0) @binding(2u * TERMS + 1u) var<storage, read_write> y: array<Y>;
 #for b in BIAS
-@group(0) @binding(2u * TERMS + 2u) var<storage, read> bias: array<C4>;
+@group(0) @binding(2u * TERMS + 2u) var<storage, read> bias: array<C>;
 #end
 #for r in RESIDUAL
-@group(0) @binding(2u * TERMS + 2u) var<storage, read> residual: array<C4>;
+@group(0) @binding(2u * TERMS + 2u) var<storage, read> residual: array<C>;
 #end
 
 #for t in TERMS
@@ -53,17 +53,16 @@ fn take$t(row: u32, n: u32) -> vec4<f32> {
 #end
 
 fn put(row: u32, column: u32, value: vec4<f32>) {
-  if (row >= p.rows || column >= p.k4) {
-    return;
-  }
-  var sum = value;
+  if (row < p.rows && column < p.k4) {
+    var sum = value;
 #for b in BIAS
-  sum += vec4<f32>(bias[column]);
+    sum += vec4<f32>(bias[column]);
 #end
 #for r in RESIDUAL
-  sum += vec4<f32>(residual[row * p.k4 + column]);
+    sum += vec4<f32>(residual[row * p.k4 + column]);
 #end
-  y[row * p.k4 + column] = Y4(sum);
+    y[row * p.k4 + column] = Y(sum);
+  }
 }
 
 #for q in QUAD

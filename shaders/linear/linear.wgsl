@@ -8,7 +8,7 @@
 // 16 ROW_PAIRS COLUMN_PAIRS multiply-adds. With ALONE (no subgroups) a thread loads all of its rows and columns itself.
 // Rows and columns past the end repeat the last one and are not written.
 // Counts (src/gpu/expand-wgsl.ts) and constants: TERMS, ROW_PAIRS, COLUMN_PAIRS; of QUAD and ALONE one is 1, one 0;
-// BIAS, RESIDUAL: what c is, if any. Types: X4, W4, C, Y.
+// BIAS, RESIDUAL: what c is, if any. Types: X_t and W_t (vec4s), C, Y.
 
 struct Params {
   rows: u32,
@@ -20,8 +20,8 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> p: Params;
 #for t in TERMS
-@group(0) @binding(2u * $tu + 1u) var<storage, read> x$t: array<X4>;
-@group(0) @binding(2u * $tu + 2u) var<storage, read> w$t: array<W4>;
+@group(0) @binding(2u * $tu + 1u) var<storage, read> x$t: array<X_$t>;
+@group(0) @binding(2u * $tu + 2u) var<storage, read> w$t: array<W_$t>;
 #end
 @group(0) @binding(2u * TERMS + 1u) var<storage, read_write> y: array<Y>;
 #for b in BIAS
@@ -32,17 +32,16 @@ struct Params {
 #end
 
 fn put(row: u32, column: u32, value: f32) {
-  if (row >= p.rows || column >= p.n) {
-    return;
-  }
-  var sum = value;
+  if (row < p.rows && column < p.n) {
+    var sum = value;
 #for b in BIAS
-  sum += f32(bias[column]);
+    sum += f32(bias[column]);
 #end
 #for r in RESIDUAL
-  sum += f32(residual[row * p.n + column]);
+    sum += f32(residual[row * p.n + column]);
 #end
-  y[row * p.n + column] = Y(sum);
+    y[row * p.n + column] = Y(sum);
+  }
 }
 
 #for q in QUAD

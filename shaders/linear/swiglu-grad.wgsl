@@ -1,7 +1,7 @@
 // The gradients of swiglu.wgsl: with s = sigmoid(gate), d_up = dy * gate * s and
 // d_gate = dy * up * s * (1 + gate * (1 - s)).
 // Grid: elements / 4 / 64, folded into two dimensions. Reads gate, up and dy once, writes d_gate and d_up once.
-// Types: A, B, D, Y are vec4s.
+// Types: A, B, D, Y, Z (of d_up): vec4s.
 
 struct Params {
   n4: u32,
@@ -12,7 +12,7 @@ struct Params {
 @group(0) @binding(2) var<storage, read> up: array<B>;
 @group(0) @binding(3) var<storage, read> dy: array<D>;
 @group(0) @binding(4) var<storage, read_write> d_gate: array<Y>;
-@group(0) @binding(5) var<storage, read_write> d_up: array<Y>;
+@group(0) @binding(5) var<storage, read_write> d_up: array<Z>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
@@ -26,5 +26,5 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
   let s = 1.0 / (1.0 + e);
   // 1 - s is e s, which keeps its digits where s is near 1.
   d_gate[i] = Y(d * vec4<f32>(up[i]) * s * (1.0 + g * (e * s)));
-  d_up[i] = Y(d * g * s);
+  d_up[i] = Z(d * g * s);
 }

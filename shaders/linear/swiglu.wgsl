@@ -1,5 +1,5 @@
 // SwiGLU's product: y = silu(gate) * up, element by element; silu(v) = v / (1 + exp(-v)).
-// Grid: elements / 4 / 64, folded into two dimensions. Reads gate and up once, writes y once. Types: A, B, Y are vec4s.
+// Grid: elements / 4 / 64, folded into two dimensions. Reads gate and up once, writes y once. Types: A, B, Y: vec4s.
 
 struct Params {
   n4: u32,

@@ -7,7 +7,7 @@
 // narrow side (a LoRA rank), which is the shared one. Threads take the four rows in different orders, always the same
 // ones, so the sum has the same bits in every run. c is a residual [N, K]: gradients of several batches add up.
 // Counts (src/gpu/expand-wgsl.ts) and constants: A4, B4, BIAS (0), RESIDUAL; of SHARE_A, SHARE_B and ALONE (no subgroups)
-// one is 1. Types: X4, W4, C4, Y4.
+// one is 1. Types: X_0 (of a), W_0 (of b), C, Y: vec4s.
 
 struct Params {
   rows: u32,
@@ -18,23 +18,22 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> a: array<X4>;
-@group(0) @binding(2) var<storage, read> b: array<W4>;
-@group(0) @binding(3) var<storage, read_write> y: array<Y4>;
+@group(0) @binding(1) var<storage, read> a: array<X_0>;
+@group(0) @binding(2) var<storage, read> b: array<W_0>;
+@group(0) @binding(3) var<storage, read_write> y: array<Y>;
 #for r in RESIDUAL
-@group(0) @binding(4) var<storage, read> residual: array<C4>;
+@group(0) @binding(4) var<storage, read> residual: array<C>;
 #end
 
 fn put(n: u32, k: u32, value: vec4<f32>) {
-  if (n >= 4u * p.n4 || k >= p.k4) {
-    return;
-  }
-  let at = n * p.k4 + k;
-  var sum = value * p.alpha;
+  if (n < 4u * p.n4 && k < p.k4) {
+    let at = n * p.k4 + k;
+    var sum = value * p.alpha;
 #for r in RESIDUAL
-  sum += vec4<f32>(residual[at]);
+    sum += vec4<f32>(residual[at]);
 #end
-  y[at] = Y4(sum);
+    y[at] = Y(sum);
+  }
 }
 
 #for q in ALONE

@@ -22,7 +22,7 @@ export class GraphBuilder {
   private readonly nodes: NodeSpec[] = [];
   private readonly constants: ConstantSpec[] = [];
   private readonly inputs: ValueSpec[] = [];
-  private readonly outputs = new Map<string, string>();
+  private readonly outputs = new Map<string, { name: string; type: 'f32' | 'f16' }>();
   private readonly used = new Set<string>();
 
   constructor(readonly name: string) {}
@@ -36,15 +36,17 @@ export class GraphBuilder {
     return { id: name };
   }
 
-  /** Makes a value an output of the graph under `name`. */
-  output(name: string, value: Value): void {
+  /** Makes a value an output of the graph under `name`. As f16 only our own kernels write it. */
+  output(name: string, value: Value, type: 'f32' | 'f16' = 'f32'): void {
     if (this.outputs.has(value.id)) {
-      throw new Error(`Graph ${this.name}: ${value.id} is already the output ${this.outputs.get(value.id)}.`);
+      throw new Error(
+        `Graph ${this.name}: ${value.id} is already the output ${this.outputs.get(value.id)!.name}.`,
+      );
     }
     if (this.inputs.some((input) => input.name === value.id)) {
       throw new Error(`Graph ${this.name}: the input ${value.id} cannot be an output too.`);
     }
-    this.outputs.set(value.id, name);
+    this.outputs.set(value.id, { name, type });
   }
 
   /** Any operator with one output. Inputs left out are `undefined`. */
@@ -159,7 +161,7 @@ export class GraphBuilder {
     if (unused.length > 0) {
       throw new Error(`Graph ${this.name} does not use its input ${unused.map((v) => v.name).join(', ')}.`);
     }
-    const rename = (id: string) => this.outputs.get(id) ?? id;
+    const rename = (id: string) => this.outputs.get(id)?.name ?? id;
     return {
       name: this.name,
       nodes: this.nodes.map((node) => ({
@@ -168,7 +170,7 @@ export class GraphBuilder {
         outputs: node.outputs.map(rename),
       })),
       inputs: this.inputs,
-      outputs: [...this.outputs.values()].map((name) => ({ name, type: 'f32' as const })),
+      outputs: [...this.outputs.values()],
       constants: this.constants,
     };
   }

@@ -6,12 +6,13 @@ import swigluCode from '../../../shaders/linear/swiglu.wgsl?raw';
 import swigluGradCode from '../../../shaders/linear/swiglu-grad.wgsl?raw';
 import unaryCode from '../../../shaders/linear/unary.wgsl?raw';
 import type { Gpu } from '../../gpu/device';
+import { expandWgsl } from '../../gpu/expand-wgsl';
 import { compileKernel, type Kernel } from '../../gpu/kernel';
 import type { Recorder } from '../../gpu/recorder';
 import { type GpuTensor, sizeOf } from '../../gpu/tensor';
-import { type Tiles, tilesFor } from './tiles';
+import { type FloatType, needsF16, vec4s } from './element-types';
+import { type Sharing, sharing, tilesFor } from './tiles';
 
-const VEC4 = 'vec4<f32>';
 const MAX_GROUPS = 65_535;
 
 const UNARY: readonly UnaryOp[] = ['sigmoid', 'gelu-tanh', 'gelu-erf'];
@@ -22,22 +23,37 @@ export type UnaryOp = 'sigmoid' | 'gelu-tanh' | 'gelu-erf';
 export type BinaryOp = 'add' | 'mul' | 'sigmoid-grad' | 'gelu-tanh-grad' | 'gelu-erf-grad';
 export type DenseKernel = 'norm' | 'norm-grad' | 'swiglu' | 'swiglu-grad' | UnaryOp | BinaryOp;
 
-/** The WGSL kernels of norms and of what goes element by element, f32. Widths are multiples of 4. */
+/** A kernel for operands that are kept in given types, in the order of its bindings. */
+export interface DenseForm {
+  kernel: DenseKernel;
+  types: readonly FloatType[];
+}
+
+/** The WGSL kernels of norms and of what goes element by element, over f32 and f16. Widths are multiples of 4. */
 export class DenseKernels {
-  private readonly compiled = new Map<DenseKernel, Kernel>();
-  private readonly tiles: Tiles;
+  private readonly compiled = new Map<string, Kernel>();
+  private readonly rows: Sharing;
 
   constructor(private readonly gpu: Gpu) {
-    this.tiles = tilesFor(gpu);
+    this.rows = sharing(gpu, tilesFor(gpu).norm);
   }
 
-  /** Compiles the named kernels, all at once; those that are there already cost nothing. */
-  async prepare(names: Iterable<DenseKernel>): Promise<void> {
+  /**
+   * Compiles kernels, all at once; those that are there already cost nothing.
+   * @throws Error where one is over f16 and shaders of the GPU have none.
+   */
+  async prepare(forms: Iterable<DenseForm>): Promise<void> {
+    const wanted = new Map([...forms].map((form) => [nameOf(form), form]));
     await Promise.all(
-      [...new Set(names)].map(async (name) => {
+      [...wanted].map(async ([name, { kernel, types }]) => {
         if (this.compiled.has(name)) return;
-        const { code, constants } = source(name, this.tiles);
-        this.compiled.set(name, await compileKernel(this.gpu, { name, code, constants }));
+        const f16 = needsF16(this.gpu, types);
+        const { code, counts = {}, aliases } = this.source(kernel);
+        const named = Object.fromEntries(aliases.map((alias, i) => [alias, types[i]!]));
+        const constants = { ...counts, ...vec4s(named) };
+        const subgroups = counts.SUBGROUP === 1;
+        const source = { name, code: expandWgsl(code, counts), constants, subgroups, f16 };
+        this.compiled.set(name, await compileKernel(this.gpu, source));
       }),
     );
   }
@@ -70,19 +86,20 @@ export class DenseKernels {
   /** y = op(x), element by element. */
   unary(recorder: Recorder, op: UnaryOp, x: GpuTensor, y: GpuTensor): void {
     const n4 = quarter('a tensor', sizeOf(x.shape));
-    recorder.dispatch(this.kernel(op), new Uint32Array([n4]), [x, y], fold(n4));
+    recorder.dispatch(this.kernel(op, [x, y]), new Uint32Array([n4]), [x, y], fold(n4));
   }
 
   /** y = op(a, b), element by element; shapes equal. */
   binary(recorder: Recorder, op: BinaryOp, a: GpuTensor, b: GpuTensor, y: GpuTensor): void {
     const n4 = quarter('a tensor', sizeOf(a.shape));
-    recorder.dispatch(this.kernel(op), new Uint32Array([n4]), [a, b, y], fold(n4));
+    recorder.dispatch(this.kernel(op, [a, b, y]), new Uint32Array([n4]), [a, b, y], fold(n4));
   }
 
   /** y = silu(gate) * up, element by element. */
   swiGlu(recorder: Recorder, gate: GpuTensor, up: GpuTensor, y: GpuTensor): void {
     const n4 = quarter('a tensor', sizeOf(gate.shape));
-    recorder.dispatch(this.kernel('swiglu'), new Uint32Array([n4]), [gate, up, y], fold(n4));
+    const bindings = [gate, up, y];
+    recorder.dispatch(this.kernel('swiglu', bindings), new Uint32Array([n4]), bindings, fold(n4));
   }
 
   /** d_gate and d_up of `swiGlu` from dy. */
@@ -96,7 +113,7 @@ export class DenseKernels {
   ): void {
     const n4 = quarter('a tensor', sizeOf(gate.shape));
     const bindings = [gate, up, dy, d_gate, d_up];
-    recorder.dispatch(this.kernel('swiglu-grad'), new Uint32Array([n4]), bindings, fold(n4));
+    recorder.dispatch(this.kernel('swiglu-grad', bindings), new Uint32Array([n4]), bindings, fold(n4));
   }
 
   private overRows(
@@ -116,38 +133,49 @@ export class DenseKernels {
     params.setUint32(4, quarter('a row', n), true);
     params.setUint32(8, layer ? 1 : 0, true);
     params.setFloat32(12, epsilon, true);
-    const grid = [Math.ceil(rows / this.tiles.norm.rows)] as const;
-    recorder.dispatch(this.kernel(name), params, [x, weight, third, y], grid);
+    const grid = [Math.ceil(rows / this.rows.rows)] as const;
+    const bindings = [x, weight, third, y];
+    recorder.dispatch(this.kernel(name, bindings), params, bindings, grid);
   }
 
-  private kernel(name: DenseKernel): Kernel {
-    const kernel = this.compiled.get(name);
-    if (!kernel) throw new Error(`The kernel ${name} was not prepared.`);
-    return kernel;
+  private kernel(kernel: DenseKernel, bindings: readonly GpuTensor[]): Kernel {
+    const name = nameOf({ kernel, types: bindings.map(({ dtype }) => dtype) });
+    const compiled = this.compiled.get(name);
+    if (!compiled) throw new Error(`The kernel ${name} was not prepared.`);
+    return compiled;
+  }
+
+  private source(name: DenseKernel): Source {
+    const { lanes, rows, ways } = this.rows;
+    const perRow = { LANES: lanes, ROWS: rows, ...ways };
+    switch (name) {
+      case 'norm':
+        return { code: normCode, counts: perRow, aliases: ['X', 'W', 'B', 'Y'] };
+      case 'norm-grad':
+        return { code: normGradCode, counts: perRow, aliases: ['X', 'W', 'D', 'Y'] };
+      case 'swiglu':
+        return { code: swigluCode, aliases: ['A', 'B', 'Y'] };
+      case 'swiglu-grad':
+        return { code: swigluGradCode, aliases: ['A', 'B', 'D', 'Y', 'Z'] };
+      case 'sigmoid':
+      case 'gelu-tanh':
+      case 'gelu-erf':
+        return { code: erfCode + unaryCode, counts: { OP: UNARY.indexOf(name) }, aliases: ['X', 'Y'] };
+      default:
+        return { code: erfCode + binaryCode, counts: { OP: BINARY.indexOf(name) }, aliases: ['A', 'B', 'Y'] };
+    }
   }
 }
 
-function source(
-  name: DenseKernel,
-  { norm }: Tiles,
-): { code: string; constants: Record<string, number | string> } {
-  const perRow = { LANES: norm.lanes, ROWS: norm.rows };
-  switch (name) {
-    case 'norm':
-      return { code: normCode, constants: perRow };
-    case 'norm-grad':
-      return { code: normGradCode, constants: perRow };
-    case 'swiglu':
-      return { code: swigluCode, constants: { A: VEC4, B: VEC4, Y: VEC4 } };
-    case 'swiglu-grad':
-      return { code: swigluGradCode, constants: { A: VEC4, B: VEC4, D: VEC4, Y: VEC4 } };
-    case 'sigmoid':
-    case 'gelu-tanh':
-    case 'gelu-erf':
-      return { code: erfCode + unaryCode, constants: { OP: UNARY.indexOf(name) } };
-    default:
-      return { code: erfCode + binaryCode, constants: { OP: BINARY.indexOf(name) } };
-  }
+/** What a kernel is compiled from; `aliases` names the types of its bindings. */
+interface Source {
+  code: string;
+  counts?: Record<string, number>;
+  aliases: readonly string[];
+}
+
+function nameOf({ kernel, types }: { kernel: DenseKernel; types: readonly string[] }): string {
+  return `${kernel} ${types.join(' ')}`;
 }
 
 function quarter(what: string, n: number): number {

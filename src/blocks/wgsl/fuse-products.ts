@@ -5,9 +5,9 @@ import { floatAttribute, type GraphModel, intAttribute, type NodeSpec } from '..
  * The graph with fewer passes over its values: what is added to a product is added where the product is written, and
  * the product of a LoRA's B (backwards of its A) is summed in the same kernel as the layer's own. The latter becomes a
  * `Gemm` with the inputs x0, W0, x1, W1 and perhaps c, the attribute `terms` of 2, and y = alpha x0 W0 + x1 W1 + c.
- * @param plain whether a weight may take part in a product of two terms.
+ * @param plain whether a product may be one of two terms.
  */
-export function fuseProducts(graph: GraphModel, plain: (weight: string) => boolean): GraphModel {
+export function fuseProducts(graph: GraphModel, plain: (product: NodeSpec) => boolean): GraphModel {
   return fuseTerms(fuseAdds(graph), plain);
 }
 
@@ -39,7 +39,7 @@ function bare(node: NodeSpec): boolean {
 }
 
 /** A product whose residual is another one of the same kind that nothing else reads: one product of two terms. */
-function fuseTerms(graph: GraphModel, plain: (weight: string) => boolean): GraphModel {
+function fuseTerms(graph: GraphModel, plain: (product: NodeSpec) => boolean): GraphModel {
   const uses = countUses(graph);
   const nodes: NodeSpec[] = [];
   for (const node of graph.nodes) {
@@ -53,8 +53,8 @@ function fuseTerms(graph: GraphModel, plain: (weight: string) => boolean): Graph
       !intAttribute(node, 'transA') &&
       !intAttribute(base, 'transA') &&
       intAttribute(node, 'transB') === intAttribute(base, 'transB') &&
-      plain(node.inputs[1]!) &&
-      plain(base.inputs[1]!);
+      plain(node) &&
+      plain(base);
     // Either may be the scaled one.
     const [scaled, other] =
       fits && floatAttribute(base, 'alpha', 1) === 1

@@ -2,18 +2,20 @@ import type { Gpu } from '../../gpu/device';
 
 /** Sizes of the dense kernels on a kind of adapter. */
 export interface Tiles {
-  /** Rows up to which a product takes the kernel of few rows. */
-  few: number;
-  /** The kernel of few rows: threads that share a dot product, or undefined where `small` tiles do it. */
-  lanes: number | undefined;
-  /** Pairs of rows and of columns of a thread's tile, for few rows or a narrow result (CPU adapters). */
+  /** Products: tiles in registers without barriers, or through workgroup memory by many threads. */
+  products: RegisterTiles | WorkgroupTiles;
+  /** Norms: threads that share a row at most, and threads of a workgroup. */
+  norm: { lanes: number; threads: number };
+}
+
+/** Kernels linear.wgsl, linear-untransposed.wgsl, weight-grad.wgsl. */
+export interface RegisterTiles {
+  kind: 'registers';
+  /** A thread's tile for up to `few` rows or `narrow` columns, and for more. */
   small: RegisterTile;
-  /** The same for many rows. */
   large: RegisterTile;
-  /** Columns up to which a result is narrow, as the inner side of LoRA is. */
+  few: number;
   narrow: number;
-  /** Threads that share a row in a norm, and rows of a workgroup. */
-  norm: { lanes: number; rows: number };
 }
 
 /** A thread makes 2 `rowPairs` rows x 2 `columnPairs` columns. */
@@ -22,32 +24,62 @@ export interface RegisterTile {
   columnPairs: number;
 }
 
+/** Kernels linear-row.wgsl, linear-tiled.wgsl, weight-grad-rows.wgsl. */
+export interface WorkgroupTiles {
+  kind: 'workgroup';
+  /** Rows that read a weight together, ascending; above the last, linear-tiled.wgsl. */
+  few: readonly number[];
+  /** Threads that share a dot product of few rows at most, and threads of their workgroup. */
+  lanes: number;
+  threads: number;
+}
+
 /*
- * What the two rows come from (`bench/RESULTS.md`): a CPU adapter runs four threads in one SIMD register. A load is four
- * scalar ones with their bounds checked, ten times dearer than a multiply-add, and a barrier switches stacks; swapping
- * values between the four threads is one instruction. So: large tiles in registers, shared by swapping, no barriers.
- * A GPU has caches and workgroup memory that serve neighbouring threads, and needs many threads.
+ * What the two rows come from: a CPU adapter (SwiftShader) runs four threads in one SIMD register. A load is four scalar
+ * ones with their bounds checked and costs as much as six multiply-adds, a barrier switches stacks, and swapping values
+ * between the four threads is one instruction. So: large tiles in registers, shared by swapping, no barriers. Larger ones
+ * than these compile for a second and win little. A GPU has caches and workgroup memory that serve neighbouring threads,
+ * and needs many threads.
  */
 const TILES: Record<'cpu' | 'gpu', Tiles> = {
   cpu: {
-    few: 16,
-    lanes: undefined,
-    small: { rowPairs: 2, columnPairs: 2 },
-    large: { rowPairs: 4, columnPairs: 4 },
-    narrow: 8,
-    norm: { lanes: 1, rows: 4 },
+    products: {
+      kind: 'registers',
+      small: { rowPairs: 2, columnPairs: 2 },
+      large: { rowPairs: 4, columnPairs: 4 },
+      few: 16,
+      narrow: 8,
+    },
+    norm: { lanes: 1, threads: 4 },
   },
   gpu: {
-    few: 16,
-    lanes: 16,
-    small: { rowPairs: 2, columnPairs: 2 },
-    large: { rowPairs: 4, columnPairs: 4 },
-    narrow: 8,
-    norm: { lanes: 64, rows: 1 },
+    products: { kind: 'workgroup', few: [1, 4, 16], lanes: 16, threads: 64 },
+    norm: { lanes: 32, threads: 64 },
   },
 };
 
 /** The row of the table for an adapter; where tiles in workgroup memory are switched off, the one without. */
 export function tilesFor(gpu: Gpu): Tiles {
   return TILES[gpu.adapter.isFallback || gpu.off.has('tiles') ? 'cpu' : 'gpu'];
+}
+
+/** Threads that share a row, rows of their workgroup, and which way they add up: one of the counts is 1. */
+export interface Sharing {
+  lanes: number;
+  rows: number;
+  ways: { ALONE: number; SUBGROUP: number; BARRIER: number };
+}
+
+/** As many lanes as a subgroup surely holds add up by shuffles; without subgroups all of them through workgroup memory. */
+export function sharing(gpu: Gpu, { lanes: most, threads }: { lanes: number; threads: number }): Sharing {
+  const size = subgroupSize(gpu);
+  const subgroup = most > 1 && size >= 4;
+  const lanes = subgroup ? Math.min(most, size) : most;
+  const ways = { ALONE: +(most === 1), SUBGROUP: +subgroup, BARRIER: +(most > 1 && !subgroup) };
+  return { lanes, rows: threads / lanes, ways };
+}
+
+/** Threads that a subgroup surely has; 1 where there are none, or where the self-test has switched them off. */
+export function subgroupSize(gpu: Gpu): number {
+  return gpu.subgroups && !gpu.off.has('subgroups') ? (gpu.adapter.subgroupMinSize ?? 1) : 1;
 }

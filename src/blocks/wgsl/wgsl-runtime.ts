@@ -1,90 +1,15 @@
 import type { Gpu } from '../../gpu/device';
-import { isPacked } from '../../gpu/packed-weights';
 import { Recorder } from '../../gpu/recorder';
 import { type GpuTensor, sizeOf } from '../../gpu/tensor';
 import type { BlockGraph, BlockRuntime, NamedTensors } from '../block-graph';
 import { fuseSwiGlu } from '../fuse-swiglu';
-import {
-  type ElementType,
-  floatAttribute,
-  type GraphModel,
-  intAttribute,
-  type NodeSpec,
-  textAttribute,
-} from '../graph';
-import { type DenseKernel, DenseKernels } from './dense-kernels';
+import { floatAttribute, type GraphModel, intAttribute, type NodeSpec, type ValueSpec } from '../graph';
+import { type BinaryOp, DenseKernels, type UnaryOp } from './dense-kernels';
 import { fuseProducts } from './fuse-products';
-import { type ProductForm, ProductKernels } from './product-kernels';
+import { type NodePlan, planNode } from './plan-node';
+import { ProductKernels } from './product-kernels';
 import { QuantisedKernels } from './quantised-kernels';
 import { ScratchPool } from './scratch-pool';
-
-/** The kernels that a node needs beside those of products; undefined where there are none for it. */
-function kernelsOf(node: NodeSpec, graph: GraphModel): readonly DenseKernel[] | undefined {
-  switch (node.op) {
-    case 'Gemm': {
-      const [a, b] = [intAttribute(node, 'transA'), intAttribute(node, 'transB')];
-      return a && (b || isPacked(weightType(node.inputs[1]!, graph))) ? undefined : [];
-    }
-    case 'SwiGlu':
-      return ['swiglu'];
-    case 'SwiGluGrad':
-      return ['swiglu-grad'];
-    case 'RMSNormalization':
-    case 'LayerNormalization':
-      return ['norm'];
-    case 'RMSNormalizationGrad':
-    case 'LayerNormalizationGrad':
-      return ['norm-grad'];
-    case 'Gelu':
-      return [gelu(node)];
-    case 'GeluGrad':
-      return [`${gelu(node)}-grad`];
-    case 'Sigmoid':
-      return ['sigmoid'];
-    case 'SigmoidGrad':
-      return ['sigmoid-grad'];
-    case 'Add':
-      return ['add'];
-    case 'Mul':
-      return ['mul'];
-    case 'Concat':
-      return [];
-    default:
-      return undefined;
-  }
-}
-
-/** Dimensions of a value, where it is an input of the graph that has the same ones in every run. */
-function fixedDims(name: string | undefined, graph: GraphModel): readonly number[] | undefined {
-  const dims = graph.inputs.find((input) => input.name === name)?.dims;
-  return dims?.every((dim) => typeof dim === 'number') ? (dims as number[]) : undefined;
-}
-
-/** Type of the second operand of a product: what nodes give is f32. */
-function weightType(name: string, graph: GraphModel): ElementType {
-  return graph.inputs.find((input) => input.name === name)?.type ?? 'f32';
-}
-
-/** What a product needs to be compiled; undefined for other nodes, and where the weight is packed. */
-function productForm(node: NodeSpec, graph: GraphModel): ProductForm | undefined {
-  if (node.op !== 'Gemm' || isPacked(weightType(node.inputs[1]!, graph))) return undefined;
-  const terms = intAttribute(node, 'terms') === 2 ? 2 : 1;
-  const c = node.inputs[2 * terms];
-  if (intAttribute(node, 'transA')) return { kind: 'weight-grad', addend: c ? 'residual' : 'none' };
-  const kind = intAttribute(node, 'transB') ? 'linear' : 'untransposed';
-  const weights = [node.inputs[1], ...(terms === 2 ? [node.inputs[3]] : [])].map((w) => fixedDims(w, graph));
-  return {
-    kind,
-    terms,
-    addend: !c ? 'none' : fixedDims(c, graph)?.length === 1 ? 'bias' : 'residual',
-    columns: weights[0]?.[kind === 'linear' ? 0 : 1] ?? Number.POSITIVE_INFINITY,
-    wide: weights.every((dims) => dims !== undefined && dims[0]! % 4 === 0),
-  };
-}
-
-function gelu(node: NodeSpec): 'gelu-tanh' | 'gelu-erf' {
-  return textAttribute(node, 'approximate') === 'tanh' ? 'gelu-tanh' : 'gelu-erf';
-}
 
 interface Kernels {
   dense: DenseKernels;
@@ -123,19 +48,17 @@ export class WgslRuntime implements BlockRuntime {
     const operator = unsupported(written);
     if (operator)
       throw new Error(`The graph ${written.name} has a ${operator}, for which there is no kernel.`);
-    const graph = fuseProducts(fuseSwiGlu(written), (weight) => !isPacked(weightType(weight, written)));
+    const graph = fuseProducts(fuseSwiGlu(written), (node) => planNode(node, written)?.product !== undefined);
+    const plans = graph.nodes.map((node) => planNode(node, graph)!);
     const { dense, products, quantised } = this.kernels;
-    await dense.prepare(graph.nodes.flatMap((node) => kernelsOf(node, graph)!));
-    for (const node of graph.nodes) {
-      const form = productForm(node, graph);
-      if (form) await products.prepare(form);
-      const type = node.op === 'Gemm' && weightType(node.inputs[1]!, graph);
-      if (type && isPacked(type)) {
-        const product = intAttribute(node, 'transB') ? 'forward' : 'backward';
-        await quantised.prepare(type, product, fixedDims(node.inputs[1], graph)?.[0] ?? 0);
-      }
-    }
-    return new WgslGraph(this.gpu, graph, this.kernels, this.recorder, this.scratch);
+    await Promise.all([
+      dense.prepare(plans.flatMap((plan) => plan.dense ?? [])),
+      products.prepare(plans.flatMap((plan) => plan.product ?? [])),
+      ...plans.flatMap(({ packed }) =>
+        packed ? [quantised.prepare(packed.type, packed.product, packed.rows)] : [],
+      ),
+    ]);
+    return new WgslGraph(this.gpu, graph, plans, this.kernels, this.recorder, this.scratch);
   }
 
   /** Frees the buffers between operators. */
@@ -145,20 +68,20 @@ export class WgslRuntime implements BlockRuntime {
 }
 
 function unsupported(graph: GraphModel): string | undefined {
-  return graph.nodes.find((node) => !kernelsOf(node, graph))?.op;
+  return graph.nodes.find((node) => !planNode(node, graph))?.op;
 }
 
 class WgslGraph implements BlockGraph {
   readonly name: string;
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
-  private readonly nodes: readonly { node: NodeSpec; form: ProductForm | undefined }[];
   /** Index of the node that reads a value last. */
   private readonly lastUse = new Map<string, number>();
 
   constructor(
     private readonly gpu: Gpu,
-    graph: GraphModel,
+    private readonly graph: GraphModel,
+    private readonly plans: readonly NodePlan[],
     private readonly kernels: Kernels,
     private readonly recorder: Recorder,
     private readonly scratch: ScratchPool,
@@ -166,7 +89,6 @@ class WgslGraph implements BlockGraph {
     this.name = graph.name;
     this.inputs = graph.inputs.map((input) => input.name);
     this.outputs = graph.outputs.map((output) => output.name);
-    this.nodes = graph.nodes.map((node) => ({ node, form: productForm(node, graph) }));
     for (const [i, node] of graph.nodes.entries()) {
       for (const input of node.inputs) this.lastUse.set(input, i);
     }
@@ -191,9 +113,10 @@ class WgslGraph implements BlockGraph {
   /** @param taken holds the scratch tensors that are not released yet. */
   private recordNodes(inputs: NamedTensors, outputs: NamedTensors, taken: Set<GpuTensor>): void {
     const values = new Map<string, GpuTensor>();
-    for (const name of this.inputs) values.set(name, this.given(inputs, name));
-    for (const name of this.outputs) this.given(outputs, name);
-    for (const [i, { node, form }] of this.nodes.entries()) {
+    for (const value of this.graph.inputs) values.set(value.name, this.given(inputs, value));
+    for (const value of this.graph.outputs) this.given(outputs, value);
+    for (const [i, plan] of this.plans.entries()) {
+      const { node } = plan;
       const operands = node.inputs.map((name) => values.get(name));
       const shape = outputShape(node, operands);
       const results = node.outputs.map((id) => {
@@ -209,7 +132,7 @@ class WgslGraph implements BlockGraph {
         values.set(id, out);
         return out;
       });
-      this.record(node, form, operands as GpuTensor[], results);
+      this.record(plan, operands as GpuTensor[], results);
       for (const name of new Set([...node.inputs, ...node.outputs])) {
         const value = values.get(name)!;
         if ((this.lastUse.get(name) ?? i) === i && taken.delete(value)) this.scratch.release(value);
@@ -219,90 +142,70 @@ class WgslGraph implements BlockGraph {
 
   async destroy(): Promise<void> {}
 
-  private given(tensors: NamedTensors, name: string): GpuTensor {
+  private given(tensors: NamedTensors, { name, type }: ValueSpec): GpuTensor {
     const tensor = tensors[name];
     if (!tensor) throw new Error(`No tensor was given for ${name} of the graph ${this.name}.`);
+    if (tensor.dtype !== type)
+      throw new Error(`The graph ${this.name} takes ${name} as ${type}, not as ${tensor.dtype}.`);
     return tensor;
   }
 
-  private record(
-    node: NodeSpec,
-    form: ProductForm | undefined,
-    operands: readonly GpuTensor[],
-    results: readonly GpuTensor[],
-  ): void {
+  private record(plan: NodePlan, operands: readonly GpuTensor[], results: readonly GpuTensor[]): void {
     const { recorder } = this;
-    const kernels = this.kernels.dense;
+    const { dense } = this.kernels;
+    const { node } = plan;
     const [a, b, c] = operands as [GpuTensor, GpuTensor, GpuTensor | undefined];
     const out = results[0]!;
     switch (node.op) {
       case 'Gemm':
-        this.product(node, form, operands, out);
-        break;
-      case 'SwiGlu':
-        kernels.swiGlu(recorder, a, b, out);
-        break;
-      case 'SwiGluGrad':
-        kernels.swiGluGrad(recorder, a, b, c!, out, results[1]!);
-        break;
-      case 'RMSNormalization':
-        kernels.norm(recorder, a, b, undefined, floatAttribute(node, 'epsilon'), out);
-        break;
-      case 'LayerNormalization':
-        kernels.norm(recorder, a, b, c, floatAttribute(node, 'epsilon'), out);
-        break;
-      case 'RMSNormalizationGrad':
-        kernels.normGrad(recorder, a, b, c!, false, floatAttribute(node, 'epsilon'), out);
-        break;
-      case 'LayerNormalizationGrad':
-        kernels.normGrad(recorder, a, b, c!, true, floatAttribute(node, 'epsilon'), out);
-        break;
-      case 'Gelu':
-        kernels.unary(recorder, gelu(node), a, out);
-        break;
-      case 'GeluGrad':
-        kernels.binary(recorder, `${gelu(node)}-grad`, a, b, out);
-        break;
-      case 'SigmoidGrad':
-        kernels.binary(recorder, 'sigmoid-grad', a, b, out);
-        break;
-      case 'Sigmoid':
-        kernels.unary(recorder, 'sigmoid', a, out);
-        break;
-      case 'Add':
-        kernels.binary(recorder, 'add', a, b, out);
-        break;
-      case 'Mul':
-        kernels.binary(recorder, 'mul', a, b, out);
+        this.product(plan, operands, out);
         break;
       case 'Concat':
         this.concat(operands, out);
         break;
+      case 'SwiGlu':
+        dense.swiGlu(recorder, a, b, out);
+        break;
+      case 'SwiGluGrad':
+        dense.swiGluGrad(recorder, a, b, c!, out, results[1]!);
+        break;
+      case 'RMSNormalization':
+      case 'LayerNormalization':
+        dense.norm(recorder, a, b, c, floatAttribute(node, 'epsilon'), out);
+        break;
+      case 'RMSNormalizationGrad':
+      case 'LayerNormalizationGrad': {
+        const layer = node.op === 'LayerNormalizationGrad';
+        dense.normGrad(recorder, a, b, c!, layer, floatAttribute(node, 'epsilon'), out);
+        break;
+      }
+      default:
+        // The kernel's name says how many operands there are.
+        if (operands.length === 1) dense.unary(recorder, plan.dense!.kernel as UnaryOp, a, out);
+        else dense.binary(recorder, plan.dense!.kernel as BinaryOp, a, b, out);
     }
   }
 
-  private product(
-    node: NodeSpec,
-    form: ProductForm | undefined,
-    operands: readonly GpuTensor[],
-    y: GpuTensor,
-  ): void {
+  private product({ node, product, packed }: NodePlan, operands: readonly GpuTensor[], y: GpuTensor): void {
     const { recorder, kernels } = this;
     const alpha = floatAttribute(node, 'alpha', 1);
+    if (product) {
+      const terms = product.kind === 'weight-grad' ? 1 : product.terms;
+      const x = operands.filter((_, i) => i < 2 * terms && i % 2 === 0);
+      const w = operands.filter((_, i) => i < 2 * terms && i % 2 === 1);
+      kernels.products.record(recorder, product, { x, w, c: operands[2 * terms], y, alpha });
+      return;
+    }
     const [a, b, c] = operands as [GpuTensor, GpuTensor, GpuTensor | undefined];
-    if (form) {
-      const two = form.kind !== 'weight-grad' && form.terms === 2;
-      const [x1, w1, addend] = two ? operands.slice(2) : [undefined, undefined, c];
-      const x = x1 ? [a, x1] : [a];
-      const w = w1 ? [b, w1] : [b];
-      kernels.products.record(recorder, form, { x, w, c: addend, y, alpha });
-    } else if (intAttribute(node, 'transB')) kernels.quantised.linear(recorder, a, b, c, y, alpha);
+    if (packed?.product === 'forward') kernels.quantised.linear(recorder, a, b, c, y, alpha);
     else kernels.quantised.linearUntransposed(recorder, a, b, c, y, alpha);
   }
 
   private concat(parts: readonly GpuTensor[], out: GpuTensor): void {
     let at = 0;
     for (const part of parts) {
+      if (part.dtype !== 'f32' || out.dtype !== 'f32')
+        throw new Error(`The graph ${this.name} joins values that are not all f32.`);
       const bytes = sizeOf(part.shape) * 4;
       this.recorder.copy(part.buffer, 0, out.buffer, at, bytes);
       at += bytes;
