@@ -34,8 +34,16 @@ function evaluate(node: NodeSpec, operands: Dense[]): Dense {
     shape: a.shape,
   });
   switch (node.op) {
-    case 'Gemm':
-      return gemm(node, a, b, c);
+    case 'Gemm': {
+      if (intAttribute(node, 'terms') !== 2) return gemm(node, a, b, c);
+      // Fused: y = alpha x0 W0 + x1 W1 + c.
+      const [x1, w1, addend] = operands.slice(2) as [Dense, Dense, Dense | undefined];
+      const unscaled = {
+        ...node,
+        attributes: { ...node.attributes, alpha: { kind: 'float', value: 1 } },
+      } as const;
+      return gemm(node, a, b, gemm(unscaled, x1, w1, addend));
+    }
     case 'RMSNormalization':
     case 'LayerNormalization':
       return norm(a, b, c, floatAttribute(node, 'epsilon'));
