@@ -44,6 +44,12 @@ export function chartSpecs(
 ): { main: ChartSpec[]; more: ChartSpec[] } {
   const { config, lines } = record;
   const { beta, max_grad_norm } = config.grpo;
+  const own = commonCharts(max_grad_norm);
+  if (config.stage === 'cold-start')
+    return {
+      main: [own.loss, own.entropy, own.grad_norm, own.learning_rate],
+      more: [own.step_time, own.tokens],
+    };
   return {
     main: [
       {
@@ -60,13 +66,7 @@ export function chartSpecs(
         format: digits(3),
         limit: { value: config.kl_limit, label: `limit ${config.kl_limit}` },
       },
-      {
-        name: 'entropy',
-        unit: 'nats',
-        curves: [{ value: key('entropy'), colour: '--c1' }],
-        format: digits(2),
-        range: [0, 0.1],
-      },
+      own.entropy,
       {
         name: 'completion_length',
         unit: 'tokens',
@@ -74,13 +74,7 @@ export function chartSpecs(
         format: digits(0),
         range: [0, 10],
       },
-      {
-        name: 'grad_norm',
-        curves: [{ value: key('grad_norm'), colour: '--c1' }],
-        format: digits(2),
-        range: [0, 0.1],
-        limit: { value: max_grad_norm, label: `max_grad_norm ${max_grad_norm}` },
-      },
+      own.grad_norm,
       {
         name: 'frac_reward_zero_std',
         curves: [{ value: key('frac_reward_zero_std'), colour: '--c1' }],
@@ -113,20 +107,10 @@ export function chartSpecs(
         format: digits(2),
         range: [0, 1],
       },
-      {
-        name: 'learning_rate',
-        curves: [{ value: key('learning_rate'), colour: '--c1' }],
-        format: (value) => value.toExponential(1),
-      },
-      { name: 'loss', curves: [{ value: key('loss'), colour: '--c1' }], format: digits(3) },
-      {
-        name: 'step_time',
-        unit: 's',
-        curves: [{ value: key('step_time'), colour: '--c1' }],
-        format: digits(1),
-        range: [0, 1],
-      },
-      { name: 'tokens/s', curves: [{ value: tokenRate, colour: '--c1' }], format: plain, range: [0, 10] },
+      own.learning_rate,
+      own.loss,
+      own.step_time,
+      own.tokens,
       {
         name: 'sampler against trainer',
         unit: 'largest difference of log-probabilities',
@@ -135,24 +119,55 @@ export function chartSpecs(
         range: [0, 1e-4],
       },
       {
-        name: 'GPU memory',
-        unit: 'MB at most',
-        curves: [
-          {
-            value: (line) => (line.peak_bytes === undefined ? undefined : line.peak_bytes / 1e6),
-            colour: '--c1',
-          },
-        ],
-        format: plain,
-        range: [0, 10],
+        name: 'reward_std',
+        unit: 'spread in a group',
+        curves: [{ value: key('reward_std'), colour: '--c1' }],
+        format: digits(2),
+        range: [0, 0.1],
       },
     ],
   };
 }
 
-/** Tokens of a step by its seconds; `num_tokens` counts over the whole run. */
+/** The charts that both stages have. */
+function commonCharts(max_grad_norm: number) {
+  const one = (value: Curve['value']): Curve[] => [{ value, colour: '--c1' }];
+  return {
+    loss: { name: 'loss', curves: one(key('loss')), format: digits(3) },
+    entropy: {
+      name: 'entropy',
+      unit: 'nats',
+      curves: one(key('entropy')),
+      format: digits(2),
+      range: [0, 0.1],
+    },
+    grad_norm: {
+      name: 'grad_norm',
+      curves: one(key('grad_norm')),
+      format: digits(2),
+      range: [0, 0.1],
+      limit: { value: max_grad_norm, label: `max_grad_norm ${max_grad_norm}` },
+    },
+    learning_rate: {
+      name: 'learning_rate',
+      curves: one(key('learning_rate')),
+      format: (value: number) => value.toExponential(1),
+    },
+    step_time: {
+      name: 'step_time',
+      unit: 's',
+      curves: one(key('step_time')),
+      format: digits(1),
+      range: [0, 1],
+    },
+    tokens: { name: 'tokens/s', curves: one(tokenRate), format: plain, range: [0, 10] },
+  } as const satisfies Record<string, ChartSpec>;
+}
+
+/** From the log, else the tokens of a step by its seconds; `num_tokens` counts over the whole run. */
 function tokenRate(line: StepLine, before: StepLine | undefined): number | undefined {
-  const { num_tokens, step_time } = line;
+  const { num_tokens, step_time, tokens_per_second } = line;
+  if (tokens_per_second !== undefined) return tokens_per_second;
   if (num_tokens === undefined || !step_time) return undefined;
   if (before?.num_tokens === undefined || before.num_tokens > num_tokens)
     return line.step === 1 ? num_tokens / step_time : undefined;

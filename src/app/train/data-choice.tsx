@@ -42,6 +42,7 @@ function Files() {
   const { setup } = useTrainServices();
   const questions = useSetup((state) => state.questions);
   const videos = useSetup((state) => state.videos);
+  const coldStart = useSetup((state) => state.config.stage === 'cold-start');
   const file = useRef<HTMLInputElement>(null);
   const folder = useRef<HTMLInputElement>(null);
   return (
@@ -82,8 +83,17 @@ function Files() {
         }}
       />
       <p className="xs t3">
-        Lines of <code>problem</code>, <code>solution</code>, <code>video_filename</code>, as in NextQA’s file
-        of the original. Nothing is uploaded.
+        {coldStart ? (
+          <>
+            <code>video</code> and <code>conversations</code>, as in the cold start’s file of the original.
+          </>
+        ) : (
+          <>
+            Lines of <code>problem</code>, <code>solution</code>, <code>video_filename</code>, as in the
+            original.
+          </>
+        )}{' '}
+        Nothing is uploaded.
       </p>
     </div>
   );

@@ -81,6 +81,7 @@ function Middle({ planned }: { planned: Planned }) {
   const { view } = useServices();
   const record = useRecord();
   const shown = useTraining((state) => state.shown);
+  const grpo = record?.config.stage === 'grpo';
   const full = useTrainView((state) => state.groupFull);
   return (
     <section className="col mid train-mid" aria-label="Run">
@@ -98,8 +99,8 @@ function Middle({ planned }: { planned: Planned }) {
         {record ? (
           <>
             {!full && <ChartGrid />}
-            <CurrentGroup />
-            {!full && <Completions key={shown} />}
+            {grpo && <CurrentGroup />}
+            {grpo && !full && <Completions key={shown} />}
           </>
         ) : (
           shown === undefined && <EmptyRun />

@@ -31,6 +31,8 @@ export function startBlocker(
   if (Object.keys(runProblems(state.config)).length > 0) return 'A setting needs another value.';
   if (!chosenData(state))
     return state.data === 'files' ? 'Choose the JSONL file and the video folder.' : 'Write a question first.';
+  if (state.config.stage === 'cold-start' && state.data === 'own')
+    return 'The cold start learns from given traces: take the toy world, or a file of them.';
   if (model.recorded) return 'Recorded answers cannot be trained. Choose a model.';
   if (model.status === 'loading') return 'The model is still loading.';
   if (model.status !== 'ready') return 'No model is loaded.';
