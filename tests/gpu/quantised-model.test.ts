@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { EmbedTokens } from '../../src/attention/rows';
 import type { WeightSource } from '../../src/blocks/block-weights';
+import { OrtRuntime } from '../../src/blocks/ort/ort-runtime';
 import { LORA_TARGETS } from '../../src/blocks/qwen2-graphs';
 import { WgslRuntime } from '../../src/blocks/wgsl/wgsl-runtime';
 import { type Gpu, openGpu } from '../../src/gpu/device';
@@ -124,6 +125,24 @@ describe('a model over packed weights is the model over the values that they sta
     expect(relativeError(got.reference, want.logps)).toBeGreaterThan(1e-3);
     for (const [name, gradient] of want.gradients)
       expect(relativeError(got.gradients.get(name)!, gradient), name).toBeLessThan(1e-4);
+  });
+
+  it('logits through ONNX Runtime', async () => {
+    const rows = 20;
+    const ids = Int32Array.from({ length: rows }, (_, i) => (7 * i) % 60);
+    const tokens = uploadTensor(gpu, ids, [rows], 'i32', 'ids');
+    const logits: Float32Array[] = [];
+    for (const runtime of [OrtRuntime.create(gpu, { validation: true }), WgslRuntime.create(gpu)]) {
+      const weights = logits.length === 0 ? packed : plain;
+      const language = await LanguageModel.create(gpu, runtime, config, weights, { max_positions: 64 });
+      const cache = language.createCache(rows);
+      const segment = cache.addSegment(rows);
+      const hidden = await language.forward({ cache, append: [{ segment, count: rows }], tokens });
+      logits.push(await readF32(gpu, await language.logits(hidden)));
+      cache.destroy();
+      await language.destroy();
+    }
+    expect(relativeError(logits[0]!, logits[1]!)).toBeLessThan(1e-5);
   });
 
   it.each(['q4', 'q8', 'f16'] as const)('embeds tokens from a table of %s', async (dtype) => {

@@ -7,6 +7,7 @@ import type { EngineEvent, Question, SamplingSettings } from '../../worker/proto
 import { closeSession, loadSession, type Session } from '../../worker/session';
 import { readVideo } from '../../worker/video-reader';
 import { divergence, logSoftmax } from './divergence';
+import { precisionTable } from './precision-table';
 import { isCorrect } from './score';
 import { chooseQuestions, toyVideo } from './toy-clips';
 
@@ -82,7 +83,8 @@ export async function comparePrecisions(
         tokens,
         same_token: sums.same / tokens,
       });
-      report(`${name}: ${sums.greedy} of ${questions} right, greedy`);
+      // A line as soon as it is known: the next model may take long.
+      report(precisionTable(outcomes.slice(-1)).at(-1)!);
     } finally {
       await closeSession(session);
     }
