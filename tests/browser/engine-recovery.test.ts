@@ -196,31 +196,3 @@ describe('a GPU that is lost', { timeout: 90_000 }, () => {
     expect(sessions.size).toBe(0);
   });
 });
-
-describe('a model in fewer bits', { timeout: 90_000 }, () => {
-  it('is loaded where that is asked for, says what it cost, and answers', async () => {
-    send({
-      type: 'load-model',
-      id: ++id,
-      source: { kind: 'url', url: new URL(TOY, location.href).href },
-      name: 'Toy',
-      backend: 'wgsl',
-      precision: { language: 'q4', embedding: 'q8', vision: 'f16' },
-    });
-    const { model } = await next('model-ready');
-    expect(model.precision).toMatchObject([
-      { part: 'language', precision: 'q4', tensors: 28 },
-      { part: 'embedding', precision: 'q8', tensors: 1 },
-      { part: 'vision', precision: 'f16', tensors: 18 },
-      { part: 'connector', precision: 'f32', tensors: 11, mean_error: 0 },
-    ]);
-    const [language, embedding, vision] = model.precision!;
-    expect(language!.mean_error).toBeGreaterThan(10 * embedding!.mean_error);
-    expect(embedding!.mean_error).toBeGreaterThan(vision!.mean_error);
-    expect(model.weightBytes).toBeLessThan(model.parameters * 3);
-    const file = await (await fetch('/samples/one-moves.mp4')).blob();
-    send({ type: 'open-video', id: ++id, file, name: 'one-moves.mp4' });
-    await next('video-ready');
-    expect(await answer()).toMatch(/^<think>/);
-  });
-});
