@@ -13,6 +13,7 @@ const COMMANDS = ['bench', 'verify'];
 await build({
   root,
   configFile: false,
+  publicDir: false,
   logLevel: 'warn',
   build: {
     ssr: true,
