@@ -142,7 +142,8 @@ test('measures, stops, tests and reports', async ({ page }) => {
   await expect(table.locator('tbody tr')).toHaveCount(2);
   await expect(table.getByText('35.5 µs')).toBeVisible();
   await expect(table.getByText('3.10 ×')).toBeVisible();
-  await expect(table.getByText('wrong values')).toBeVisible();
+  await expect(table.getByText('wrong')).toBeVisible();
+  await expect(table.getByText('P=700 G=8 R=256 16/2 × 128')).toBeVisible();
   await expect(table.getByText('memory, 40 %')).toBeVisible();
   await page.keyboard.press('Escape');
   expect(await asked(page, 'stop-bench')).toBe(0);

@@ -50,12 +50,14 @@ function caseRow({ key, name, kind, bandwidthShare, arithmeticShare, bound, foun
   return (
     <tr key={key}>
       <td>
-        <span className="row legend">
+        <span className="row marked">
           <Mark kind={kind} />
           {name}
         </span>
       </td>
-      <td className="mono t2">{found.shape}</td>
+      <td className="mono t2" title={found.shape}>
+        {shortShape(found.shape)}
+      </td>
       <td className="r med">{formatTime(found.ms)}</td>
       <td>
         <Bar
@@ -80,7 +82,7 @@ function caseRow({ key, name, kind, bandwidthShare, arithmeticShare, bound, foun
         {formatRatio(found.vs_runtime)}
         {wrong && (
           <span className="chip warn" title="ONNX Runtime's operator gives wrong values on this adapter">
-            wrong values
+            wrong
           </span>
         )}
       </td>
@@ -88,6 +90,11 @@ function caseRow({ key, name, kind, bandwidthShare, arithmeticShare, bound, foun
       <td className="r">{formatRatio(found.vs_unfused)}</td>
     </tr>
   );
+}
+
+/** "P=700 G=8 R=256 16/2 × 128": query and KV heads, and their size. */
+function shortShape(shape: string): string {
+  return shape.replace(/Hq=(\d+) Hkv=(\d+) D=(\d+)/, '$1/$2 × $3');
 }
 
 function Bar(props: { share: number; tone: 'memory' | 'arithmetic'; binding: boolean; text: string }) {

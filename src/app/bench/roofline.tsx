@@ -82,7 +82,7 @@ export function Roofline({ device, facts }: { device: BenchDevice; facts: readon
       </svg>
       <figcaption className="row t2 sm">
         {KINDS.map((kind) => (
-          <span key={kind} className="row legend">
+          <span key={kind} className="row marked">
             <Mark kind={kind} />
             {KIND_LABELS[kind]}
           </span>
