@@ -148,7 +148,8 @@ export class PolicyGradient {
   /** Whether a forward pass of so many rows may hold what `bytesHeld` says. */
   holds(rows: number, keep: boolean): boolean {
     const { budget, bytes } = this.gpu.memory;
-    return this.bytesHeld(rows, keep) <= Math.min(this.keep_bytes, budget - bytes);
+    // Half of what is left is for what the way back takes for itself.
+    return this.bytesHeld(rows, keep) <= Math.min(this.keep_bytes, (budget - bytes) / 2);
   }
 
   /** Forgets the gradients: the next backward pass begins the sum anew. */

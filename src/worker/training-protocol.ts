@@ -8,13 +8,14 @@ import type { SamplingSettings } from '../generate/settings';
 import type { Trace } from '../generate/trace';
 import type { CompletionRow } from '../grpo/completion-row';
 import type { GrpoConfig } from '../grpo/grpo-config';
+import type { MemoryPlan } from '../grpo/memory-plan';
 import type { RewardSetting } from '../grpo/rewards/reward-setting';
 import type { LoraConfig } from '../lora/lora-config';
 
 /** What a form needs: the settings with their explanations, what is wrong with given ones, and the presets. */
 export { CONFIG_FIELDS, type ConfigField, type ConfigProblems, configProblems } from '../grpo/config-fields';
 export { TINYLLAVA_VIDEO_R1, TOY, TRL } from '../grpo/grpo-config';
-export type { CompletionRow, DataProblem, GrpoConfig, LoraConfig, RewardSetting };
+export type { CompletionRow, DataProblem, GrpoConfig, LoraConfig, MemoryPlan, RewardSetting };
 
 /** A question that the user wrote about a clip of their own. */
 export interface OwnQuestion {
@@ -70,21 +71,6 @@ export interface LiveSettings {
   learning_rate?: number;
   beta?: number;
   max_steps?: number;
-}
-
-/** What a run's memory is made of, in bytes. */
-export interface MemoryPlan {
-  parts: {
-    name: 'weights' | 'lora' | 'prefix-cache' | 'answer-caches' | 'backward' | 'other';
-    bytes: number;
-  }[];
-  bytes: number;
-  /** What the adapter was found to give. `probed`: allocated under an error scope; `set`: by the user. */
-  budget?: { bytes: number; source: 'probed' | 'set' };
-  largestBuffer: number;
-  maxBufferSize: number;
-  /** Where it does not fit: settings that would, each alone enough. */
-  suggestions?: { num_generations?: number; max_completion_length?: number; r?: number };
 }
 
 export type RunState = 'compiling' | 'running' | 'paused' | 'stopped' | 'done' | 'failed';

@@ -1,0 +1,83 @@
+import { beforeAll, describe, expect, it, vi } from 'vitest';
+import { LORA_TARGETS } from '../../src/blocks/qwen2-graphs';
+import { countingGpu } from '../../src/gpu/counting-gpu';
+import type { Gpu } from '../../src/gpu/device';
+import { probeMemory } from '../../src/gpu/probe-memory';
+import { type GrpoConfig, TINYLLAVA_VIDEO_R1 } from '../../src/grpo/grpo-config';
+import { planMemory } from '../../src/grpo/memory-plan';
+import { GrpoTrainer } from '../../src/grpo/trainer';
+import { LoraAdapter } from '../../src/lora/adapter';
+import { TinyLlava } from '../../src/model/tiny-llava';
+import { goldenStore } from '../support/golden';
+
+vi.stubGlobal('GPUBufferUsage', { STORAGE: 128, COPY_SRC: 4, COPY_DST: 8, UNIFORM: 64, MAP_READ: 1 });
+vi.stubGlobal('GPUMapMode', { READ: 1 });
+
+const lora = { r: 6, lora_alpha: 8, use_rslora: false, target_modules: LORA_TARGETS };
+const grpo: GrpoConfig = {
+  ...TINYLLAVA_VIDEO_R1,
+  num_generations: 5,
+  questions_per_step: 2,
+  max_completion_length: 24,
+};
+const prompt_rows = 90;
+
+// All of it on a GPU that only counts: the same code asks the same buffers of a real one (tests/gpu/memory-plan.test.ts).
+describe('the memory plan', () => {
+  let gpu: Gpu;
+  let model: TinyLlava;
+  beforeAll(async () => {
+    gpu = countingGpu({
+      device: { limits: { maxBufferSize: 2 ** 31, maxStorageBufferBindingSize: 2 ** 31 } } as GPUDevice,
+      adapter: { isFallback: true } as Gpu['adapter'],
+      f16: false,
+      subgroups: false,
+    });
+    model = await TinyLlava.load(gpu, await goldenStore(), { backend: 'wgsl' });
+  });
+
+  it('is within 5 % of what whole steps take at most, and takes nothing itself', async () => {
+    const { bytes, buffers } = gpu.memory;
+    const plan = await planMemory({ grpo, lora, prompt_rows }, { gpu, model });
+    expect([gpu.memory.bytes, gpu.memory.buffers]).toEqual([bytes, buffers]);
+    gpu.memory.resetPeak();
+    const adapter = LoraAdapter.create(gpu, lora, model.config.text_config);
+    const trainer = await GrpoTrainer.create(gpu, model, adapter, grpo, (texts) => texts.map((_, i) => i));
+    // Nothing is drawn on this GPU, so answers go on to the end.
+    const prompt_ids = Int32Array.from({ length: prompt_rows }, (_, i) => i);
+    for (let step = 0; step < 2; step++) await trainer.train([{ prompt_ids }, { prompt_ids }]);
+    const ratio = plan.bytes / gpu.memory.peakBytes;
+    expect(ratio).toBeGreaterThan(0.95);
+    expect(ratio).toBeLessThan(1.05);
+    // Most of it is not the weights, so the ratio says something.
+    expect(gpu.memory.peakBytes).toBeGreaterThan(2 * bytes);
+    expect(plan.parts.find(({ name }) => name === 'weights')!.bytes).toBe(bytes);
+    for (const part of plan.parts) expect(part.bytes, part.name).toBeGreaterThan(0);
+    trainer.destroy();
+    adapter.destroy();
+  });
+
+  it('suggests what fits where the run does not', async () => {
+    const run = { grpo: { ...grpo, num_generations: 6, max_completion_length: 128 }, lora, prompt_rows: 90 };
+    const { bytes } = await planMemory(run, { gpu, model });
+    const budget = { bytes: Math.round(0.45 * bytes), source: 'set' } as const;
+    const plan = await planMemory(run, { gpu, model, budget });
+    expect(plan.bytes).toBeGreaterThan(budget.bytes);
+    const { num_generations, max_completion_length } = plan.suggestions!;
+    expect(num_generations).toBeLessThan(6);
+    expect(max_completion_length).toBeLessThan(128);
+    const changed = { ...run, grpo: { ...run.grpo, num_generations: num_generations! } };
+    const fits = await planMemory(changed, { gpu, model, budget });
+    expect(fits.bytes).toBeLessThanOrEqual(budget.bytes);
+    expect(fits.suggestions).toBeUndefined();
+  }, 60_000);
+
+  it('finds what a GPU gives, and gives it back', async () => {
+    const { bytes, buffers, peakBytes } = gpu.memory;
+    expect(await probeMemory(gpu, bytes + 700 * 2 ** 20)).toBe(bytes + 700 * 2 ** 20);
+    gpu.memory.budget = bytes + 600 * 2 ** 20;
+    expect(await probeMemory(gpu, bytes + 2 ** 30)).toBe(bytes + 512 * 2 ** 20);
+    gpu.memory.budget = Number.POSITIVE_INFINITY;
+    expect([gpu.memory.bytes, gpu.memory.buffers, gpu.memory.peakBytes]).toEqual([bytes, buffers, peakBytes]);
+  });
+});
