@@ -14,7 +14,7 @@ function inert(): unknown {
  * A GPU that computes nothing and allocates nothing, but counts what would be allocated: what runs on it shows how much
  * memory it needs, before any is taken. Values read back are zero. Limits and kinds of kernels are those of `like`.
  */
-export function countingGpu(like: Pick<Gpu, 'adapter' | 'f16' | 'subgroups' | 'device'>): Gpu {
+export function countingGpu(like: Pick<Gpu, 'adapter' | 'f16' | 'subgroups' | 'off' | 'device'>): Gpu {
   const { maxBufferSize, maxStorageBufferBindingSize } = like.device.limits;
   const other = inert() as Record<string, unknown>;
   const device = {
@@ -46,6 +46,7 @@ export function countingGpu(like: Pick<Gpu, 'adapter' | 'f16' | 'subgroups' | 'd
     adapter: like.adapter,
     f16: like.f16,
     subgroups: like.subgroups,
+    off: like.off,
     memory,
     uniforms: new UniformRing(device),
     pipelines: new Map(),

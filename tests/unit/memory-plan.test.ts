@@ -32,6 +32,7 @@ describe('the memory plan', () => {
       adapter: { isFallback: true } as Gpu['adapter'],
       f16: false,
       subgroups: false,
+      off: new Set(),
     });
     model = await TinyLlava.load(gpu, await goldenStore(), { backend: 'wgsl' });
   });
