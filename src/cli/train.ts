@@ -1,6 +1,7 @@
 /**
  * `npm run train -- [--preset toy] [--model toy-base|URL] [--steps N] [--seed S] [--out DIR] [--resume DIR]
- * [--eval-questions N] [--json]`: GRPO with LoRA on the toy world, in headless Chromium, by the engine of the page.
+ * [--eval-questions N] [--config JSON] [--json]`: GRPO with LoRA on the toy world, in headless Chromium, by the engine of
+ * the page. --config changes settings of the preset, by TRL's names: '{"learning_rate":1e-3}'.
  * Prints one line a step. --out gets the log (log.jsonl, a step a line) and, every ten steps and at the end, a
  * checkpoint: the adapter as PEFT writes it, and what --resume needs to go on. --steps counts those done before.
  */
@@ -8,6 +9,7 @@ import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { CHECKPOINT_FILES, readTrainerState } from '../grpo/checkpoint';
+import { type GrpoConfig, TOY } from '../grpo/grpo-config';
 import type { StepMetrics } from '../grpo/step-metrics';
 import { withEnginePage } from './engine-page';
 import type { EncodedFiles, HeldOutAccuracy, TrainingEval, TrainingRequest } from './train/page';
@@ -28,6 +30,7 @@ export async function main(args: string[]): Promise<number> {
       out: { type: 'string' },
       resume: { type: 'string' },
       'eval-questions': { type: 'string', default: '512' },
+      config: { type: 'string', default: '{}' },
       json: { type: 'boolean', default: false },
     },
   });
@@ -41,6 +44,11 @@ export async function main(args: string[]): Promise<number> {
       console.error(`--${name} takes a whole number from 1 on.`);
       return 2;
     }
+  }
+  const config = readConfig(values.config);
+  if (typeof config === 'string') {
+    console.error(config);
+    return 2;
   }
   const resumed = values.resume === undefined ? undefined : await readRun(values.resume);
   if (resumed && resumed.step > steps!) {
@@ -68,6 +76,7 @@ export async function main(args: string[]): Promise<number> {
       steps: steps!,
       seed: seed!,
       evalQuestions: evalQuestions!,
+      config,
       ...(resumed ? { checkpoint: resumed.files } : {}),
       ...(before ? { before } : {}),
       save_steps: log ? SAVE_STEPS : 0,
@@ -82,6 +91,18 @@ export async function main(args: string[]): Promise<number> {
     console.log(JSON.stringify(report));
     return 0;
   });
+}
+
+/** Settings of the command line, or what is wrong with them. */
+function readConfig(text: string): Partial<GrpoConfig> | string {
+  try {
+    const config: unknown = JSON.parse(text);
+    if (typeof config !== 'object' || config === null) throw new Error('It is no object.');
+    const unknown = Object.keys(config).filter((name) => !(name in TOY));
+    return unknown.length > 0 ? `--config names ${unknown.join(', ')}, which is no setting.` : config;
+  } catch (cause) {
+    return `--config takes settings as JSON, as in '{"learning_rate":1e-3}'. ${(cause as Error).message}`;
+  }
 }
 
 /** A run's folder. Its files are whole at any moment: each is written beside the old one and takes its place. */

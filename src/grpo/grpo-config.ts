@@ -67,12 +67,15 @@ export const TRL: GrpoConfig = {
   warmup_ratio: 0,
 };
 
-/** For the toy model: small enough that a CPU adapter sees it learn within an hour. */
+/**
+ * For the toy model: small enough that a CPU adapter sees it learn within an hour. At a rate of 3e-3 its answers were
+ * right in 0.95 after 10 steps (0.6 before), and then grew for the length's reward alone until they were cut off.
+ */
 export const TOY: GrpoConfig = {
   ...TINYLLAVA_VIDEO_R1,
   top_k: 0,
   max_completion_length: 160,
-  learning_rate: 3e-3,
+  learning_rate: 5e-4,
   lr_scheduler_type: 'constant',
   max_steps: 60,
 };

@@ -12,6 +12,7 @@ import type { DecoderSteps } from '../../model/decoder-steps';
 import { TinyLlava } from '../../model/tiny-llava';
 import { Preprocessor } from '../../video/preprocessor';
 import { urlStore } from '../../weights/file-store';
+import { checkGrpo } from '../../worker/training/check-config';
 import { checkHeldOut } from '../../worker/training/held-out-check';
 import { type RunQuestion, toySource } from '../../worker/training/question-source';
 import type { EvalLine } from '../../worker/training-protocol';
@@ -35,6 +36,8 @@ export interface TrainingRequest {
   seed: number;
   /** Held-out questions before and after. */
   evalQuestions: number;
+  /** Settings in the place of the preset's. */
+  config: Partial<GrpoConfig>;
   /** Where to go on. */
   checkpoint?: EncodedFiles;
   /** Checks that are known from the run's first part. */
@@ -94,7 +97,12 @@ window.trainModel = async (request) => {
     throw new Error(
       `The checkpoint is of seed ${restored.config.seed}, not ${seed}: give --seed ${restored.config.seed}.`,
     );
-  const config: GrpoConfig = { ...(restored?.config ?? { ...TOY, seed }), max_steps: steps };
+  const config: GrpoConfig = {
+    ...(restored?.config ?? { ...TOY, seed }),
+    ...request.config,
+    max_steps: steps,
+  };
+  checkGrpo(config);
   const adapter = restored?.adapter ?? LoraAdapter.create(gpu, DEFAULT_LORA, text_config);
   if (!restored) adapter.initialise(seed);
 
