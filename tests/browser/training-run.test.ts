@@ -119,7 +119,7 @@ afterAll(() => {
   for (const device of devices) device.destroy();
 });
 
-describe('runs', { timeout: 120_000 }, () => {
+describe('runs', { timeout: 240_000 }, () => {
   let whole: string;
   let cut: string;
 
@@ -279,6 +279,42 @@ describe('runs', { timeout: 120_000 }, () => {
     expect(script).toContain('train.py');
     expect(script).toContain('adapter/adapter_model.safetensors');
     expect(script).toContain('clips/my-clip.mp4');
+  });
+
+  it('have a memory plan before they start', async () => {
+    const { plan } = await page.ask('memory-plan', { type: 'plan-memory', id: ++id, config });
+    expect(plan.parts.find(({ name }) => name === 'weights')!.bytes).toBeGreaterThan(1e6);
+    expect(plan.bytes).toBeGreaterThan(plan.parts.find(({ name }) => name === 'weights')!.bytes);
+    expect(plan.largestBuffer).toBeLessThan(plan.maxBufferSize);
+    const more = { ...config, grpo: { ...config.grpo, num_generations: 16 } };
+    const larger = await page.ask('memory-plan', { type: 'plan-memory', id: ++id, config: more });
+    expect(larger.plan.bytes).toBeGreaterThan(plan.bytes);
+  });
+
+  it('of the cold start learn given traces by heart', async () => {
+    const human = { from: 'human', value: '<image>\nWhich object moves?' };
+    const gpt = { from: 'gpt', value: '<think> It is red. </think> <answer> A </answer>' };
+    const rows = [{ video: 'one.mp4', conversations: [human, gpt] }];
+    const videos = [new File([clip], 'one.mp4')];
+    const data: TrainingData = {
+      kind: 'files',
+      name: 'traces.json',
+      questions: new Blob([JSON.stringify(rows)]),
+      videos,
+    };
+    const { report } = await page.ask('data-report', { type: 'check-data', id: ++id, data });
+    expect(report).toMatchObject({ usable: 1, total: 1, held_out: 0 });
+    const cold: RunConfig = {
+      ...config,
+      stage: 'cold-start',
+      grpo: { ...config.grpo, max_steps: 3, learning_rate: 1e-2 },
+    };
+    const from = page.send({ type: 'start-run', id: ++id, name: 'Cold', config: cold, data });
+    const { run } = (await page.next('run-started', from)).run;
+    await state(from, 'done');
+    const losses = (await read(run)).lines.map(({ loss }) => loss!);
+    expect(losses).toHaveLength(3);
+    expect(losses[2]).toBeLessThan(0.9 * losses[0]!);
   });
 });
 

@@ -1,14 +1,15 @@
+import type { FileDemonstration } from '../../data/demonstration-file';
 import { shuffledIndex } from '../../data/held-out';
-import type { FileQuestion } from '../../data/question-file';
-import { splitProblem } from '../../data/question-file';
+import { type FileQuestion, splitProblem } from '../../data/question-file';
+import { makeToyTrace, ToyRng } from '../../data/toy';
 import type { Gpu } from '../../gpu/device';
-import { type GpuTensor, readF32, uploadTensor } from '../../gpu/tensor';
+import type { GpuTensor } from '../../gpu/tensor';
+import { type DemonstratedTrace, demonstrate, demonstrateSegments } from '../../grpo/cold-start';
 import { buildPrompt } from '../../model/prompt';
 import type { TinyLlava } from '../../model/tiny-llava';
-import { VideoError } from '../../video/errors';
 import type { Preprocessor } from '../../video/preprocessor';
-import { readVideo } from '../video-reader';
-import { ToyQuestions } from './toy-questions';
+import { type PreparedQuestion, ToyQuestions } from './toy-questions';
+import type { VideoTokens } from './video-tokens';
 
 /** A question of a run, ready for the model. */
 export interface RunQuestion {
@@ -22,7 +23,14 @@ export interface RunQuestion {
   visual: GpuTensor;
 }
 
-/** Where a run's questions come from. A question depends on seed and number alone. */
+/** A prompt with traces to learn; the owner destroys the buffer of `visual`. */
+export interface RunDemonstration {
+  prompt_ids: Int32Array;
+  visual: GpuTensor;
+  traces: readonly DemonstratedTrace[];
+}
+
+/** Where a run's questions come from. What it gives depends on seed and number alone. */
 export interface QuestionSource {
   /** How many held-out questions there are. */
   readonly heldOutCount: number;
@@ -30,6 +38,8 @@ export interface QuestionSource {
   readonly length?: number;
   training(seed: number, number: number, signal: AbortSignal): Promise<RunQuestion>;
   heldOut(number: number, signal: AbortSignal): Promise<RunQuestion>;
+  /** For the cold start. */
+  demonstration(seed: number, number: number, signal: AbortSignal): Promise<RunDemonstration>;
   destroy(): void;
 }
 
@@ -40,40 +50,40 @@ export interface QuestionModel {
   preprocessor: Preprocessor;
 }
 
+/** Share of the toy world's traces that guess first, and then check. */
+const CHECKING = 0.3;
+
 /** The toy world: never runs out. */
 export async function toySource({ gpu, model }: QuestionModel): Promise<QuestionSource> {
   const toy = await ToyQuestions.create(gpu, model);
-  const asRun = async (made: ReturnType<ToyQuestions['training']>): Promise<RunQuestion> => {
+  const asRun = async (made: Promise<PreparedQuestion>): Promise<RunQuestion> => {
     const { question, prompt_ids, visual } = await made;
-    return { ...pick(question), prompt_ids, visual };
+    const { problem, options, solution } = question;
+    return { problem, options, solution, prompt_ids, visual };
   };
   return {
     heldOutCount: Number.POSITIVE_INFINITY,
     training: (seed, number) => asRun(toy.training(seed, number)),
     heldOut: (number) => asRun(toy.heldOut(number)),
+    async demonstration(seed, number) {
+      const { question, prompt_ids, visual } = await toy.training(seed, number);
+      // A stream of its own, beside the one that chose the question.
+      const random = new ToyRng(seed * 1_000_003 + number + 2 ** 40);
+      const { segments } = makeToyTrace(question, random.chance(CHECKING) ? 'guess' : 'careful', random);
+      return { prompt_ids, visual, traces: [demonstrateSegments(model.tokenizer, segments)] };
+    },
     destroy: () => toy.destroy(),
   };
 }
 
-function pick({ problem, options, solution }: RunQuestion | Omit<RunQuestion, 'prompt_ids' | 'visual'>) {
-  return { problem, options, solution };
-}
+const NOT_THIS_KIND = 'These data are not of the kind that the run needs.';
 
-/** Visual tokens that are kept, bytes: the toy's of 32,000 clips, the published model's of 250. */
-const CACHE_BYTES = 2 ** 30;
-
-/** Questions about video files. Each file is decoded and encoded once, as long as its tokens are kept. */
+/** Questions about video files. A video that cannot be read is passed over, and the next question takes its place. */
 export class FileSource implements QuestionSource {
-  private readonly cache = new Map<string, Float32Array<ArrayBuffer>>();
-  private cachedBytes = 0;
-  /** Videos that turned out not to be readable. */
-  readonly unreadable = new Map<string, VideoError>();
-
-  /** @param find the file of a `video_filename`. */
   constructor(
-    private readonly use: QuestionModel,
+    private readonly model: TinyLlava,
+    private readonly videos: VideoTokens,
     private readonly questions: { training: readonly FileQuestion[]; heldOut: readonly FileQuestion[] },
-    private readonly find: (video_filename: string) => Promise<Blob | undefined>,
   ) {}
 
   get heldOutCount(): number {
@@ -84,79 +94,71 @@ export class FileSource implements QuestionSource {
     return this.questions.training.length;
   }
 
-  /** As GRPO training asks: the instruction joined by a space. A video that cannot be read is passed over. */
+  /** As GRPO training asks: the instruction joined by a space. */
   training(seed: number, number: number, signal: AbortSignal): Promise<RunQuestion> {
-    const { training } = this.questions;
-    return this.firstReadable(training, shuffledIndex(seed, number, training.length), true, signal);
+    return this.question(this.questions.training, shuffledIndex(seed, number, this.length), true, signal);
   }
 
   /** As evaluation asks. */
   heldOut(number: number, signal: AbortSignal): Promise<RunQuestion> {
-    return this.firstReadable(this.questions.heldOut, number, false, signal);
+    return this.question(this.questions.heldOut, number, false, signal);
+  }
+
+  demonstration(): Promise<RunDemonstration> {
+    throw new Error(NOT_THIS_KIND);
   }
 
   destroy(): void {
-    this.cache.clear();
+    this.videos.clear();
   }
 
-  private async firstReadable(
+  private async question(
     questions: readonly FileQuestion[],
     from: number,
     training: boolean,
     signal: AbortSignal,
   ): Promise<RunQuestion> {
-    for (let i = 0; i < questions.length; i++) {
-      const question = questions[(from + i) % questions.length]!;
-      if (this.unreadable.has(question.video_filename)) continue;
-      try {
-        const visual = await this.encode(question.video_filename, signal);
-        const { problem, solution } = question;
-        return {
-          problem,
-          solution,
-          options: splitProblem(problem).options,
-          prompt_ids: this.use.model.tokenizer.encodePrompt(buildPrompt(problem, { training })),
-          visual,
-        };
-      } catch (cause) {
-        if (!(cause instanceof VideoError)) throw cause;
-        this.unreadable.set(question.video_filename, cause);
-      }
-    }
-    const [first] = this.unreadable.values();
-    throw first ?? new Error('There is no question to train on.');
-  }
-
-  private async encode(name: string, signal: AbortSignal): Promise<GpuTensor> {
-    const { gpu, model, preprocessor } = this.use;
-    const { num_queries } = model.config.connector;
-    const known = this.cache.get(name);
-    if (known) {
-      // The latest is the last to go.
-      this.cache.delete(name);
-      this.cache.set(name, known);
-      return uploadTensor(gpu, known, [num_queries, known.length / num_queries], 'f32', 'visual tokens');
-    }
-    const file = await this.find(name);
-    if (!file) throw new VideoError('unreadable', `${name} is not among the videos.`);
-    const named = Object.assign(file.slice(0, file.size, file.type), { name });
-    const silent = {
-      onScan() {},
-      onInfo() {},
-      onFrame: (_i: number, _t: number, b: ImageBitmap) => b.close(),
+    const { item, visual } = await this.videos.firstReadable(questions, from, signal);
+    const { problem, solution } = item;
+    return {
+      problem,
+      solution,
+      options: splitProblem(problem).options,
+      prompt_ids: this.model.tokenizer.encodePrompt(buildPrompt(problem, { training })),
+      visual,
     };
-    const { visual } = await readVideo(gpu, model, preprocessor, named, 'uniform', silent, signal);
-    this.keep(name, await readF32(gpu, visual));
-    return visual;
+  }
+}
+
+/** Traces about video files, for the cold start. They say nothing of right and wrong, so none are held out. */
+export class DemonstrationSource implements QuestionSource {
+  readonly heldOutCount = 0;
+
+  constructor(
+    private readonly model: TinyLlava,
+    private readonly videos: VideoTokens,
+    private readonly demonstrations: readonly FileDemonstration[],
+  ) {}
+
+  get length(): number {
+    return this.demonstrations.length;
   }
 
-  private keep(name: string, values: Float32Array<ArrayBuffer>): void {
-    this.cache.set(name, values);
-    this.cachedBytes += values.byteLength;
-    for (const [oldest, { byteLength }] of this.cache) {
-      if (this.cachedBytes <= CACHE_BYTES || oldest === name) break;
-      this.cache.delete(oldest);
-      this.cachedBytes -= byteLength;
-    }
+  training(): Promise<RunQuestion> {
+    throw new Error(NOT_THIS_KIND);
+  }
+
+  heldOut(): Promise<RunQuestion> {
+    throw new Error(NOT_THIS_KIND);
+  }
+
+  async demonstration(seed: number, number: number, signal: AbortSignal): Promise<RunDemonstration> {
+    const from = shuffledIndex(seed, number, this.length);
+    const { item, visual } = await this.videos.firstReadable(this.demonstrations, from, signal);
+    return { ...demonstrate(this.model.tokenizer, item.message, item.answer), visual };
+  }
+
+  destroy(): void {
+    this.videos.clear();
   }
 }

@@ -1,3 +1,8 @@
+import {
+  type FileDemonstration,
+  isDemonstrationFile,
+  parseDemonstrationFile,
+} from '../../data/demonstration-file';
 import { videoFinder } from '../../data/find-videos';
 import { splitHeldOut } from '../../data/held-out';
 import {
@@ -8,16 +13,24 @@ import {
 } from '../../data/question-file';
 import { buildPrompt } from '../../model/prompt';
 import type { TinyLlava } from '../../model/tiny-llava';
+import type { Tokenizer } from '../../model/tokenizer';
 import type { OpenRun, RunStore } from '../../storage/run-store';
 import { openVideo } from '../../video/container';
 import { VideoError } from '../../video/errors';
 import type { DataReport, OwnQuestion, TrainingData } from '../training-protocol';
-import { FileSource, type QuestionModel, type QuestionSource, toySource } from './question-source';
+import {
+  DemonstrationSource,
+  FileSource,
+  type QuestionModel,
+  type QuestionSource,
+  toySource,
+} from './question-source';
 import type { StoredRun } from './stored-run';
+import { VideoTokens } from './video-tokens';
 
 /** Problems that a report lists; it counts them all. */
 const MAX_PROBLEMS = 200;
-/** Tokens that an answer needs at the least. */
+/** Tokens that an answer to a question needs at the least. */
 const LEAST_ANSWER = 32;
 /** Files whose tables are read at a time. */
 const AT_ONCE = 8;
@@ -26,9 +39,10 @@ const QUESTIONS = 'questions.jsonl';
 type FileData = Exclude<TrainingData, { kind: 'toy' }>;
 type Find = (video_filename: string) => Promise<Blob | undefined>;
 
-/** Data as far as it can be used. */
+/** Data as far as it can be used: questions, or traces for the cold start. */
 interface Usable {
   questions: FileQuestion[];
+  demonstrations: FileDemonstration[];
   problems: DataProblem[];
   total: number;
 }
@@ -68,32 +82,52 @@ function namedClips(questions: readonly OwnQuestion[]) {
 
 /** Leaves out lines that are malformed, whose video is missing, or whose prompt is too long for the model. */
 async function usable(text: string, find: Find, model: TinyLlava | undefined): Promise<Usable> {
-  const { questions, problems, total } = parseQuestionFile(text);
-  const good: FileQuestion[] = [];
-  for (const question of questions) {
-    const { line, video_filename } = question;
-    if (!(await find(video_filename)))
-      problems.push({ line, code: 'missing-video', message: `${video_filename} is not among the videos.` });
-    else {
-      const long = model && tooLong(question, model);
-      if (long) problems.push({ line, code: 'too-long', message: long });
-      else good.push(question);
+  const parsed = isDemonstrationFile(text)
+    ? { questions: [], ...parseDemonstrationFile(text) }
+    : { demonstrations: [], ...parseQuestionFile(text) };
+  const { problems, total } = parsed;
+  const good = async <T extends { line: number; video_filename: string }>(
+    rows: readonly T[],
+    tokens: (row: T, tokenizer: Tokenizer) => number,
+  ): Promise<T[]> => {
+    const kept: T[] = [];
+    for (const row of rows) {
+      const { line, video_filename } = row;
+      if (!(await find(video_filename)))
+        problems.push({ line, code: 'missing-video', message: `${video_filename} is not among the videos.` });
+      else {
+        const long = model && tooLong(tokens(row, model.tokenizer), model);
+        if (long) problems.push({ line, code: 'too-long', message: long });
+        else kept.push(row);
+      }
     }
-  }
-  return { questions: good, problems, total };
+    return kept;
+  };
+  return {
+    questions: await good(
+      parsed.questions,
+      ({ problem }, tokenizer) => tokenizer.encodePrompt(buildPrompt(problem)).length + LEAST_ANSWER,
+    ),
+    demonstrations: await good(
+      parsed.demonstrations,
+      ({ message, answer }, tokenizer) => tokenizer.encodeTraining(message, answer).input_ids.length,
+    ),
+    problems,
+    total,
+  };
 }
 
-function tooLong({ problem }: FileQuestion, model: TinyLlava): string | undefined {
-  const rows =
-    model.tokenizer.encodePrompt(buildPrompt(problem)).length - 1 + model.config.connector.num_queries;
-  const most = model.language.max_positions - LEAST_ANSWER;
+/** @param tokens of prompt and answer, the video being one of them. */
+function tooLong(tokens: number, model: TinyLlava): string | undefined {
+  const rows = tokens - 1 + model.config.connector.num_queries;
+  const most = model.language.max_positions;
   if (rows <= most) return undefined;
-  return `The prompt is ${rows} tokens long with the video's; this model has room for ${most} before an answer.`;
+  return `With the video's tokens and an answer this is ${rows} tokens long, and the model has room for ${most}.`;
 }
 
 /** Reads the tables of every video that questions name. */
 async function unreadableVideos(
-  questions: readonly FileQuestion[],
+  questions: readonly { video_filename: string }[],
   find: Find,
   onProgress: (done: number, total: number) => void,
   signal: AbortSignal,
@@ -136,20 +170,21 @@ export async function checkData(
       held_out: Number.POSITIVE_INFINITY,
     };
   const { text, find } = await readData(data);
-  const { questions, problems, total } = await usable(text, find, model);
-  const bad = await unreadableVideos(questions, find, onProgress, signal);
-  for (const { line, video_filename } of questions) {
+  const { questions, demonstrations, problems, total } = await usable(text, find, model);
+  const rows = [...questions, ...demonstrations];
+  const bad = await unreadableVideos(rows, find, onProgress, signal);
+  for (const { line, video_filename } of rows) {
     const message = bad.get(video_filename);
     if (message) problems.push({ line, code: 'unreadable-video', message });
   }
   problems.sort((a, b) => a.line - b.line);
-  const good = questions.filter(({ video_filename }) => !bad.has(video_filename));
+  const good = rows.filter(({ video_filename }) => !bad.has(video_filename));
   return {
     usable: good.length,
     total,
     problems: problems.slice(0, MAX_PROBLEMS),
     problem_count: problems.length,
-    held_out: splitHeldOut(good).heldOut.length,
+    held_out: demonstrations.length > 0 ? 0 : splitHeldOut(good).heldOut.length,
   };
 }
 
@@ -169,7 +204,7 @@ export async function keepData(open: OpenRun<StoredRun>, data: TrainingData): Pr
 export async function openSource(
   use: QuestionModel,
   store: RunStore<StoredRun>,
-  { run, name, data: kept }: StoredRun,
+  { run, name, data: kept, config }: StoredRun,
   data: TrainingData | undefined,
 ): Promise<QuestionSource> {
   if (kept.kind === 'toy') return toySource(use);
@@ -188,11 +223,17 @@ export async function openSource(
       );
     find = given.find;
   }
-  const { questions } = await usable(text, find, use.model);
+  const { questions, demonstrations } = await usable(text, find, use.model);
+  const videos = new VideoTokens(use, find);
+  if (config.stage === 'cold-start') {
+    if (demonstrations.length === 0)
+      throw new Error('The cold start learns from given traces, and these data have none that can be used.');
+    return new DemonstrationSource(use.model, videos, demonstrations);
+  }
   const split = splitHeldOut(questions);
   if (split.training.length === 0)
     throw new Error('None of the questions can be used: see the report on the data.');
-  return new FileSource(use, split, find);
+  return new FileSource(use.model, videos, split);
 }
 
 /** The run's questions and clips as files, in the format that is read. */

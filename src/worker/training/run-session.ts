@@ -6,10 +6,11 @@ import { StorageError } from '../../storage/errors';
 import type { OpenRun } from '../../storage/run-store';
 import { isLost } from '../session';
 import type { LiveSettings, RunConfig, RunEvent, RunState, TrainingEvent } from '../training-protocol';
+import { ColdStartStage } from './cold-start-stage';
 import { GrpoStage } from './grpo-stage';
 import { checkHeldOut } from './held-out-check';
 import { Pause, pauseFor, type RunEnding } from './run-ending';
-import type { RunStage, RunUse } from './run-stage';
+import type { RunStage, RunUse, StageContext } from './run-stage';
 import type { StoredRun } from './stored-run';
 
 /** What a run holds on the GPU. */
@@ -145,17 +146,18 @@ export class RunSession {
     const adapter = restored?.adapter ?? LoraAdapter.create(gpu, config.lora, text_config);
     this.made.unshift(adapter);
     if (!restored) adapter.initialise(config.grpo.seed);
-    const stage = await GrpoStage.create(
-      {
-        run: this.run,
-        use: this.use,
-        config: () => this.config,
-        signal: this.signal,
-        post: (event) => this.post(event),
-        progress: (...told) => this.progress(...told),
-      },
-      adapter,
-    );
+    const context: StageContext = {
+      run: this.run,
+      use: this.use,
+      config: () => this.config,
+      signal: this.signal,
+      post: (event) => this.post(event),
+      progress: (...told) => this.progress(...told),
+    };
+    const stage: RunStage =
+      config.stage === 'cold-start'
+        ? await ColdStartStage.create(context, adapter)
+        : await GrpoStage.create(context, adapter);
     this.made.unshift(stage);
     if (restored) stage.trainer.restore(restored);
     const generator = await BatchGenerator.create(gpu, model);

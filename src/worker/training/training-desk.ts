@@ -19,6 +19,7 @@ import type {
 } from '../training-protocol';
 import { checkConfig, checkGrpo } from './check-config';
 import { exportRun, runAdapter } from './export-run';
+import { planRunMemory } from './plan-run-memory';
 import { checkData, keepData, openSource } from './run-data';
 import { RunSession } from './run-session';
 import { ScoreCalls } from './score-calls';
@@ -275,7 +276,7 @@ export class TrainingDesk {
     const { id } = request;
     const { post } = this.engine;
     if (request.type === 'check-data') return this.checkData(request);
-    if (request.type === 'plan-memory') throw new Error('Memory is not planned yet.');
+    if (request.type === 'plan-memory') return this.planMemory(request);
     const store = await this.store();
     switch (request.type) {
       case 'rename-run':
@@ -297,6 +298,18 @@ export class TrainingDesk {
         post({ type: 'run-files', id, run, what, files: await exportRun(store, run, what) });
       }
     }
+  }
+
+  private async planMemory({ id, config }: Request<'plan-memory'>): Promise<void> {
+    const { post, session, enqueue } = this.engine;
+    const plan = async (loaded: NamedSession, probe: boolean) => {
+      checkConfig(config, loaded.model);
+      post({ type: 'memory-plan', id, plan: await planRunMemory(loaded, config, probe) });
+    };
+    const loaded = session();
+    // While a run goes on nothing is probed, so as not to take what it is about to need.
+    if (this.turn && loaded) return plan(loaded, false);
+    await enqueue(id, (ready) => plan(ready, true));
   }
 
   private async checkData({ id, data }: Request<'check-data'>): Promise<void> {

@@ -1,0 +1,47 @@
+import { ColdStartTrainer } from '../../grpo/cold-start';
+import type { LoraAdapter } from '../../lora/adapter';
+import type { DecoderSteps } from '../../model/decoder-steps';
+import type { RunDemonstration } from './question-source';
+import type { RunStage, StageContext, TakenStep } from './run-stage';
+
+/** The cold start's steps: traces of the run's source. */
+export class ColdStartStage implements RunStage {
+  private constructor(
+    private readonly context: StageContext,
+    readonly trainer: ColdStartTrainer,
+    readonly steps: DecoderSteps,
+  ) {}
+
+  /** Compiles all passes. */
+  static async create(context: StageContext, adapter: LoraAdapter): Promise<ColdStartStage> {
+    const { gpu, model } = context.use;
+    const trainer = await ColdStartTrainer.create(gpu, model, adapter, context.config().grpo);
+    return new ColdStartStage(context, trainer, await model.language.adapt(adapter.decoder, adapter));
+  }
+
+  async take(): Promise<TakenStep> {
+    const { trainer } = this;
+    const { use, signal, progress, config } = this.context;
+    const { questions_per_step, seed } = config().grpo;
+    const first = trainer.step * questions_per_step;
+    const given: RunDemonstration[] = [];
+    try {
+      for (let i = 0; i < questions_per_step; i++) {
+        progress(`trace ${i + 1} of ${questions_per_step}`, i, questions_per_step);
+        given.push(await use.source.demonstration(seed, first + i, signal));
+      }
+      const { length } = use.source;
+      const line = await trainer.train(given, {
+        signal,
+        ...(length ? { questions_in_epoch: length } : {}),
+      });
+      return { line, rows: [] };
+    } finally {
+      for (const { visual } of given) visual.buffer.destroy();
+    }
+  }
+
+  destroy(): void {
+    this.trainer.destroy();
+  }
+}

@@ -1,0 +1,85 @@
+import { type GpuTensor, readF32, uploadTensor } from '../../gpu/tensor';
+import { VideoError } from '../../video/errors';
+import { readVideo } from '../video-reader';
+import type { QuestionModel } from './question-source';
+
+/** Visual tokens that are kept, bytes: the toy's of 32,000 clips, the published model's of 250. */
+const CACHE_BYTES = 2 ** 30;
+
+const SILENT = {
+  onScan() {},
+  onInfo() {},
+  onFrame: (_index: number, _time: number, thumbnail: ImageBitmap) => thumbnail.close(),
+};
+
+/** The visual tokens of video files. Each file is decoded and encoded once, as long as its tokens are kept. */
+export class VideoTokens {
+  private readonly cache = new Map<string, Float32Array<ArrayBuffer>>();
+  private bytes = 0;
+  /** Videos that turned out not to be readable. */
+  private readonly unreadable = new Map<string, VideoError>();
+
+  /** @param find the file of a `video_filename`. */
+  constructor(
+    private readonly use: QuestionModel,
+    private readonly find: (video_filename: string) => Promise<Blob | undefined>,
+  ) {}
+
+  /**
+   * The first of `items`, from place `from` on and around, whose video can be read, with its visual tokens
+   * `[num_queries, H]` f32; their owner destroys the buffer.
+   * @throws VideoError where none can be, the signal's reason when aborted.
+   */
+  async firstReadable<T extends { video_filename: string }>(
+    items: readonly T[],
+    from: number,
+    signal: AbortSignal,
+  ): Promise<{ item: T; visual: GpuTensor }> {
+    for (let i = 0; i < items.length; i++) {
+      const item = items[(from + i) % items.length]!;
+      if (this.unreadable.has(item.video_filename)) continue;
+      try {
+        return { item, visual: await this.encode(item.video_filename, signal) };
+      } catch (cause) {
+        if (!(cause instanceof VideoError)) throw cause;
+        this.unreadable.set(item.video_filename, cause);
+      }
+    }
+    const [first] = this.unreadable.values();
+    throw first ?? new Error('There is nothing to train on.');
+  }
+
+  /** Forgets what is kept. */
+  clear(): void {
+    this.cache.clear();
+    this.bytes = 0;
+  }
+
+  private async encode(name: string, signal: AbortSignal): Promise<GpuTensor> {
+    const { gpu, model, preprocessor } = this.use;
+    const { num_queries } = model.config.connector;
+    const known = this.cache.get(name);
+    if (known) {
+      // The latest is the last to go.
+      this.cache.delete(name);
+      this.cache.set(name, known);
+      return uploadTensor(gpu, known, [num_queries, known.length / num_queries], 'f32', 'visual tokens');
+    }
+    const file = await this.find(name);
+    if (!file) throw new VideoError('unreadable', `${name} is not among the videos.`);
+    const named = Object.assign(file.slice(0, file.size, file.type), { name });
+    const { visual } = await readVideo(gpu, model, preprocessor, named, 'uniform', SILENT, signal);
+    this.keep(name, await readF32(gpu, visual));
+    return visual;
+  }
+
+  private keep(name: string, values: Float32Array<ArrayBuffer>): void {
+    this.cache.set(name, values);
+    this.bytes += values.byteLength;
+    for (const [oldest, { byteLength }] of this.cache) {
+      if (this.bytes <= CACHE_BYTES || oldest === name) break;
+      this.cache.delete(oldest);
+      this.bytes -= byteLength;
+    }
+  }
+}
