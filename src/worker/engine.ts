@@ -15,6 +15,7 @@ import type { TrainingEvent, TrainingRequest } from './training-protocol';
 import { type EncodedVideo, readVideo } from './video-reader';
 
 type Request<T extends EngineRequest['type']> = Extract<EngineRequest, { type: T }>;
+type LoadProgress = (label: string, done: number, total: number, bytes?: true) => void;
 type Post = (event: EngineEvent | TrainingEvent | BenchEvent | ModelEvent, transfer?: Transferable[]) => void;
 
 /** A session, and the request that it came from. */
@@ -152,8 +153,16 @@ export class Engine {
 
   private async loadModel(request: Request<'load-model'>): Promise<void> {
     const { session: before, lastModel } = this;
-    const progress = (label: string, done: number, total: number) =>
-      this.post({ type: 'progress', scope: 'model', id: request.id, label, done, total });
+    const progress: LoadProgress = (label, done, total, bytes) =>
+      this.post({
+        type: 'progress',
+        scope: 'model',
+        id: request.id,
+        label,
+        done,
+        total,
+        ...(bytes ? { bytes } : {}),
+      });
     this.lastModel = request;
     progress('Opening the GPU', 0, 0);
     // The model that stays where this one cannot be loaded.
@@ -214,7 +223,7 @@ export class Engine {
   private async loadOnGpu(
     request: Request<'load-model'>,
     { source, options }: PreparedLoad,
-    progress: (label: string, done: number, total: number) => void,
+    progress: LoadProgress,
   ): Promise<Loaded> {
     const gpu = await (this.lost ? reopenGpu() : openGpu());
     this.post({ type: 'gpu', adapter: gpu.adapter, f16: gpu.f16, subgroups: gpu.subgroups });
@@ -224,7 +233,9 @@ export class Engine {
       ...(request.backend ? { backend: request.backend } : {}),
       ...(request.precision ? { precision: request.precision } : {}),
       onProgress: ({ stage, done, total }) =>
-        progress(stage === 'weights' ? 'Loading the weights' : 'Compiling shaders', done, total),
+        stage === 'weights'
+          ? progress('Loading the weights', done, total, true)
+          : progress('Compiling shaders', done, total),
     });
     return { ...session, request };
   }

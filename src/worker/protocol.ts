@@ -200,7 +200,16 @@ export type FinishReason = 'eos' | 'length' | 'stopped';
 export type EngineEvent =
   | { type: 'gpu'; adapter: AdapterSummary; f16: boolean; subgroups: boolean }
   /** Progress of anything longer than half a second. `total` 0 = not known. `label` is a short phrase for the user. */
-  | { type: 'progress'; scope: ErrorScope; id: number; label: string; done: number; total: number }
+  | {
+      type: 'progress';
+      scope: ErrorScope;
+      id: number;
+      label: string;
+      done: number;
+      total: number;
+      /** `done` and `total` are bytes of what is loaded. */
+      bytes?: true;
+    }
   | { type: 'model-ready'; id: number; model: ModelInfo }
   | { type: 'video-info'; id: number; video: VideoInfo }
   /** A sampled frame, at most 160 px wide. The page closes the bitmap. */
