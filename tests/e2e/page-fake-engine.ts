@@ -7,6 +7,8 @@ import type { AnswerStats, EngineEvent, EngineRequest, TokenInfo, Trace } from '
  */
 export async function installFakeEngine(page: Page): Promise<void> {
   await page.addInitScript(() => {
+    // Frames inside of the page keep their own workers.
+    if (window !== window.top) return;
     const requests: unknown[] = [];
     class FakeWorker {
       onmessage: ((event: { data: unknown }) => void) | null = null;

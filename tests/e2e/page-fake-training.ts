@@ -166,7 +166,7 @@ export function fakeRun(run: string, name: string, change: Partial<RunSummary> =
     run,
     name,
     stage: 'grpo',
-    model: 'toy-base',
+    model: 'Toy model',
     data: 'toy',
     state: 'done',
     step: 400,

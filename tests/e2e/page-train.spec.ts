@@ -20,6 +20,10 @@ import {
 const TAGS = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'];
 
 async function axe(page: Page, state: string): Promise<void> {
+  // Colours that are still changing would be measured half-way.
+  await page.evaluate(() =>
+    Promise.all(document.getAnimations().map((animation) => animation.finished.catch(() => {}))),
+  );
   const { violations } = await new AxeBuilder({ page }).withTags(TAGS).analyze();
   const found = violations.map(
     ({ id, help, nodes }) =>
@@ -204,6 +208,7 @@ test('a run from the empty page to its end', async ({ page }) => {
     await page.getByTestId('completion').getByRole('button').click();
     await expect(page.getByTestId('completions')).toContainText('Hmm, check the last frame.');
     await page.getByLabel('Search completions').fill('');
+    await page.getByLabel('Search completions').blur();
   });
 
   await test.step('paused by the user; the KL; a reward that failed; a failure', async () => {

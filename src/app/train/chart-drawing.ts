@@ -58,7 +58,11 @@ function drawEnds({ ctx, bbox, valToPos }: uPlot, { ends }: ChartMarks): void {
   const placed = ends
     .map((end) => ({ ...end, x: valToPos(end.step, 'x', true), y: valToPos(end.value, 'y', true) }))
     .sort((a, b) => a.y - b.y);
+  // Labels do not cover each other, nor the axis below them.
+  const height = 11 * scale;
+  const bottom = bbox.top + bbox.height;
   let above = Number.NEGATIVE_INFINITY;
+  let left = placed.filter(({ label }) => label).length;
   ctx.font = canvasFont(10, scale);
   ctx.textBaseline = 'middle';
   for (const { x, y, colour, label, dot } of placed) {
@@ -69,10 +73,11 @@ function drawEnds({ ctx, bbox, valToPos }: uPlot, { ends }: ChartMarks): void {
       ctx.fill();
     }
     if (!label) continue;
-    // Labels do not cover each other; one without room to the right of its end stands above it.
+    // One without room to the right of its end stands above it.
     const fits = x + 6 * scale + ctx.measureText(label).width <= right + 4 * scale;
     const wanted = fits ? y : y - 7 * scale;
-    const at = Math.max(wanted, above + 11 * scale);
+    left -= 1;
+    const at = Math.max(above + height, Math.min(wanted, bottom - (left + 0.5) * height));
     above = at;
     ctx.fillStyle = cssColour(dot ? '--text-2' : '--text-3');
     ctx.textAlign = fits ? 'left' : 'right';

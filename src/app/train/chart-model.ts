@@ -30,8 +30,9 @@ export interface ChartSpec {
 const DASHES: readonly (readonly number[] | undefined)[] = [undefined, [5, 2], [1.5, 2], [7, 2, 1.5, 2]];
 const COLOURS = ['--c1', '--c2', '--c3', '--c4', '--c5', '--c6'];
 
-const digits = (count: number) => (value: number) => value.toFixed(count);
-const plain = (value: number) => (Math.abs(value) >= 100 ? value.toFixed(0) : value.toPrecision(2));
+const digits = (count: number) => (value: number) => value.toFixed(count).replace('-', '−');
+const plain = (value: number) =>
+  value >= 100 ? value.toFixed(0) : value < 1e-3 ? value.toExponential(1) : value.toPrecision(2);
 const key =
   (name: string) =>
   (line: StepLine): number | undefined =>
@@ -152,6 +153,7 @@ function commonCharts(max_grad_norm: number) {
       name: 'learning_rate',
       curves: one(key('learning_rate')),
       format: (value: number) => value.toExponential(1),
+      range: [0, 1e-9],
     },
     step_time: {
       name: 'step_time',

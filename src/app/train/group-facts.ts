@@ -72,7 +72,8 @@ function liveGroup({ step, question, prompt, solution, answers, rows }: LiveGrou
       const row = rows?.find((one) => one.sample === sample);
       return {
         sample,
-        ...(answer ? { trace: answer.trace } : row ? { trace: traceOf(row) } : {}),
+        // What was scored is the whole text.
+        ...(row ? { trace: traceOf(row) } : answer ? { trace: answer.trace } : {}),
         tokens: row?.tokens ?? answer?.tokens ?? 0,
         status: row ? 'scored' : !answer ? 'waiting' : answer.done ? 'ended' : 'writing',
         ...(row ? { row } : {}),

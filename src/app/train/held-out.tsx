@@ -67,7 +67,7 @@ function SelfChecks({ evals, last }: { evals: readonly EvalLine[]; last: EvalLin
       </div>
       {before !== undefined && after !== undefined && (
         <div>
-          <dt>of these right, before → after the check</dt>
+          <dt>of these right, before → after</dt>
           <dd>
             {percent(before)} → <b>{percent(after)}</b>
           </dd>

@@ -105,7 +105,7 @@ function options(
   return {
     width,
     height: HEIGHT,
-    padding: [6, 6, 0, 0],
+    padding: [6, 12, 0, 0],
     legend: { show: false },
     cursor: { y: false, points: { show: false }, drag: { x: false, y: false }, sync: { key: SYNC } },
     scales: {
