@@ -6,35 +6,36 @@
 // gradient of a shared prefix is summed over all its children by one thread, always in the same order (same bits).
 // Memory: k, v, dk, dv once; q and do once per thread (neighbouring threads read the same addresses at the same
 // time), twice for R > 1 from the cache. Registers: 2 * R * D.
-// Limits: D a multiple of 8. Constants: D, R, B (virtual rows at a time), Q_HEADS, KV_HEADS, WG.
+// Limits: D a multiple of 8. Constants: D, R, B (virtual rows at a time), Q_HEADS, KV_HEADS, WG; element types Q4 and K4.
 
 alias V4 = vec4<f32>;
 alias U4 = vec4<u32>;
 
 struct Params {
   scale: f32,
-  tiles: u32, // key tiles, two U4 each; the runs follow them
+  tiles: u32,      // all key tiles, two U4 each; the runs follow them
+  first_tile: u32, // of this dispatch
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-// Tile: first KV row, keys, place of the first key in its segment, 0 | first run, runs, 0, 0.
+// Tile: first KV row of the window, keys, place of the first key in its segment, 0 | first run, runs, 0, 0.
 // Run: first query row, rows, place of the first row in its segment, 1 where it is the keys' own causal segment.
 @group(0) @binding(1) var<storage, read> work: array<U4>;
-@group(0) @binding(2) var<storage, read> q: array<V4>;        // [rows, Hq, D]
-@group(0) @binding(3) var<storage, read> k: array<V4>;        // [T, Hkv, D]
-@group(0) @binding(4) var<storage, read> v: array<V4>;        // [T, Hkv, D]
-@group(0) @binding(5) var<storage, read> d_o: array<V4>;      // [rows, Hq, D]
+@group(0) @binding(2) var<storage, read> q: array<Q4>;        // [rows, Hq, D]
+@group(0) @binding(3) var<storage, read> k: array<K4>;        // [T, Hkv, D]
+@group(0) @binding(4) var<storage, read> v: array<K4>;        // [T, Hkv, D]
+@group(0) @binding(5) var<storage, read> d_o: array<Q4>;      // [rows, Hq, D]
 @group(0) @binding(6) var<storage, read> stats: array<V4>;    // [rows, Hq]: max, ln sum, delta, 0
-@group(0) @binding(7) var<storage, read_write> dk: array<V4>; // [T, Hkv, D]
-@group(0) @binding(8) var<storage, read_write> dv: array<V4>; // [T, Hkv, D]
+@group(0) @binding(7) var<storage, read_write> dk: array<K4>; // [T, Hkv, D]
+@group(0) @binding(8) var<storage, read_write> dv: array<K4>; // [T, Hkv, D]
 
 const C: u32 = D / 4u;
 const GROUP: u32 = Q_HEADS / KV_HEADS;
 
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
-  let keys = work[2u * group.x];
-  let runs = work[2u * group.x + 1u];
+  let keys = work[2u * (params.first_tile + group.x)];
+  let runs = work[2u * (params.first_tile + group.x) + 1u];
   let kv_head = group.y;
   for (var first = thread * R; first < keys.y; first += WG * R) {
 #for r in R
@@ -67,12 +68,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 #end
         for (var c = 0u; c < C; c++) {
 #for r in R
-          let k$r = k[kv$r + c];
-          let v$r = v[kv$r + c];
+          let k$r = V4(k[kv$r + c]);
+          let v$r = V4(v[kv$r + c]);
 #end
 #for b in B
-          let q$b = q[at$b * C + c];
-          let do$b = d_o[at$b * C + c];
+          let q$b = V4(q[at$b * C + c]);
+          let do$b = V4(d_o[at$b * C + c]);
 #for r in R
           s$r_$b += dot(q$b, k$r);
           dp$r_$b += dot(do$b, v$r);
@@ -88,8 +89,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 #end
         for (var c = 0u; c < C; c++) {
 #for b in B
-          let again_q$b = q[at$b * C + c];
-          let again_do$b = d_o[at$b * C + c];
+          let again_q$b = V4(q[at$b * C + c]);
+          let again_do$b = V4(d_o[at$b * C + c]);
 #end
 #for r in R
           acc_k[$ru * C + c] = acc_k[$ru * C + c]
@@ -109,8 +110,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 #for r in R
     if (first + $ru < keys.y) {
       for (var c = 0u; c < C; c++) {
-        dk[kv$r + c] = acc_k[$ru * C + c];
-        dv[kv$r + c] = acc_v[$ru * C + c];
+        dk[kv$r + c] = K4(acc_k[$ru * C + c]);
+        dv[kv$r + c] = K4(acc_v[$ru * C + c]);
       }
     }
 #end

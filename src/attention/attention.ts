@@ -1,21 +1,27 @@
-import decodeCode from '../../shaders/attention/decode.wgsl?raw';
 import forwardCode from '../../shaders/attention/forward.wgsl?raw';
+import tileCode from '../../shaders/attention/forward-tile.wgsl?raw';
+import joinCode from '../../shaders/attention/join.wgsl?raw';
 import type { Gpu } from '../gpu/device';
-import { expandWgsl } from '../gpu/expand-wgsl';
-import { compileKernel, type Kernel } from '../gpu/kernel';
+import type { Kernel } from '../gpu/kernel';
 import type { Recorder } from '../gpu/recorder';
-import { type GpuTensor, sizeOf } from '../gpu/tensor';
-import { type AttentionPlan, TILE_ROWS } from './plan';
+import { createTensor, type GpuTensor, sizeOf } from '../gpu/tensor';
+import { checkAttentionShape, need } from './check';
+import { foldGrid } from './grid';
+import type { AttentionPlan } from './plan';
 import type { AttentionShape } from './reference';
+import { compileUnits, unitParams } from './unit-kernel';
 import {
-  type AttentionKernels,
+  type AttentionTypes,
   type AttentionVariant,
-  kernelsFor,
-  prefersDecode,
-  variantFor,
+  F32_TYPES,
+  layoutFor,
+  partsOf,
+  variantsFor,
 } from './variants';
+import { bindingLimit, windowOf, windowRows } from './windows';
+import type { WorkBatch, WorkLayout } from './work';
 
-/** Tensors of a forward attention, all f32. */
+/** Tensors of a forward attention, of the object's types. */
 export interface AttentionTensors {
   /** `[rows, q_heads, head_dim]`. */
   q: GpuTensor;
@@ -26,7 +32,7 @@ export interface AttentionTensors {
   /** Written, `[rows, q_heads, head_dim]`. Not q. */
   o: GpuTensor;
   /**
-   * Written where given, `[rows, q_heads, 4]`: the largest scaled score; the natural logarithm of the sum of
+   * Written where given, `[rows, q_heads, 4]` f32: the largest scaled score; the natural logarithm of the sum of
    * exp(score - largest); 0; 0. The log-sum-exp is the first plus the second: kept apart, because f32 would round it to
    * 1e-3 at scores of 1e4, and the backward pass takes its exponential.
    */
@@ -34,30 +40,45 @@ export interface AttentionTensors {
 }
 
 export interface AttentionOptions {
-  /** Which kernels are compiled; default the adapter's choice. `forward` handles every plan. */
-  kernels?: AttentionKernels;
-  /** Sizes of the kernels, for measurements; default the table's. */
+  /** Which kernels, and their sizes; default the first of `variantsFor`. */
   variant?: AttentionVariant;
+  /** Element types in storage; f16 where the adapter has it. Default f32. */
+  types?: AttentionTypes;
+  /** Largest binding in bytes; default the device's. A larger KV storage is read in windows. */
+  binding_limit?: number;
 }
 
-/** Our own attention over segment trees: one object serves all layers of one shape. */
+interface Kernels {
+  many: Kernel;
+  /** For units of few rows; the same as `many` where one kernel does both. */
+  few: Kernel;
+  join: Kernel;
+}
+
+/**
+ * Our own attention over segment trees: one object serves all layers of one shape, prompts and decode steps alike.
+ * Uses of one object must be recorded in the order in which they are submitted: parts wait in buffers of its own.
+ */
 export class Attention {
-  private readonly params: Float32Array<ArrayBuffer>;
+  /** Results of parts; those that became too small are kept, since recorded work may still name them. */
+  private readonly parts: { o: GpuTensor; stats: GpuTensor }[] = [];
 
   private constructor(
+    private readonly gpu: Gpu,
     readonly shape: AttentionShape,
-    scale: number,
-    /** Bound where nobody asks for stats; the kernels write no further than its end. */
-    private readonly unwanted: GPUBuffer,
-    private readonly forward: Kernel | undefined,
-    private readonly decode: Kernel | undefined,
-  ) {
-    this.params = new Float32Array([scale, 0, 0, 0]);
-  }
+    private readonly scale: number,
+    readonly variant: AttentionVariant,
+    readonly types: AttentionTypes,
+    private readonly limit: number,
+    /** Bound where nobody asks for stats or no part is written; the kernels write no further than its end. */
+    private readonly unwanted: GpuTensor,
+    private readonly kernels: Kernels,
+  ) {}
 
   /**
    * Compiles the kernels of a shape. `scale` multiplies the scores; default head_dim^-0.5.
-   * @throws Error when head_dim is not a multiple of 8 up to 128, or q_heads is not a multiple of kv_heads.
+   * @throws Error when head_dim is not a multiple of 8 up to 128, q_heads is not a multiple of kv_heads, or f16 is
+   * asked of an adapter without it.
    */
   static async create(
     gpu: Gpu,
@@ -65,32 +86,17 @@ export class Attention {
     scale: number = shape.head_dim ** -0.5,
     options: AttentionOptions = {},
   ): Promise<Attention> {
-    const { q_heads, kv_heads, head_dim } = shape;
-    checkAttentionShape(shape);
-    const cpu = gpu.adapter.isFallback;
-    const { kernels = kernelsFor(cpu), variant = variantFor(shape, cpu) } = options;
-    const { R, B, U, decodeR, W } = variant;
-    const threads = Math.ceil((TILE_ROWS * (q_heads / kv_heads)) / R);
-    const WG = Math.min(64, Math.max(16, threads));
-    const common = { D: head_dim, Q_HEADS: q_heads, KV_HEADS: kv_heads };
-    const [forward, decode] = await Promise.all([
-      kernels === 'decode'
-        ? undefined
-        : compileKernel(gpu, {
-            name: `attention forward d${head_dim}`,
-            code: expandWgsl(forwardCode, { R, B, U }),
-            constants: { ...common, R, B, U, WG },
-          }),
-      kernels === 'forward'
-        ? undefined
-        : compileKernel(gpu, {
-            name: `attention decode d${head_dim}`,
-            code: expandWgsl(decodeCode, { R: decodeR }),
-            constants: { ...common, R: decodeR, W },
-          }),
+    const { types = F32_TYPES } = options;
+    checkAttentionShape(shape, types, gpu);
+    const variant = options.variant ?? variantsFor(shape, gpu.adapter, types)[0]!;
+    const W = gpu.adapter.isFallback ? shape.head_dim / 4 : 1;
+    const [forward, join] = await Promise.all([
+      compileForward(gpu, shape, types, variant),
+      compileUnits(gpu, shape, types, { name: 'attention join', code: joinCode, constants: { W } }),
     ]);
-    const unwanted = gpu.device.createBuffer({ label: 'no stats', size: 16, usage: GPUBufferUsage.STORAGE });
-    return new Attention(shape, scale, unwanted, forward, decode);
+    const unwanted = createTensor(gpu, [4], 'f32', 'no stats');
+    const limit = bindingLimit(gpu, options.binding_limit);
+    return new Attention(gpu, shape, scale, variant, types, limit, unwanted, { ...forward, join });
   }
 
   /**
@@ -99,43 +105,121 @@ export class Attention {
    */
   record(recorder: Recorder, plan: AttentionPlan, tensors: AttentionTensors): void {
     const { q_heads, kv_heads, head_dim } = this.shape;
-    const { q, k, v, o, stats } = tensors;
-    need('q', q, plan.row_count * q_heads * head_dim);
-    need('o', o, plan.row_count * q_heads * head_dim);
-    need('k', k, plan.kv_rows * kv_heads * head_dim);
-    need('v', v, plan.kv_rows * kv_heads * head_dim);
-    if (stats) need('stats', stats, 4 * plan.row_count * q_heads);
-    if (plan.tile_count === 0) return;
-    const kernel =
-      (prefersDecode(plan.longest_run, this.shape) ? this.decode : undefined) ?? this.forward ?? this.decode;
+    const { q, k, v, o, stats = this.unwanted } = tensors;
+    const { rows, cache } = this.types;
+    need('q', q, rows, plan.row_count * q_heads * head_dim);
+    need('o', o, rows, plan.row_count * q_heads * head_dim);
+    need('k', k, cache, plan.kv_rows * kv_heads * head_dim);
+    need('v', v, cache, plan.kv_rows * kv_heads * head_dim);
+    if (tensors.stats) need('stats', stats, 'f32', 4 * plan.row_count * q_heads);
+    const layout = this.layout(k);
+    const work = plan.workFor(layout);
+    const parts = this.partsFor(work.partial_count);
+    const width = kv_heads * head_dim;
+    for (const batch of work.batches) {
+      recorder.dispatch(
+        batch.few ? this.kernels.few : this.kernels.many,
+        unitParams(this.scale, batch, work),
+        [
+          work.buffer,
+          q,
+          windowOf(k, width, batch.kv_start, layout.window_rows),
+          windowOf(v, width, batch.kv_start, layout.window_rows),
+          o,
+          stats,
+          parts.o,
+          parts.stats,
+        ],
+        this.grid(batch),
+      );
+    }
+    const { join_count } = work;
+    if (join_count === 0) return;
+    const threads = join_count * q_heads * (this.gpu.adapter.isFallback ? 1 : head_dim / 4);
+    const joins = { first_unit: work.joins_at, unit_count: join_count };
     recorder.dispatch(
-      kernel!,
-      this.params,
-      [plan.tiles, plan.ranges, q, k, v, o, stats ?? this.unwanted],
-      [plan.tile_count, kv_heads],
+      this.kernels.join,
+      unitParams(0, joins, work),
+      [work.buffer, parts.o, parts.stats, o, stats],
+      foldGrid(threads, 64),
     );
+  }
+
+  /**
+   * Bytes of keys and values that the units of a pass read, and the least that it could be: each segment once for all
+   * sequences below it. (Threads of one unit, and tiles of one unit, share what they read through the cache.)
+   */
+  kvBytes(plan: AttentionPlan): { read: number; ideal: number } {
+    const { kv_heads, head_dim } = this.shape;
+    const row = 2 * kv_heads * head_dim * (this.types.cache === 'f16' ? 2 : 4);
+    const work = plan.workFor(layoutFor(this.variant, this.shape));
+    return { read: work.kv_rows_read * row, ideal: plan.ideal_kv_rows * row };
   }
 
   /** Frees what the object holds on the GPU, after the work that uses it was submitted. */
   destroy(): void {
-    this.unwanted.destroy();
+    this.unwanted.buffer.destroy();
+    for (const { o, stats } of this.parts.splice(0)) {
+      o.buffer.destroy();
+      stats.buffer.destroy();
+    }
+  }
+
+  private partsFor(count: number): { o: GpuTensor; stats: GpuTensor } {
+    const { q_heads, head_dim } = this.shape;
+    const last = this.parts.at(-1);
+    const width = q_heads * head_dim;
+    if (last && sizeOf(last.o.shape) >= count * width) return last;
+    // A step's parts grow with its sequences: room for twice as many spares most allocations.
+    const room = 2 * Math.max(1, count);
+    const parts = {
+      o: createTensor(this.gpu, [room, width], 'f32', 'attention parts'),
+      stats: createTensor(this.gpu, [room, q_heads, 2], 'f32', 'stats of attention parts'),
+    };
+    this.parts.push(parts);
+    return parts;
+  }
+
+  private layout(k: GpuTensor): WorkLayout {
+    const { kv_heads, head_dim } = this.shape;
+    const layout = layoutFor(this.variant, this.shape);
+    const window_rows = windowRows(k, kv_heads * head_dim, this.limit);
+    return window_rows === undefined ? layout : { ...layout, window_rows };
+  }
+
+  private grid({ unit_count }: WorkBatch): [number, number] {
+    const { variant, shape } = this;
+    if (variant.kind === 'tiles') return [unit_count, shape.kv_heads];
+    return foldGrid(unit_count * shape.kv_heads * partsOf(variant, shape), variant.WG);
   }
 }
 
-/** @throws Error when head_dim is not a multiple of 8 up to 128, or q_heads is not a multiple of kv_heads. */
-export function checkAttentionShape({ q_heads, kv_heads, head_dim }: AttentionShape): void {
-  if (!Number.isInteger(head_dim) || head_dim < 8 || head_dim > 128 || head_dim % 8 !== 0)
-    throw new Error(`Attention handles head sizes that are multiples of 8 up to 128, not ${head_dim}.`);
-  if (!(kv_heads >= 1) || q_heads % kv_heads !== 0)
-    throw new Error(`${q_heads} query heads cannot be shared out among ${kv_heads} KV heads.`);
-}
-
-/** @throws Error when a tensor of an attention is not f32 or has fewer elements than its plan reaches. */
-export function need(name: string, tensor: GpuTensor, elements: number): void {
-  if (tensor.dtype !== 'f32') throw new Error(`Attention takes f32 tensors; ${name} is ${tensor.dtype}.`);
-  if (sizeOf(tensor.shape) < elements) {
-    throw new Error(
-      `Attention's ${name} has shape [${tensor.shape.join(', ')}], but its plan reaches ${elements} elements.`,
-    );
+async function compileForward(
+  gpu: Gpu,
+  shape: AttentionShape,
+  types: AttentionTypes,
+  variant: AttentionVariant,
+): Promise<Pick<Kernels, 'many' | 'few'>> {
+  if (variant.kind === 'threads') {
+    const { R, B, U, WG } = variant;
+    const PARTS = partsOf(variant, shape);
+    const many = await compileUnits(gpu, shape, types, {
+      name: 'attention forward',
+      code: forwardCode,
+      counts: { R, B, U },
+      constants: { R, B, U, PARTS, WG },
+    });
+    return { many, few: many };
   }
+  const { LANES, BK, ROWS, FEW } = variant;
+  const CPT = Math.ceil(shape.head_dim / 4 / LANES);
+  const compile = (rows: number) =>
+    compileUnits(gpu, shape, types, {
+      name: `attention forward, tiles of ${rows}`,
+      code: tileCode,
+      counts: { BK, CPT },
+      constants: { ROWS: rows, LANES, BK, CPT },
+    });
+  const [many, few] = await Promise.all([compile(ROWS), compile(FEW)]);
+  return { many, few };
 }

@@ -6,14 +6,23 @@ import { expandWgsl } from '../gpu/expand-wgsl';
 import { compileKernel, type Kernel } from '../gpu/kernel';
 import type { Recorder } from '../gpu/recorder';
 import type { GpuTensor } from '../gpu/tensor';
-import { checkAttentionShape, need } from './attention';
+import { checkAttentionShape, need } from './check';
 import { foldGrid } from './grid';
 import { KEY_TILE_ROWS, type KeyPlan } from './key-plan';
-import { type AttentionPlan, TILE_ROWS } from './plan';
+import type { AttentionPlan } from './plan';
 import type { AttentionShape } from './reference';
-import { type BackwardVariant, backwardVariantFor } from './variants';
+import { compileUnits, typeConstants, unitParams, usesF16 } from './unit-kernel';
+import {
+  type AttentionTypes,
+  type BackwardVariant,
+  backwardVariantFor,
+  F32_TYPES,
+  partsOf,
+} from './variants';
+import { bindingLimit, windowOf, windowRows } from './windows';
+import type { WorkLayout } from './work';
 
-/** Tensors of a backward attention, all f32, all distinct buffers. */
+/** Tensors of a backward attention, of the object's types, all distinct buffers. */
 export interface AttentionGradients {
   /** As in the forward pass: `[rows, q_heads, head_dim]`. */
   q: GpuTensor;
@@ -23,7 +32,7 @@ export interface AttentionGradients {
   v: GpuTensor;
   /** The forward pass's result, `[rows, q_heads, head_dim]`. */
   o: GpuTensor;
-  /** `[rows, q_heads, 4]`, from the forward pass; the third value of each row is written here. */
+  /** `[rows, q_heads, 4]` f32, from the forward pass; the third value of each row is written here. */
   stats: GpuTensor;
   /** Gradient of o, `[rows, q_heads, head_dim]`. */
   d_o: GpuTensor;
@@ -35,48 +44,67 @@ export interface AttentionGradients {
   dv: GpuTensor;
 }
 
+export interface BackwardOptions {
+  /** Sizes of the kernels; default the table's. */
+  variant?: BackwardVariant;
+  /** Element types in storage; gradients have those of their values. Default f32. */
+  types?: AttentionTypes;
+  /** Largest binding in bytes; default the device's. */
+  binding_limit?: number;
+}
+
 /**
  * The gradients of attention over segment trees. The gradient of a shared prefix is the sum over all its children, in
  * a fixed order: the same inputs give the same bits.
  */
 export class AttentionBackward {
-  private readonly params: ArrayBuffer = new ArrayBuffer(16);
-
   private constructor(
     readonly shape: AttentionShape,
     private readonly scale: number,
+    readonly types: AttentionTypes,
+    private readonly variant: BackwardVariant,
+    private readonly limit: number,
     private readonly kernels: { delta: Kernel; queries: Kernel; keys: Kernel },
   ) {}
 
   /**
-   * Compiles the kernels of a shape. `scale` as in the forward pass; `variant` for measurements.
-   * @throws Error when head_dim is not a multiple of 8 up to 128, or q_heads is not a multiple of kv_heads.
+   * Compiles the kernels of a shape. `scale` as in the forward pass.
+   * @throws Error as `Attention.create`.
    */
   static async create(
     gpu: Gpu,
     shape: AttentionShape,
     scale: number = shape.head_dim ** -0.5,
-    variant: BackwardVariant = backwardVariantFor(shape, gpu.adapter.isFallback),
+    options: BackwardOptions = {},
   ): Promise<AttentionBackward> {
-    checkAttentionShape(shape);
+    const { types = F32_TYPES, variant = backwardVariantFor(shape, gpu.adapter.isFallback) } = options;
+    checkAttentionShape(shape, types, gpu);
     const { q_heads, kv_heads, head_dim } = shape;
-    const { queryR, queryB, keyR, keyB } = variant;
-    const common = { D: head_dim, Q_HEADS: q_heads, KV_HEADS: kv_heads };
-    const queryThreads = Math.ceil((TILE_ROWS * (q_heads / kv_heads)) / queryR);
+    const { queryR: R, queryB: B, keyR, keyB } = variant;
+    const heads = { ...typeConstants(types), D: head_dim, Q_HEADS: q_heads, KV_HEADS: kv_heads };
+    const f16 = usesF16(types);
     const [delta, queries, keys] = await Promise.all([
-      compileKernel(gpu, { name: 'attention delta', code: deltaCode, constants: { D: head_dim } }),
       compileKernel(gpu, {
-        name: `attention backward q d${head_dim}`,
-        code: expandWgsl(queriesCode, { R: queryR, B: queryB }),
-        constants: { ...common, R: queryR, B: queryB, WG: Math.min(64, Math.max(16, queryThreads)) },
+        name: 'attention delta',
+        code: deltaCode,
+        constants: { Q4: heads.Q4, D: head_dim },
+        f16,
+      }),
+      compileUnits(gpu, shape, types, {
+        name: 'attention backward q',
+        code: queriesCode,
+        counts: { R, B },
+        constants: { R, B, PARTS: partsOf({ R }, shape), WG: variant.WG },
       }),
       compileKernel(gpu, {
         name: `attention backward kv d${head_dim}`,
         code: expandWgsl(keysCode, { R: keyR, B: keyB }),
-        constants: { ...common, R: keyR, B: keyB, WG: Math.ceil(KEY_TILE_ROWS / keyR) },
+        constants: { ...heads, R: keyR, B: keyB, WG: Math.ceil(KEY_TILE_ROWS / keyR) },
+        f16,
       }),
     ]);
-    return new AttentionBackward(shape, scale, { delta, queries, keys });
+    const limit = bindingLimit(gpu, options.binding_limit);
+    return new AttentionBackward(shape, scale, types, variant, limit, { delta, queries, keys });
   }
 
   /**
@@ -87,31 +115,54 @@ export class AttentionBackward {
     const { q_heads, kv_heads, head_dim } = this.shape;
     const { q, k, v, o, stats, d_o, dq, dk, dv } = tensors;
     const rows = plan.row_count * q_heads;
-    for (const [name, tensor] of Object.entries({ q, o, d_o, dq })) need(name, tensor, rows * head_dim);
-    need('stats', stats, 4 * rows);
+    for (const [name, tensor] of Object.entries({ q, o, d_o, dq }))
+      need(name, tensor, this.types.rows, rows * head_dim);
+    need('stats', stats, 'f32', 4 * rows);
     for (const [name, tensor] of Object.entries({ k, v, dk, dv }))
-      need(name, tensor, Math.max(plan.kv_rows, keys.kv_rows) * kv_heads * head_dim);
-    const floats = new Float32Array(this.params);
-    const words = new Uint32Array(this.params);
-    if (plan.tile_count > 0) {
-      words[0] = rows;
-      recorder.dispatch(this.kernels.delta, this.params, [o, d_o, stats], foldGrid(rows, 64));
-      floats[0] = this.scale;
+      need(name, tensor, this.types.cache, Math.max(plan.kv_rows, keys.kv_rows) * kv_heads * head_dim);
+    const width = kv_heads * head_dim;
+    const window_rows = windowRows(k, width, this.limit);
+    const part = (tensor: GpuTensor, start: number) => windowOf(tensor, width, start, window_rows);
+    const work = plan.workFor(this.layout(window_rows));
+    if (work.batches.length > 0) {
+      const count = new Uint32Array([rows]);
+      recorder.dispatch(this.kernels.delta, count, [o, d_o, stats], foldGrid(rows, 64));
+    }
+    const parts = kv_heads * partsOf({ R: this.variant.queryR }, this.shape);
+    for (const batch of work.batches) {
       recorder.dispatch(
         this.kernels.queries,
-        this.params,
-        [plan.tiles, plan.ranges, q, k, v, d_o, stats, dq],
-        [plan.tile_count, kv_heads],
+        unitParams(this.scale, batch, work),
+        [work.buffer, q, part(k, batch.kv_start), part(v, batch.kv_start), d_o, stats, dq],
+        foldGrid(batch.unit_count * parts, this.variant.WG),
       );
     }
-    if (keys.tile_count === 0) return;
-    floats[0] = this.scale;
-    words[1] = keys.tile_count;
-    recorder.dispatch(
-      this.kernels.keys,
-      this.params,
-      [keys.work, q, k, v, d_o, stats, dk, dv],
-      [keys.tile_count, kv_heads],
-    );
+    const list = keys.workFor(window_rows);
+    for (const { first_tile, tile_count, kv_start } of list.batches) {
+      const params = new ArrayBuffer(16);
+      new Float32Array(params)[0] = this.scale;
+      new Uint32Array(params).set([list.tile_count, first_tile], 1);
+      const [kPart, vPart, dkPart, dvPart] = [k, v, dk, dv].map((tensor) => part(tensor, kv_start));
+      recorder.dispatch(
+        this.kernels.keys,
+        params,
+        [list.buffer, q, kPart!, vPart!, d_o, stats, dkPart!, dvPart!],
+        [tile_count, kv_heads],
+      );
+    }
+  }
+
+  private layout(window_rows: number | undefined): WorkLayout {
+    const { q_heads, kv_heads } = this.shape;
+    const rows = Math.max(1, Math.floor((this.variant.queryR * kv_heads) / q_heads));
+    return {
+      rows,
+      shared_rows: rows,
+      units: 1,
+      min_keys: 1,
+      few_rows: 0,
+      whole_rows: true,
+      ...(window_rows === undefined ? {} : { window_rows }),
+    };
   }
 }

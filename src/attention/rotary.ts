@@ -1,11 +1,14 @@
 import code from '../../shaders/attention/rotary-append.wgsl?raw';
 import type { Gpu } from '../gpu/device';
 import { compileKernel, type Kernel } from '../gpu/kernel';
-import type { Recorder } from '../gpu/recorder';
+import type { Binding, Recorder } from '../gpu/recorder';
 import { type GpuTensor, sizeOf, uploadTensor } from '../gpu/tensor';
 import { foldGrid } from './grid';
 import type { AttentionPlan } from './plan';
 import type { AttentionShape } from './reference';
+import { typeConstants, usesF16 } from './unit-kernel';
+import { type AttentionTypes, F32_TYPES } from './variants';
+import { bindingLimit, windowOf, windowRows } from './windows';
 
 /**
  * Cosines and sines of the rotary embedding, `[positions, head_dim]`: the cosines of a position's head_dim/2 angles,
@@ -51,7 +54,7 @@ export function rotaryReference(
   return out;
 }
 
-/** Tensors of a rotary append, all f32, all distinct buffers. */
+/** Tensors of a rotary append, of the object's types, all distinct buffers. */
 export interface RotaryTensors {
   /** `[rows, q_heads, head_dim]`, rotated in place. */
   q: GpuTensor;
@@ -65,36 +68,39 @@ export interface RotaryTensors {
   v_cache: GpuTensor;
 }
 
+/** Options of `RotaryAppend.create`. */
+export interface RotaryOptions {
+  theta: number;
+  max_positions: number;
+  /** Element types in storage: of q, k and v, and of the caches. Default f32. */
+  types?: AttentionTypes;
+  /** Largest binding in bytes; default the device's. Larger caches are written in windows. */
+  binding_limit?: number;
+}
+
 /** Rotates q in place and appends k (rotated) and v to the KV cache, in one kernel. */
 export class RotaryAppend {
-  private readonly params = new Uint32Array(4);
-
   private constructor(
     readonly shape: AttentionShape,
     readonly max_positions: number,
+    readonly types: AttentionTypes,
+    readonly binding_limit: number,
     private readonly kernel: Kernel,
     /** `[max_positions, head_dim]`: see `rotaryTable`. */
     readonly table: GpuTensor,
   ) {}
 
   /** Compiles the kernel and uploads the table of `max_positions` positions (4 * head_dim bytes each). */
-  static async create(
-    gpu: Gpu,
-    shape: AttentionShape,
-    options: { theta: number; max_positions: number },
-  ): Promise<RotaryAppend> {
-    const { q_heads, kv_heads, head_dim } = shape;
-    const { theta, max_positions } = options;
+  static async create(gpu: Gpu, shape: AttentionShape, options: RotaryOptions): Promise<RotaryAppend> {
+    const { head_dim } = shape;
+    const { theta, max_positions, types = F32_TYPES } = options;
     if (head_dim % 8 !== 0)
       throw new Error(`The rotary embedding needs a head size that is a multiple of 8, not ${head_dim}.`);
-    const kernel = await compileKernel(gpu, {
-      name: 'rotary append',
-      code,
-      constants: { D: head_dim, Q_HEADS: q_heads, KV_HEADS: kv_heads },
-    });
+    const kernel = await compileRotary(gpu, { name: 'rotary append', code, shape, types });
     const values = rotaryTable(max_positions, head_dim, theta);
     const table = uploadTensor(gpu, values, [max_positions, head_dim], 'f32', 'rotary table');
-    return new RotaryAppend(shape, max_positions, kernel, table);
+    const limit = bindingLimit(gpu, options.binding_limit);
+    return new RotaryAppend(shape, max_positions, types, limit, kernel, table);
   }
 
   /**
@@ -102,25 +108,66 @@ export class RotaryAppend {
    * @throws Error when a position is beyond the table, or a tensor too small for the plan.
    */
   record(recorder: Recorder, plan: AttentionPlan, tensors: RotaryTensors): void {
-    const { q_heads, kv_heads, head_dim } = this.shape;
     const { q, k, v, k_cache, v_cache } = tensors;
-    const rows = plan.row_count;
-    if (rows === 0) return;
     checkRotary(plan, this, { q, k, v, k_cache, v_cache });
-    const kvRows = Math.floor(sizeOf(k_cache.shape) / kv_heads / head_dim);
-    this.params.set([rows, this.max_positions, kvRows, 0]);
-    const threads = (rows * (q_heads + kv_heads) * head_dim) / 8;
-    recorder.dispatch(
-      this.kernel,
-      this.params,
-      [plan.rows, this.table, q, k, v, k_cache, v_cache],
-      foldGrid(threads, 64),
-    );
+    recordRotary(recorder, plan, this, this.kernel, k_cache, (part) => [
+      q,
+      k,
+      v,
+      part(k_cache),
+      part(v_cache),
+    ]);
   }
 
   /** Frees the table. */
   destroy(): void {
     this.table.buffer.destroy();
+  }
+}
+
+/** What a rotary kernel works with, forward and backward. */
+export type Rotary = Pick<RotaryAppend, 'shape' | 'max_positions' | 'types' | 'binding_limit' | 'table'>;
+
+/** Compiles a rotary kernel for a shape and types. */
+export function compileRotary(
+  gpu: Gpu,
+  source: { name: string; code: string; shape: AttentionShape; types: AttentionTypes },
+): Promise<Kernel> {
+  const { name, code, shape, types } = source;
+  if (usesF16(types) && !gpu.f16)
+    throw new Error('A cache in f16 was asked for, and this adapter has no shader-f16: use f32.');
+  const { q_heads, kv_heads, head_dim } = shape;
+  return compileKernel(gpu, {
+    name,
+    code,
+    constants: { ...typeConstants(types), D: head_dim, Q_HEADS: q_heads, KV_HEADS: kv_heads },
+    f16: usesF16(types),
+  });
+}
+
+/** Records a rotary kernel for the plan's rows: one dispatch, or one a window of caches larger than a binding. */
+export function recordRotary(
+  recorder: Recorder,
+  plan: AttentionPlan,
+  rotary: Rotary,
+  kernel: Kernel,
+  cache: GpuTensor,
+  bindings: (part: (tensor: GpuTensor) => Binding) => Binding[],
+): void {
+  const { q_heads, kv_heads, head_dim } = rotary.shape;
+  const rows = plan.row_count;
+  if (rows === 0) return;
+  const width = kv_heads * head_dim;
+  const kv_rows = Math.floor(sizeOf(cache.shape) / width);
+  const window = windowRows(cache, width, rotary.binding_limit);
+  for (let start = 0; start < kv_rows; start += window ?? kv_rows) {
+    const count = Math.min(window ?? kv_rows, kv_rows - start);
+    recorder.dispatch(
+      kernel,
+      new Uint32Array([rows, rotary.max_positions, count, start]),
+      [plan.rows, rotary.table, ...bindings((tensor) => windowOf(tensor, width, start, window))],
+      foldGrid((rows * (q_heads + kv_heads) * head_dim) / 8, 64),
+    );
   }
 }
 
@@ -131,7 +178,7 @@ export class RotaryAppend {
  */
 export function checkRotary(
   plan: AttentionPlan,
-  rotary: Pick<RotaryAppend, 'shape' | 'max_positions'>,
+  rotary: Rotary,
   tensors: Readonly<Record<string, GpuTensor>>,
 ): void {
   const { q_heads, kv_heads, head_dim } = rotary.shape;
@@ -143,11 +190,13 @@ export function checkRotary(
   }
   for (const [name, tensor] of Object.entries(tensors)) {
     const heads = name.endsWith('q') ? q_heads : kv_heads;
-    const needed = (name.endsWith('_cache') ? plan.kv_rows : plan.row_count) * heads * head_dim;
-    if (tensor.dtype !== 'f32' || sizeOf(tensor.shape) < needed) {
+    const cached = name.endsWith('_cache');
+    const needed = (cached ? plan.kv_rows : plan.row_count) * heads * head_dim;
+    const dtype = cached ? rotary.types.cache : rotary.types.rows;
+    if (tensor.dtype !== dtype || sizeOf(tensor.shape) < needed) {
       throw new Error(
         `The rotary embedding's ${name} is [${tensor.shape.join(', ')}] ${tensor.dtype}; ` +
-          `the plan needs ${needed} f32 elements.`,
+          `the plan needs ${needed} ${dtype} elements.`,
       );
     }
   }

@@ -1,53 +1,140 @@
+import type { AdapterSummary } from '../gpu/device';
 import type { AttentionShape } from './reference';
+import type { WorkLayout } from './work';
 
-/** Sizes of the kernels of one attention. */
-export interface AttentionVariant {
-  /** forward: virtual rows (row and query head of a KV head) a thread. */
-  R: number;
-  /** forward: keys a thread takes at a time. */
-  B: number;
-  /** forward: how far the loop over the head is unrolled (a divisor of head_dim / 4). */
-  U: number;
-  /** decode: virtual rows a thread. */
-  decodeR: number;
-  /** decode: threads that share the keys out among them. */
-  W: number;
+/** Element types in storage; sums and scores are f32 always. */
+export interface AttentionTypes {
+  /** q, o and their gradients. */
+  readonly rows: 'f32' | 'f16';
+  /** k, v and their gradients. */
+  readonly cache: 'f32' | 'f16';
 }
 
-/** Which kernels an attention compiles. `forward` alone and `decode` alone serve every plan. */
-export type AttentionKernels = 'both' | 'forward' | 'decode';
+/** All in f32. */
+export const F32_TYPES: AttentionTypes = { rows: 'f32', cache: 'f32' };
+
+/** forward.wgsl: everything in registers, no barriers. */
+export interface ThreadVariant {
+  readonly kind: 'threads';
+  /** Virtual rows (row and query head of a KV head) a thread. */
+  readonly R: number;
+  /** Keys a thread takes at a time. */
+  readonly B: number;
+  /** How far the loop over the head is unrolled (a divisor of head_dim / 4). */
+  readonly U: number;
+  /** Threads of a workgroup. */
+  readonly WG: number;
+  /** Threads that a step should have at least: keys are cut until then. */
+  readonly threads: number;
+}
+
+/** forward-tile.wgsl: tiles in workgroup memory. */
+export interface TileVariant {
+  readonly kind: 'tiles';
+  /** Virtual rows of a tile, and of the tile for units of few. */
+  readonly ROWS: number;
+  readonly FEW: number;
+  /** Threads that share the keys of a tile, and keys of each. */
+  readonly LANES: number;
+  readonly BK: number;
+  /** Workgroups that a step should have at least. */
+  readonly groups: number;
+}
+
+export type AttentionVariant = ThreadVariant | TileVariant;
+
+/** What an adapter allows a workgroup. */
+export type AdapterKind = Pick<AdapterSummary, 'isFallback'> & {
+  limits: Pick<
+    AdapterSummary['limits'],
+    'maxComputeWorkgroupStorageSize' | 'maxComputeInvocationsPerWorkgroup'
+  >;
+};
 
 /**
- * The one table of kernel sizes, by shape and kind of adapter.
- * - A GPU keeps the output in registers, so rows a thread are few and the loop over the head is unrolled.
- * - A CPU adapter (SwiftShader) pays for every load and for every load it compiles, so rows a thread are many and
- *   loops stay loops: unrolled, head size 32 took 4 times as long to compile and 72 took 24 s, and ran no faster.
+ * Tiles by what they take of a workgroup's memory, the largest first: more rows read K and V less often, more keys a
+ * thread make fewer barriers. 8 lanes keep the output of head size 128 within 64 registers.
  */
-export function variantFor(shape: AttentionShape, cpu: boolean): AttentionVariant {
+const TILES: readonly Pick<TileVariant, 'ROWS' | 'LANES' | 'BK'>[] = [
+  { ROWS: 64, LANES: 8, BK: 4 },
+  { ROWS: 64, LANES: 8, BK: 2 },
+  { ROWS: 32, LANES: 8, BK: 2 },
+  { ROWS: 16, LANES: 8, BK: 1 },
+];
+
+/** Virtual rows that one unit of a decode step takes through its keys, a tile at a time, while the cache holds them. */
+const SHARED_VIRTUAL_ROWS = 512;
+
+/**
+ * The one table of forward kernels, by shape, types and adapter; the best first, each next one a way out where the one
+ * before is wrong on an adapter. The last handles everything.
+ * - A GPU shares tiles through workgroup memory. In registers alone rows a thread are few, and loops are unrolled.
+ * - A CPU adapter (SwiftShader) pays for barriers, for every load and for every load it compiles. So rows a thread are
+ *   many, there are no barriers, and loops stay loops: unrolled, head size 32 took 4 times as long to compile and 72
+ *   took 24 s, and ran no faster.
+ */
+export function variantsFor(
+  shape: AttentionShape,
+  adapter: AdapterKind,
+  types: AttentionTypes = F32_TYPES,
+): AttentionVariant[] {
   const { head_dim, q_heads, kv_heads } = shape;
   const group = q_heads / kv_heads;
-  if (cpu) {
-    const R = group > 1 ? Math.min(4, group) : head_dim <= 32 ? 4 : 2;
-    return { R, B: 4, U: 1, decodeR: Math.min(2, group), W: 16 };
+  if (adapter.isFallback) {
+    // Two rows of two heads: neighbours in a decode step, which share what they read of the prefix.
+    const R = group === 1 ? (head_dim <= 32 ? 4 : 2) : group === 2 ? 4 : Math.min(4, group);
+    return [{ kind: 'threads', R, B: 8, U: 1, WG: 16, threads: 32 }];
   }
-  const U = head_dim / 4;
-  // 16 KiB of workgroup memory hold W * head_dim floats and little else.
-  const W = head_dim > 56 ? 16 : 32;
-  if (head_dim <= 32) return { R: 2, B: 4, U, decodeR: Math.min(4, group), W };
-  return { R: 1, B: 4, U, decodeR: Math.min(2, group), W };
+  const registers: ThreadVariant = {
+    kind: 'threads',
+    R: head_dim <= 32 ? 2 : 1,
+    B: 4,
+    U: head_dim / 4,
+    WG: 64,
+    threads: 8192,
+  };
+  const { maxComputeWorkgroupStorageSize, maxComputeInvocationsPerWorkgroup } = adapter.limits;
+  const sizes = TILES.find(
+    (tile) =>
+      tileBytes(tile, head_dim, types) <= maxComputeWorkgroupStorageSize &&
+      (tile.ROWS / 4) * tile.LANES <= maxComputeInvocationsPerWorkgroup,
+  );
+  if (!sizes) return [registers];
+  return [{ kind: 'tiles', ...sizes, FEW: Math.min(16, sizes.ROWS), groups: 256 }, registers];
 }
 
-/**
- * Which kernels are worth compiling: on a CPU adapter the decode kernel's barriers made it 5 times slower than the
- * forward kernel, and 6 times slower to compile.
- */
-export function kernelsFor(cpu: boolean): AttentionKernels {
-  return cpu ? 'forward' : 'both';
+/** Workgroup memory of forward-tile.wgsl. */
+export function tileBytes(
+  { ROWS, LANES, BK }: Pick<TileVariant, 'ROWS' | 'LANES' | 'BK'>,
+  head_dim: number,
+  types: AttentionTypes,
+): number {
+  const keys = LANES * BK;
+  const vector = types.cache === 'f16' ? 8 : 16;
+  return keys * (head_dim / 4 + 1) * vector + keys * ROWS * 4 + ROWS * LANES * 4;
 }
 
-/** Whether the decode kernel serves a plan better than the forward kernel: few virtual rows in every run. */
-export function prefersDecode(longest_run: number, shape: AttentionShape): boolean {
-  return (longest_run * shape.q_heads) / shape.kv_heads <= 16;
+/** Threads that share the heads of a unit and KV head among them. */
+export function partsOf({ R }: Pick<ThreadVariant, 'R'>, { q_heads, kv_heads }: AttentionShape): number {
+  return Math.ceil(q_heads / kv_heads / R);
+}
+
+/** How a variant's work is cut into units. */
+export function layoutFor(variant: AttentionVariant, shape: AttentionShape): WorkLayout {
+  const { kv_heads } = shape;
+  const group = shape.q_heads / kv_heads;
+  if (variant.kind === 'threads') {
+    const rows = Math.max(1, Math.floor(variant.R / group));
+    const units = Math.ceil(variant.threads / kv_heads / partsOf(variant, shape));
+    return { rows, shared_rows: rows, units, min_keys: 32, few_rows: 0 };
+  }
+  return {
+    rows: Math.max(1, Math.floor(variant.ROWS / group)),
+    shared_rows: Math.max(1, Math.floor(SHARED_VIRTUAL_ROWS / group)),
+    units: Math.ceil(variant.groups / kv_heads),
+    min_keys: 128,
+    few_rows: Math.floor(variant.FEW / group),
+  };
 }
 
 /** Sizes of the backward kernels. */
@@ -55,6 +142,8 @@ export interface BackwardVariant {
   /** dQ: virtual rows a thread, and keys it takes at a time. */
   queryR: number;
   queryB: number;
+  /** Threads of a workgroup of dQ. */
+  WG: number;
   /** dK and dV: keys a thread (a divisor of the tile of 32), and virtual rows it takes at a time. */
   keyR: number;
   keyB: number;
@@ -62,6 +151,6 @@ export interface BackwardVariant {
 
 /** The table of the backward kernels: a thread keeps R (dQ) or 2 R (dK, dV) heads' worth of registers. */
 export function backwardVariantFor({ head_dim }: AttentionShape, cpu: boolean): BackwardVariant {
-  if (cpu) return { queryR: 2, queryB: 2, keyR: 2, keyB: 2 };
-  return { queryR: head_dim <= 32 ? 2 : 1, queryB: 2, keyR: 1, keyB: 2 };
+  if (cpu) return { queryR: 2, queryB: 2, WG: 16, keyR: 2, keyB: 2 };
+  return { queryR: head_dim <= 32 ? 2 : 1, queryB: 2, WG: 64, keyR: 1, keyB: 2 };
 }

@@ -53,7 +53,7 @@ export interface LanguageOptions {
 export class LanguageModel {
   private readonly recorder: Recorder;
   private readonly workspace: Workspace;
-  private plan: { buffers: AttentionPlan; runs: number; rows: number; depth: number } | undefined;
+  private plan: AttentionPlan | undefined;
   private logitsOut: GpuTensor | undefined;
   private busy = false;
 
@@ -279,7 +279,7 @@ export class LanguageModel {
   /** Frees the buffers that grow with the passes; the next pass makes new ones. */
   private dropWorkspace(): void {
     this.workspace.destroy();
-    this.plan?.buffers.destroy();
+    this.plan?.destroy();
     this.plan = undefined;
   }
 
@@ -325,32 +325,17 @@ export class LanguageModel {
   private planFor(tree: SegmentTree, append: readonly AppendedRows[], rows: number): AttentionPlan {
     const runs: QueryRun[] = [];
     let row = 0;
-    let depth = 0;
     for (const { segment, count } of append) {
       const offset = tree.segments[segment]?.length ?? 0;
       tree.append(segment, count);
       runs.push({ row, count, segment, offset });
       row += count;
-      let ancestors = 0;
-      for (let up = tree.segments[segment]!.parent; up !== -1; up = tree.segments[up]!.parent) ancestors++;
-      depth = Math.max(depth, ancestors);
     }
-    const old = this.plan;
-    if (!old || old.runs < runs.length || old.rows < rows || old.depth < depth) {
-      old?.buffers.destroy();
-      const capacity = {
-        max_runs: Math.max(runs.length, old?.runs ?? 0),
-        max_rows: Math.max(rows, old?.rows ?? 0),
-        max_depth: Math.max(depth, old?.depth ?? 4),
-      };
-      this.plan = {
-        buffers: new AttentionPlan(this.gpu, capacity),
-        runs: capacity.max_runs,
-        rows: capacity.max_rows,
-        depth: capacity.max_depth,
-      };
+    if (!this.plan || this.plan.max_rows < rows) {
+      this.plan?.destroy();
+      this.plan = new AttentionPlan(this.gpu, { max_rows: rows });
     }
-    this.plan!.buffers.update(tree, runs);
-    return this.plan!.buffers;
+    this.plan.update(tree, runs);
+    return this.plan;
   }
 }

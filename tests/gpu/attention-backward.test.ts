@@ -1,15 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Attention } from '../../src/attention/attention';
-import { AttentionBackward } from '../../src/attention/backward';
 import { attentionBackwardReference } from '../../src/attention/backward-reference';
-import { KeyPlan } from '../../src/attention/key-plan';
-import { AttentionPlan } from '../../src/attention/plan';
-import type { AttentionShape } from '../../src/attention/reference';
+import { type AttentionShape, attentionReference } from '../../src/attention/reference';
 import { type QueryRun, SegmentTree } from '../../src/attention/segment-tree';
-import { type BackwardVariant, backwardVariantFor } from '../../src/attention/variants';
 import { type Gpu, openGpu } from '../../src/gpu/device';
-import { Recorder } from '../../src/gpu/recorder';
-import { createTensor, readF32, uploadTensor } from '../../src/gpu/tensor';
 import {
   goldenCases,
   goldenPrefixCases,
@@ -18,22 +11,11 @@ import {
   relativeError,
 } from '../support/attention-cases';
 import { loadGolden } from '../support/golden';
+import { type AttentionRun, POISON, type RunOptions, runAttention } from '../support/run-attention';
 
 const TOLERANCE = 2e-6;
 /** Inputs are of order 1; a row that sees one key has a gradient of 0 by cancellation. */
 const UNIT = 0.5;
-const POISON = 1e30;
-
-interface Inputs {
-  shape: AttentionShape;
-  tree: SegmentTree;
-  runs: QueryRun[];
-  q: Float32Array<ArrayBuffer>;
-  k: Float32Array<ArrayBuffer>;
-  v: Float32Array<ArrayBuffer>;
-  d_o: Float32Array<ArrayBuffer>;
-  scale?: number;
-}
 
 describe('attention backward on the GPU', () => {
   let gpu: Gpu;
@@ -42,43 +24,8 @@ describe('attention backward on the GPU', () => {
   });
   afterAll(() => gpu.close());
 
-  /** Forward and backward into poisoned gradients. */
-  async function run({ shape, tree, runs, q, k, v, d_o, scale }: Inputs, variant?: BackwardVariant) {
-    const { q_heads, kv_heads, head_dim } = shape;
-    const attention = await Attention.create(gpu, shape, scale, { kernels: 'forward' });
-    const backward = await AttentionBackward.create(gpu, shape, scale, variant);
-    const rows = q.length / q_heads / head_dim;
-    const T = k.length / kv_heads / head_dim;
-    const of = (values: Float32Array<ArrayBuffer>, heads: number, label: string) =>
-      uploadTensor(gpu, values, [values.length / heads / head_dim, heads, head_dim], 'f32', label);
-    const poison = (length: number) => new Float32Array(length).fill(POISON);
-    const tensors = {
-      q: of(q, q_heads, 'q'),
-      k: of(k, kv_heads, 'k'),
-      v: of(v, kv_heads, 'v'),
-      o: createTensor(gpu, [rows, q_heads, head_dim], 'f32', 'o'),
-      stats: createTensor(gpu, [rows, q_heads, 4], 'f32', 'stats'),
-      d_o: of(d_o, q_heads, 'do'),
-      dq: of(poison(q.length), q_heads, 'dq'),
-      dk: of(poison(T * kv_heads * head_dim), kv_heads, 'dk'),
-      dv: of(poison(T * kv_heads * head_dim), kv_heads, 'dv'),
-    };
-    const plan = AttentionPlan.create(gpu, tree, runs);
-    const keys = KeyPlan.create(gpu, tree, runs);
-    const recorder = new Recorder(gpu, 'attention backward');
-    attention.record(recorder, plan, tensors);
-    backward.record(recorder, plan, keys, tensors);
-    recorder.submit();
-    const result = {
-      dq: await readF32(gpu, tensors.dq),
-      dk: await readF32(gpu, tensors.dk),
-      dv: await readF32(gpu, tensors.dv),
-    };
-    for (const tensor of Object.values(tensors)) tensor.buffer.destroy();
-    plan.destroy();
-    keys.destroy();
-    attention.destroy();
-    return result;
+  async function run(inputs: AttentionRun, options: RunOptions = {}) {
+    return (await runAttention(gpu, [inputs], options))[0]!;
   }
 
   /** Rows of the KV storage that no segment uses must stay poisoned: they are taken out before comparing. */
@@ -109,27 +56,45 @@ describe('attention backward on the GPU', () => {
     }
   });
 
-  it('gives the reference gradients on random trees, with the sizes meant for a CPU and for a GPU', async () => {
+  it('gives the reference values and gradients on 200 random trees', async () => {
     const shapes: AttentionShape[] = [
       { q_heads: 4, kv_heads: 2, head_dim: 32 },
       { q_heads: 7, kv_heads: 1, head_dim: 8 },
       { q_heads: 2, kv_heads: 2, head_dim: 72 },
       { q_heads: 3, kv_heads: 1, head_dim: 16 },
     ];
-    for (let seed = 1; seed <= 40; seed++) {
-      const { tree, runs, rows, random } = randomAttention(seed);
-      const shape = shapes[seed % shapes.length]!;
+    for (const [i, shape] of shapes.entries()) {
       const { q_heads, kv_heads, head_dim } = shape;
-      const q = normals(random, rows * q_heads * head_dim);
-      const k = normals(random, tree.capacity * kv_heads * head_dim, 0.5 + 2 * random());
-      const v = normals(random, tree.capacity * kv_heads * head_dim);
-      const d_o = normals(random, q.length);
-      const want = attentionBackwardReference(shape, tree, runs, q, k, v, d_o);
-      const got = await run({ shape, tree, runs, q, k, v, d_o }, backwardVariantFor(shape, seed % 3 > 0));
-      expect(relativeError(got.dq, want.dq, UNIT), `seed ${seed} dq`).toBeLessThan(TOLERANCE);
-      for (const key of ['dk', 'dv'] as const) {
-        const values = inUse(got[key], tree, kv_heads * head_dim);
-        expect(relativeError(values, want[key], UNIT), `seed ${seed} ${key}`).toBeLessThan(TOLERANCE);
+      const cases = Array.from({ length: 50 }, (_, j) => {
+        const seed = 1 + 50 * i + j;
+        const { tree, runs, rows, random } = randomAttention(seed);
+        return {
+          seed,
+          inputs: {
+            shape,
+            tree,
+            runs,
+            q: normals(random, rows * q_heads * head_dim),
+            k: normals(random, tree.capacity * kv_heads * head_dim, 0.5 + 2 * random()),
+            v: normals(random, tree.capacity * kv_heads * head_dim),
+            d_o: normals(random, rows * q_heads * head_dim),
+          },
+        };
+      });
+      const inputs = cases.map((c) => c.inputs);
+      const results = await runAttention(gpu, inputs);
+      for (const [j, got] of results.entries()) {
+        const { seed } = cases[j]!;
+        const { tree, runs, q, k, v, d_o } = inputs[j]!;
+        const forward = attentionReference(shape, tree, runs, q, k, v);
+        expect(relativeError(got.o, forward.o), `seed ${seed} o`).toBeLessThan(TOLERANCE);
+        expect(relativeError(got.lse, forward.lse, UNIT), `seed ${seed} lse`).toBeLessThan(TOLERANCE);
+        const want = attentionBackwardReference(shape, tree, runs, q, k, v, d_o);
+        expect(relativeError(got.dq, want.dq, UNIT), `seed ${seed} dq`).toBeLessThan(TOLERANCE);
+        for (const key of ['dk', 'dv'] as const) {
+          const values = inUse(got[key], tree, kv_heads * head_dim);
+          expect(relativeError(values, want[key], UNIT), `seed ${seed} ${key}`).toBeLessThan(TOLERANCE);
+        }
       }
     }
   });

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Attention } from '../../src/attention/attention';
 import { AttentionPlan } from '../../src/attention/plan';
-import { type AttentionShape, attentionReference, logSumExp } from '../../src/attention/reference';
+import { type AttentionShape, attentionReference } from '../../src/attention/reference';
 import { type QueryRun, SegmentTree } from '../../src/attention/segment-tree';
-import { type AttentionKernels, type AttentionVariant, variantFor } from '../../src/attention/variants';
+import { type AttentionVariant, variantsFor } from '../../src/attention/variants';
 import { type Gpu, openGpu } from '../../src/gpu/device';
 import { Recorder } from '../../src/gpu/recorder';
 import { readF32, uploadTensor } from '../../src/gpu/tensor';
@@ -17,10 +17,22 @@ import {
   seeded,
 } from '../support/attention-cases';
 import { loadGolden } from '../support/golden';
+import { type AttentionRun, POISON, type RunOptions, runAttention } from '../support/run-attention';
 
 /** 2e-6 of the largest value: f32's own noise over some hundred keys is a fifth of it. */
 const TOLERANCE = 2e-6;
-const POISON = 1e30;
+/** f16 storage. */
+const HALF_TOLERANCE = 2e-3;
+
+/** A GPU with no more than WebGPU promises. */
+const GPU_LIMITS = {
+  isFallback: false,
+  limits: { maxComputeWorkgroupStorageSize: 16_384, maxComputeInvocationsPerWorkgroup: 256 },
+};
+
+function tilesFor(shape: AttentionShape): AttentionVariant {
+  return variantsFor(shape, GPU_LIMITS).find(({ kind }) => kind === 'tiles')!;
+}
 
 describe('attention on the GPU', () => {
   let gpu: Gpu;
@@ -29,54 +41,8 @@ describe('attention on the GPU', () => {
   });
   afterAll(() => gpu.close());
 
-  interface Inputs {
-    shape: AttentionShape;
-    tree: SegmentTree;
-    runs: QueryRun[];
-    q: Float32Array<ArrayBuffer>;
-    k: Float32Array<ArrayBuffer>;
-    v: Float32Array<ArrayBuffer>;
-    scale?: number;
-  }
-
-  /** Runs the kernel into poisoned outputs. */
-  async function run(
-    inputs: Inputs,
-    withStats = true,
-    kernels: AttentionKernels = 'forward',
-    variant?: AttentionVariant,
-  ) {
-    const { shape, tree, runs, q, k, v } = inputs;
-    const { q_heads, kv_heads, head_dim } = shape;
-    const attention = await Attention.create(gpu, shape, inputs.scale, {
-      kernels,
-      ...(variant ? { variant } : {}),
-    });
-    const rows = q.length / q_heads / head_dim;
-    const keys = k.length / kv_heads / head_dim;
-    const tensors = {
-      q: uploadTensor(gpu, q, [rows, q_heads, head_dim], 'f32', 'q'),
-      k: uploadTensor(gpu, k, [keys, kv_heads, head_dim], 'f32', 'k'),
-      v: uploadTensor(gpu, v, [keys, kv_heads, head_dim], 'f32', 'v'),
-      o: uploadTensor(gpu, new Float32Array(q.length).fill(POISON), [rows, q_heads, head_dim], 'f32', 'o'),
-      stats: uploadTensor(
-        gpu,
-        new Float32Array(rows * q_heads * 4).fill(POISON),
-        [rows, q_heads, 4],
-        'f32',
-        'stats',
-      ),
-    };
-    const plan = AttentionPlan.create(gpu, tree, runs);
-    const recorder = new Recorder(gpu, 'attention');
-    const { stats, ...rest } = tensors;
-    attention.record(recorder, plan, withStats ? tensors : rest);
-    recorder.submit();
-    const written = await readF32(gpu, stats);
-    const result = { o: await readF32(gpu, tensors.o), stats: written, lse: logSumExp(written) };
-    for (const tensor of Object.values(tensors)) tensor.buffer.destroy();
-    plan.destroy();
-    return result;
+  async function run(inputs: AttentionRun, options: RunOptions = {}) {
+    return (await runAttention(gpu, [inputs], options))[0]!;
   }
 
   function segments(lengths: [parent: number, length: number, causal: boolean][]): SegmentTree {
@@ -90,38 +56,59 @@ describe('attention on the GPU', () => {
     it(`gives the recorded values of ${name}`, async () => {
       const golden = await loadGolden('attention.safetensors');
       const c = [...goldenCases(golden), ...goldenPrefixCases(golden)].find((x) => x.name === name)!;
-      // The decode kernel compiles slowly on a CPU adapter: four cases are its share.
-      const decode = /prefix1|q1$|q7$|full_cross/.test(name);
-      for (const kernels of decode ? (['forward', 'decode'] as const) : (['forward'] as const)) {
-        const { o, lse } = await run(c, true, kernels);
-        expect(relativeError(o, c.o), `o ${kernels}`).toBeLessThan(TOLERANCE);
-        expect(relativeError(lse, c.lse), `lse ${kernels}`).toBeLessThan(TOLERANCE);
+      const { shape, scale, tree, runs, q, k, v } = c;
+      const inputs = { shape, scale, tree, runs, q, k, v };
+      // Kernels with barriers compile slowly on a CPU adapter: four cases are their share.
+      const tiles = /prefix1|q1$|q7$|full_cross/.test(name) ? [tilesFor(shape)] : [];
+      for (const variant of [undefined, ...tiles]) {
+        const { o, lse } = await run(inputs, variant ? { variant } : {});
+        expect(relativeError(o, c.o), `o ${variant?.kind}`).toBeLessThan(TOLERANCE);
+        expect(relativeError(lse, c.lse), `lse ${variant?.kind}`).toBeLessThan(TOLERANCE);
       }
+      if (!gpu.f16) return;
+      const half = await run(inputs, { types: { rows: 'f16', cache: 'f16' } });
+      expect(relativeError(half.o, c.o), 'o in f16').toBeLessThan(HALF_TOLERANCE);
+      expect(relativeError(half.lse, c.lse), 'lse in f16').toBeLessThan(HALF_TOLERANCE);
     });
   }
 
-  it('gives the reference values on random trees', async () => {
+  it('gives the reference values on random trees, in tiles and in registers', async () => {
     const shapes: AttentionShape[] = [
-      { q_heads: 3, kv_heads: 3, head_dim: 32 },
-      { q_heads: 4, kv_heads: 2, head_dim: 32 },
-      { q_heads: 8, kv_heads: 1, head_dim: 16 },
-      { q_heads: 2, kv_heads: 2, head_dim: 72 },
+      { q_heads: 8, kv_heads: 2, head_dim: 16 },
+      { q_heads: 3, kv_heads: 3, head_dim: 72 },
       { q_heads: 7, kv_heads: 1, head_dim: 8 },
-      { q_heads: 3, kv_heads: 1, head_dim: 128 },
     ];
-    for (let seed = 1; seed <= 36; seed++) {
-      const { tree, runs, rows, random } = randomAttention(seed);
-      const shape = shapes[seed % shapes.length]!;
+    for (const [i, shape] of shapes.entries()) {
       const { q_heads, kv_heads, head_dim } = shape;
-      const q = normals(random, rows * q_heads * head_dim);
-      const k = normals(random, tree.capacity * kv_heads * head_dim, 0.5 + 2 * random());
-      const v = normals(random, tree.capacity * kv_heads * head_dim);
-      const want = attentionReference(shape, tree, runs, q, k, v);
-      const decode = seed % shapes.length < 2;
-      for (const kernels of decode ? (['forward', 'decode'] as const) : (['forward'] as const)) {
-        const got = await run({ shape, tree, runs, q, k, v }, true, kernels);
-        expect(relativeError(got.o, want.o), `seed ${seed} o ${kernels}`).toBeLessThan(TOLERANCE);
-        expect(relativeError(got.lse, want.lse), `seed ${seed} lse ${kernels}`).toBeLessThan(TOLERANCE);
+      const cases = Array.from({ length: 12 }, (_, j) => {
+        const seed = 1000 * (i + 1) + j;
+        const { tree, runs, rows, random } = randomAttention(seed);
+        return {
+          seed,
+          inputs: {
+            shape,
+            tree,
+            runs,
+            q: normals(random, rows * q_heads * head_dim),
+            k: normals(random, tree.capacity * kv_heads * head_dim, 0.5 + 2 * random()),
+            v: normals(random, tree.capacity * kv_heads * head_dim),
+          },
+        };
+      });
+      for (const variant of variantsFor(shape, GPU_LIMITS)) {
+        const results = await runAttention(
+          gpu,
+          cases.map(({ inputs }) => inputs),
+          { variant },
+        );
+        for (const [j, got] of results.entries()) {
+          const { seed, inputs } = cases[j]!;
+          const want = attentionReference(shape, inputs.tree, inputs.runs, inputs.q, inputs.k, inputs.v);
+          expect(relativeError(got.o, want.o), `seed ${seed} o ${variant.kind}`).toBeLessThan(TOLERANCE);
+          expect(relativeError(got.lse, want.lse), `seed ${seed} lse ${variant.kind}`).toBeLessThan(
+            TOLERANCE,
+          );
+        }
       }
     }
   });
@@ -167,7 +154,7 @@ describe('attention on the GPU', () => {
       const want = attentionReference(shape, tree, runs, q, k, v);
       expect(relativeError(got.o, want.o), `${name} o`).toBeLessThan(TOLERANCE);
       expect(relativeError(got.lse, want.lse), `${name} lse`).toBeLessThan(TOLERANCE);
-      const again = await run(inputs, false);
+      const again = await run(inputs, { stats: false });
       expect(again.o, `${name} again`).toEqual(got.o);
       expect(again.stats.every((x) => x === Math.fround(POISON))).toBe(true);
     }
@@ -195,8 +182,8 @@ describe('attention on the GPU', () => {
     for (const [row, value] of [4e4, -4e4, 0, 400, -4e4].entries())
       for (const h of [0, 1]) q[(row * 2 + h) * 16] = value;
     const want = attentionReference(shape, tree, runs, q, k, v);
-    for (const kernels of ['forward', 'decode'] as const) {
-      const got = await run({ shape, tree, runs, q, k, v }, true, kernels);
+    for (const options of [{}, { variant: tilesFor(shape) }]) {
+      const got = await run({ shape, tree, runs, q, k, v }, options);
       expect(relativeError(got.o, want.o)).toBeLessThan(TOLERANCE);
       expect(relativeError(got.lse, want.lse)).toBeLessThan(TOLERANCE);
       expect([...got.o.subarray(4 * 32, 4 * 32 + 16)]).toEqual([...v.subarray(16 * n)]);
@@ -214,14 +201,14 @@ describe('attention on the GPU', () => {
     const k = normals(random, keys * 2 * 32);
     const v = normals(random, keys * 2 * 32);
     const attention = await Attention.create(gpu, shape);
-    const plan = new AttentionPlan(gpu, { max_runs: 3, max_rows: 3, max_depth: 1 });
+    const plan = new AttentionPlan(gpu, { max_rows: 3 });
     const tensors = {
       q: uploadTensor(gpu, q, [3, 4, 32], 'f32', 'q'),
       k: uploadTensor(gpu, k, [keys, 2, 32], 'f32', 'k'),
       v: uploadTensor(gpu, v, [keys, 2, 32], 'f32', 'v'),
     };
     const steps: { o: ReturnType<typeof uploadTensor>; want: Float64Array }[] = [];
-    const buffers = gpu.memory.buffers;
+    let buffers = 0;
     for (let step = 0; step < 6; step++) {
       // The middle sequence ends after three steps.
       const alive = children.filter((_, i) => i !== 1 || step < 3);
@@ -235,40 +222,14 @@ describe('attention on the GPU', () => {
       attention.record(recorder, plan, { ...tensors, o });
       recorder.submit();
       steps.push({ o, want: attentionReference(shape, tree, runs, q, k, v).o });
+      if (step === 0) buffers = gpu.memory.buffers;
     }
-    expect(gpu.memory.buffers - buffers).toBeLessThanOrEqual(7); // the outputs, and the uniform ring once
+    expect(gpu.memory.buffers - buffers).toBe(5); // the other steps' outputs
     for (const { o, want } of steps) {
       const got = await readF32(gpu, o);
       const written = want.map((x, i) => (Number.isNaN(x) ? i : -1)).filter((i) => i >= 0)[0] ?? got.length;
       expect(relativeError(got.subarray(0, written), want.subarray(0, written))).toBeLessThan(TOLERANCE);
       expect(got.subarray(written).every(Number.isNaN)).toBe(true);
-    }
-  });
-
-  it('gives the same with the kernel sizes meant for a GPU', async () => {
-    const shape = { q_heads: 4, kv_heads: 2, head_dim: 32 };
-    const random = seeded(21);
-    const tree = segments([
-      [-1, 45, true],
-      [0, 6, true],
-    ]);
-    const runs: QueryRun[] = [
-      { row: 0, count: 38, segment: 0, offset: 7 },
-      { row: 38, count: 6, segment: 1, offset: 0 },
-    ];
-    const inputs = {
-      shape,
-      tree,
-      runs,
-      q: normals(random, 44 * 4 * 32),
-      k: normals(random, 51 * 2 * 32),
-      v: normals(random, 51 * 2 * 32),
-    };
-    const want = attentionReference(shape, tree, runs, inputs.q, inputs.k, inputs.v);
-    for (const kernels of ['forward', 'decode'] as const) {
-      const got = await run(inputs, true, kernels, variantFor(shape, false));
-      expect(relativeError(got.o, want.o), `o ${kernels}`).toBeLessThan(TOLERANCE);
-      expect(relativeError(got.lse, want.lse), `lse ${kernels}`).toBeLessThan(TOLERANCE);
     }
   });
 

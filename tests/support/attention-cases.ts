@@ -182,10 +182,12 @@ export function randomAttention(seed: number): {
     const causal = below(4) > 0;
     tree.append(tree.add({ parent, capacity: length + below(5), causal }), length);
   }
+  // A third of them are decode steps: the last row of segments.
+  const decode = below(3) === 0;
   for (let id = 0; id < count; id++) {
     if (below(5) === 0 && id < count - 1) continue;
     const { length } = tree.segments[id]!;
-    const offset = below(length);
+    const offset = decode ? length - 1 : below(length);
     const n = 1 + below(length - offset);
     runs.push({ row: rows, count: n, segment: id, offset });
     rows += n;
