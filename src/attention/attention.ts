@@ -40,7 +40,7 @@ export interface AttentionTensors {
 }
 
 export interface AttentionOptions {
-  /** Which kernels, and their sizes; default the first of `variantsFor`. */
+  /** Which kernels, and their sizes; default the first of `variantsFor` that the self-test left on. */
   variant?: AttentionVariant;
   /** Element types in storage; f16 where the adapter has it. Default f32. */
   types?: AttentionTypes;
@@ -88,7 +88,9 @@ export class Attention {
   ): Promise<Attention> {
     const { types = F32_TYPES } = options;
     checkAttentionShape(shape, types, gpu);
-    const variant = options.variant ?? variantsFor(shape, gpu.adapter, types)[0]!;
+    const variants = variantsFor(shape, gpu.adapter, types);
+    const allowed = gpu.off.has('tiles') ? variants.filter(({ kind }) => kind !== 'tiles') : variants;
+    const variant = options.variant ?? allowed[0]!;
     const W = gpu.adapter.isFallback ? shape.head_dim / 4 : 1;
     const [forward, join] = await Promise.all([
       compileForward(gpu, shape, types, variant),
@@ -220,6 +222,7 @@ async function compileForward(
       counts: { BK, CPT },
       constants: { ROWS: rows, LANES, BK, CPT },
     });
+  // The same text is compiled once.
   const [many, few] = await Promise.all([compile(ROWS), compile(FEW)]);
   return { many, few };
 }

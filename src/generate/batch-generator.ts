@@ -87,7 +87,7 @@ export class BatchGenerator {
     const { gpu, model } = this;
     const size = { num_generations: answers.length, max_new_tokens };
     for (let first = 0; first < prompts.length && !signal?.aborted; ) {
-      const fitting = fittingRows(gpu, model.config.text_config, 0);
+      const fitting = fittingRows(gpu, model.language.kvShape, 0);
       const part: TreePrompt[] = [];
       let rows = 0;
       for (const { prompt_ids, visual } of prompts.slice(first, first + prompts_at_once)) {
@@ -151,7 +151,7 @@ export class BatchGenerator {
       recorder.discard();
       if (!(cause instanceof GpuMemoryError)) throw cause;
       const size = { num_generations: part.length * answers.length, max_new_tokens };
-      const rowBytes = kvRowBytes(this.model.config.text_config);
+      const rowBytes = kvRowBytes(this.model.language.kvShape);
       throw outOfMemory(size, tree.promptRows, tree.fittedRows, rowBytes, cause);
     } finally {
       embedded?.embeds.buffer.destroy();

@@ -16,10 +16,10 @@ export interface RequestSize {
  * @param heldBytes bytes of a cache that counts as free, as it would be replaced or grown.
  */
 export function fittingRows(gpu: Gpu, shape: KvShape, heldBytes: number): number {
-  const { maxBufferSize, maxStorageBufferBindingSize } = gpu.device.limits;
+  const { maxBufferSize } = gpu.device.limits;
   const layers = shape.num_hidden_layers;
   const rowBytes = kvRowBytes(shape);
-  const inBuffers = (Math.min(maxBufferSize, maxStorageBufferBindingSize) * 2 * layers) / rowBytes;
+  const inBuffers = (maxBufferSize * 2 * layers) / rowBytes;
   // A cache that grows has one layer twice for a moment.
   const inBudget = (gpu.memory.budget - gpu.memory.bytes + heldBytes) / (rowBytes * (1 + 1 / layers));
   return Math.max(0, Math.floor(Math.min(inBuffers, inBudget)));
@@ -56,7 +56,7 @@ export function checkRequest(request: RequestSize, before: number, model: TinyLl
     );
   }
   if (before + num_generations * max_new_tokens > fitting)
-    throw outOfMemory(request, before, fitting, kvRowBytes(text_config));
+    throw outOfMemory(request, before, fitting, kvRowBytes(model.language.kvShape));
 }
 
 /**

@@ -226,14 +226,14 @@ export class Generator {
   }
 
   private fittingRows(): number {
-    return fittingRows(this.gpu, this.model.config.text_config, this.tree?.bytes ?? 0);
+    return fittingRows(this.gpu, this.model.language.kvShape, this.tree?.bytes ?? 0);
   }
 
   /** What to say where the GPU had no room in the middle of a request. */
   private refused(request: GenerateRequest, cause: GpuMemoryError): GenerationError {
     const { tree } = this;
     const before = (tree?.promptRows ?? 0) + (request.forced?.length ?? 0);
-    const rowBytes = kvRowBytes(this.model.config.text_config);
+    const rowBytes = kvRowBytes(this.model.language.kvShape);
     return outOfMemory(request, before, tree?.fittedRows ?? 0, rowBytes, cause);
   }
 

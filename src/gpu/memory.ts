@@ -3,6 +3,11 @@ import { GpuMemoryError } from './errors';
 /** Buffers from this size up are created under an error scope: smaller ones fail only where all is lost. */
 const SCOPED_BYTES = 2 ** 20;
 
+/** A buffer that may be larger than one binding, where all its uses bind ranges of it. */
+export interface RangedBufferDescriptor extends GPUBufferDescriptor {
+  ranged?: boolean;
+}
+
 /**
  * Counts the bytes of every buffer that a device creates and destroys (WebGPU itself reports none), and notices the
  * ones that there is no room for. Creating a buffer never throws: it gives an invalid one, and `check` tells of it.
@@ -61,11 +66,11 @@ export class GpuMemory {
   }
 
   /** A buffer that is dropped without `destroy()` stays counted: that is a leak worth seeing. */
-  private createBuffer(descriptor: GPUBufferDescriptor): GPUBuffer {
-    const { size, usage, label = 'a buffer' } = descriptor;
+  private createBuffer(descriptor: RangedBufferDescriptor): GPUBuffer {
+    const { size, usage, label = 'a buffer', ranged = false } = descriptor;
     const { maxBufferSize, maxStorageBufferBindingSize } = this.device.limits;
-    const limit =
-      usage & GPUBufferUsage.STORAGE ? Math.min(maxBufferSize, maxStorageBufferBindingSize) : maxBufferSize;
+    const bound = usage & GPUBufferUsage.STORAGE && !ranged;
+    const limit = bound ? Math.min(maxBufferSize, maxStorageBufferBindingSize) : maxBufferSize;
     if (size > limit) return this.refuse(descriptor, 'limit', limit);
     if (this.bytes + size > this.budget) return this.refuse(descriptor, 'budget', this.budget);
     const scoped = size >= SCOPED_BYTES;

@@ -1,4 +1,5 @@
 import type { Gpu } from './device';
+import type { RangedBufferDescriptor } from './memory';
 
 /**
  * Element types that live on the GPU. 'u8' is packed four to a u32. 'q4' and 'q8' are weights `[N, K]` in the layout of
@@ -63,13 +64,22 @@ function exactBytes(shape: readonly number[], dtype: DType): number {
 /**
  * Allocates a zeroed tensor usable as storage, copy source and destination. Its owner destroys `buffer`.
  * Where there is no room the buffer is invalid: await `gpu.memory.check()` before using what may be large.
+ * @param options.ranged it may be larger than one binding, since ranges of it are bound (as of KV caches).
  */
-export function createTensor(gpu: Gpu, shape: readonly number[], dtype: DType, label: string): GpuTensor {
-  const buffer = gpu.device.createBuffer({
+export function createTensor(
+  gpu: Gpu,
+  shape: readonly number[],
+  dtype: DType,
+  label: string,
+  options: { ranged?: boolean } = {},
+): GpuTensor {
+  const descriptor: RangedBufferDescriptor = {
     label,
     size: byteLength(shape, dtype),
     usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST,
-  });
+    ...options,
+  };
+  const buffer = gpu.device.createBuffer(descriptor);
   if (!isQuantised(dtype)) return { buffer, shape, dtype };
   const blocks = [...shape.slice(0, -1), blocksOf(shape.at(-1)!)];
   return { buffer, shape, dtype, scales: createTensor(gpu, blocks, 'f32', `${label} scales`) };

@@ -7,14 +7,16 @@ export interface KvShape {
   num_hidden_layers: number;
   num_key_value_heads: number;
   head_dim: number;
+  /** Element type of keys and values. Default f32. */
+  kv_dtype?: 'f32' | 'f16';
 }
 
-/** Bytes that one row of a cache takes: keys and values of all layers in f32. */
-export function kvRowBytes({ num_hidden_layers, num_key_value_heads, head_dim }: KvShape): number {
-  return 2 * num_hidden_layers * num_key_value_heads * head_dim * 4;
+/** Bytes that one row of a cache takes: keys and values of all layers. */
+export function kvRowBytes({ num_hidden_layers, num_key_value_heads, head_dim, kv_dtype }: KvShape): number {
+  return 2 * num_hidden_layers * num_key_value_heads * head_dim * (kv_dtype === 'f16' ? 2 : 4);
 }
 
-/** Keys (rotated) and values of one layer, `[capacity, kv_heads, head_dim]` f32. */
+/** Keys (rotated) and values of one layer, `[capacity, kv_heads, head_dim]`. */
 export interface KvLayer {
   readonly k: GpuTensor;
   readonly v: GpuTensor;
@@ -31,7 +33,7 @@ export class KvCache {
   private rows: number;
   private segments = new SegmentTree();
 
-  /** Allocates `2 * layers * capacity * kv_heads * head_dim` floats. */
+  /** Allocates `2 * layers * capacity * kv_heads * head_dim` elements. */
   constructor(
     private readonly gpu: Gpu,
     private readonly shape: KvShape,
@@ -110,10 +112,11 @@ export class KvCache {
   }
 
   private allocate(layer: number, capacity: number): KvLayer {
-    const dims = [capacity, this.shape.num_key_value_heads, this.shape.head_dim];
+    const { num_key_value_heads, head_dim, kv_dtype: dtype = 'f32' } = this.shape;
+    const dims = [capacity, num_key_value_heads, head_dim];
     return {
-      k: createTensor(this.gpu, dims, 'f32', `k cache ${layer}`),
-      v: createTensor(this.gpu, dims, 'f32', `v cache ${layer}`),
+      k: createTensor(this.gpu, dims, dtype, `k cache ${layer}`, { ranged: true }),
+      v: createTensor(this.gpu, dims, dtype, `v cache ${layer}`, { ranged: true }),
     };
   }
 }

@@ -13,7 +13,7 @@ import { Recorder } from '../gpu/recorder';
 import { byteLength, createTensor, type GpuTensor, sizeOf, uploadTensor } from '../gpu/tensor';
 import type { TinyLlavaConfig } from './config';
 import { compileDecoder, type DecoderLora, type DecoderSteps, type Step } from './decoder-steps';
-import { KvCache } from './kv-cache';
+import { KvCache, type KvShape } from './kv-cache';
 import { type EmbeddedPrompts, type LanguagePrompt, mergePrompt } from './language-model-inputs';
 import { Workspace } from './language-model-workspace';
 import type { Tap } from './model-taps';
@@ -44,6 +44,14 @@ export interface ForwardInput {
 export interface LanguageOptions {
   /** Longest sequence; costs 4 * head_dim bytes a position. Default: the config's, at most 8192. */
   max_positions?: number;
+  /** Element type of KV caches; f16 halves what they take, where the adapter has `shader-f16`. Default f32. */
+  kv_dtype?: 'f32' | 'f16';
+}
+
+/** Kernels between the steps of a decoder. */
+interface CacheKernels {
+  attention: Attention;
+  rotary: RotaryAppend;
 }
 
 /**
@@ -62,12 +70,10 @@ export class LanguageModel {
     readonly runtime: BlockRuntime,
     readonly config: TinyLlavaConfig,
     readonly weights: WeightSource,
-    readonly kernels: {
-      attention: Attention;
-      rotary: RotaryAppend;
-      embed: EmbedTokens;
-      copy: CopyRows;
-    },
+    /** With keys and values in f32, as in training. */
+    readonly kernels: CacheKernels & { embed: EmbedTokens; copy: CopyRows },
+    /** With those of this model's caches; the same objects where these are in f32. */
+    private readonly cached: CacheKernels,
     readonly embedding: GpuTensor,
     /** The decoder without an adapter. */
     readonly base: DecoderSteps,
@@ -96,9 +102,17 @@ export class LanguageModel {
       head_dim: text.head_dim,
     };
     const max_positions = options.max_positions ?? Math.min(text.max_position_embeddings, 8192);
-    const [attention, rotary, embed, copy] = await Promise.all([
-      Attention.create(gpu, heads),
-      RotaryAppend.create(gpu, heads, { theta: text.rope_theta, max_positions }),
+    const compile = async (cache: 'f32' | 'f16'): Promise<CacheKernels> => {
+      const types = { rows: 'f32', cache } as const;
+      const [attention, rotary] = await Promise.all([
+        Attention.create(gpu, heads, undefined, { types }),
+        RotaryAppend.create(gpu, heads, { theta: text.rope_theta, max_positions, types }),
+      ]);
+      return { attention, rotary };
+    };
+    const [kernels, half, embed, copy] = await Promise.all([
+      compile('f32'),
+      options.kv_dtype === 'f16' ? compile('f16') : undefined,
       EmbedTokens.create(gpu, embedding.dtype),
       CopyRows.create(gpu),
     ]);
@@ -107,7 +121,8 @@ export class LanguageModel {
       runtime,
       config,
       weights,
-      { attention, rotary, embed, copy },
+      { ...kernels, embed, copy },
+      half ?? kernels,
       embedding,
       steps,
       { graph: head, weights: { 'head.weight': headWeight } },
@@ -129,7 +144,13 @@ export class LanguageModel {
 
   /** A KV cache for `capacity` rows of this model. Its owner destroys it. */
   createCache(capacity: number): KvCache {
-    return new KvCache(this.gpu, this.config.text_config, capacity);
+    return new KvCache(this.gpu, this.kvShape, capacity);
+  }
+
+  /** What the size of this model's caches depends on. */
+  get kvShape(): KvShape {
+    const { num_hidden_layers, num_key_value_heads, head_dim } = this.config.text_config;
+    return { num_hidden_layers, num_key_value_heads, head_dim, kv_dtype: this.cached.attention.types.cache };
   }
 
   /**
@@ -272,8 +293,9 @@ export class LanguageModel {
     for (const graph of new Set(steps.map((step) => step.graph))) await graph.destroy();
     this.dropWorkspace();
     this.logitsOut?.buffer.destroy();
-    this.kernels.rotary.destroy();
-    this.kernels.attention.destroy();
+    const { kernels, cached } = this;
+    for (const kernel of new Set([kernels.rotary, kernels.attention, cached.rotary, cached.attention]))
+      kernel.destroy();
   }
 
   /** Frees the buffers that grow with the passes; the next pass makes new ones. */
@@ -308,8 +330,8 @@ export class LanguageModel {
     await first.graph.run({ ...first.weights, hidden }, { q, k, v });
     for (const [i, { graph, weights }] of layers.entries()) {
       const { k: k_cache, v: v_cache } = cache.layers[i]!;
-      this.kernels.rotary.record(this.recorder, plan, { q, k, v, k_cache, v_cache });
-      this.kernels.attention.record(this.recorder, plan, { q, k: k_cache, v: v_cache, o: attention });
+      this.cached.rotary.record(this.recorder, plan, { q, k, v, k_cache, v_cache });
+      this.cached.attention.record(this.recorder, plan, { q, k: k_cache, v: v_cache, o: attention });
       this.recorder.submit();
       const last = i === layers.length - 1;
       const inputs = { ...weights, attention, residual: hidden };

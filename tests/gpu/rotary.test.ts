@@ -1,12 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { AttentionPlan } from '../../src/attention/plan';
-import { RotaryAppend, rotaryReference } from '../../src/attention/rotary';
+import { RotaryAppend, type RotaryOptions, rotaryReference } from '../../src/attention/rotary';
 import { RotaryBackward } from '../../src/attention/rotary-backward';
 import { type QueryRun, SegmentTree } from '../../src/attention/segment-tree';
 import { type Gpu, openGpu } from '../../src/gpu/device';
 import { Recorder } from '../../src/gpu/recorder';
-import { readF32, uploadTensor } from '../../src/gpu/tensor';
+import { type GpuTensor, readF32, readTensor, uploadTensor } from '../../src/gpu/tensor';
 import { normals, relativeError, seeded } from '../support/attention-cases';
+import { fromHalf, toHalf } from '../support/half';
 
 describe('rotary embedding and KV append', () => {
   let gpu: Gpu;
@@ -102,6 +103,67 @@ describe('rotary embedding and KV append', () => {
       rotary.destroy();
     });
   }
+
+  it('gives the same into caches larger than a binding, and the nearest f16 into those of f16', async () => {
+    const shape = { q_heads: 4, kv_heads: 2, head_dim: 32 };
+    const random = seeded(4);
+    const tree = new SegmentTree();
+    tree.append(tree.add({ parent: -1, capacity: 50, causal: true }), 50);
+    const runs: QueryRun[] = [{ row: 0, count: 41, segment: 0, offset: 9 }];
+    const q = normals(random, 41 * 128);
+    const k = normals(random, 41 * 64, 50);
+    const v = normals(random, 41 * 64);
+    const d_cache = normals(random, 50 * 64);
+    const run = async (options: Pick<RotaryOptions, 'types' | 'binding_limit'>) => {
+      const cache = options.types?.cache ?? 'f32';
+      const values = (x: Float32Array<ArrayBuffer>) => (cache === 'f16' ? toHalf(x) : x);
+      const upload = (x: Float32Array<ArrayBuffer>, heads: number) =>
+        uploadTensor(gpu, x, [x.length / heads / 32, heads, 32], 'f32', 'rows');
+      const uploadCache = (x: Float32Array<ArrayBuffer>) =>
+        uploadTensor(gpu, values(x), [50, 2, 32], cache, 'cache');
+      const poisoned = () => new Float32Array(50 * 64).fill(7);
+      const forward = {
+        q: upload(q, 4),
+        k: upload(k, 2),
+        v: upload(v, 2),
+        k_cache: uploadCache(poisoned()),
+        v_cache: uploadCache(poisoned()),
+      };
+      const back = {
+        dq: upload(q, 4),
+        dk_cache: uploadCache(d_cache),
+        dv_cache: uploadCache(d_cache),
+        dk: upload(new Float32Array(k.length), 2),
+        dv: upload(new Float32Array(v.length), 2),
+      };
+      const rotary = await RotaryAppend.create(gpu, shape, { theta: 1e6, max_positions: 64, ...options });
+      const backward = await RotaryBackward.create(gpu, rotary);
+      const plan = AttentionPlan.create(gpu, tree, runs);
+      const recorder = new Recorder(gpu, 'rotary');
+      rotary.record(recorder, plan, forward);
+      backward.record(recorder, plan, back);
+      recorder.submit();
+      const read = (tensor: GpuTensor) => readTensor(gpu, tensor);
+      const out = [forward.q, forward.k_cache, forward.v_cache, back.dq, back.dk, back.dv];
+      const results = await Promise.all(out.map(read));
+      for (const { buffer } of [...Object.values(forward), ...Object.values(back)]) buffer.destroy();
+      plan.destroy();
+      rotary.destroy();
+      return results;
+    };
+    const whole = await run({});
+    expect(await run({ binding_limit: 16 * 64 * 4 })).toEqual(whole);
+    if (!gpu.f16) return;
+    const types = { rows: 'f32', cache: 'f16' } as const;
+    const half = await run({ types });
+    expect(half[0]).toEqual(whole[0]);
+    for (const i of [1, 2]) {
+      const got = fromHalf(half[i]!);
+      for (const [j, x] of whole[i]!.entries())
+        expect(Math.abs(got[j]! - x)).toBeLessThan(Math.abs(x) / 1024 + 1e-6);
+    }
+    expect(await run({ types, binding_limit: 16 * 64 * 2 })).toEqual(half);
+  });
 
   it('refuses positions beyond its table', async () => {
     const shape = { q_heads: 1, kv_heads: 1, head_dim: 8 };
