@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { BackendChoices } from '../../src/blocks/backend-choices';
 import type { BlockGraph, BlockRuntime } from '../../src/blocks/block-graph';
 import { BlockRuntimes } from '../../src/blocks/block-runtimes';
 import { differentiate } from '../../src/blocks/differentiate';
@@ -145,17 +146,23 @@ describe.each(['wgsl', 'wgsl with lanes', 'ort'] as const)('%s blocks', (kind) =
 });
 
 describe('BlockRuntimes', () => {
-  it('chooses by the number of rows on a GPU, and our kernels on a CPU adapter', async () => {
-    const auto = await BlockRuntimes.create(likeGpu, { validation: true });
+  it('measures once for a number of rows on a GPU, runs the faster, and our kernels on a CPU adapter', async () => {
+    const choices = new BackendChoices();
+    const auto = await BlockRuntimes.create(likeGpu, { validation: true, choices });
     expect(auto.label).toBe('ort + wgsl');
     const model = qwen2Head(qwen);
     const graph = await auto.compile(model);
+    const label = 'qwen2 head 75 x 48';
     const weight = { data: random(75 * 48, 3), shape: [75, 48] };
     const head = uploadTensor(gpu, weight.data, weight.shape, 'f32', 'head');
+    // Measured earlier: whoever runs, it is not measured again.
+    choices.measure(label, 16, 2, 1);
+    choices.measure(label, 64, 1, 2);
     for (const rows of [1, 16, 17]) {
       const x = { data: random(rows * 48, 4), shape: [rows, 48] };
       const final_norm = uploadTensor(gpu, x.data, x.shape, 'f32', 'x');
       const logits = createTensor(gpu, [rows, 75], 'f32', 'logits');
+      const before = choices.find(label, rows);
       // Our kernels have submitted their work when `run` returns; the runtime's queue has not begun.
       let submits = 0;
       const { queue } = gpu.device;
@@ -167,10 +174,12 @@ describe('BlockRuntimes', () => {
       const running = graph.run({ final_norm, 'head.weight': head }, { logits });
       queue.submit = submit;
       await running;
-      expect(submits, `${rows} rows`).toBe(rows <= 16 ? 1 : 0);
+      if (before) expect(submits, `${rows} rows`).toBe(before.backend === 'wgsl' ? 1 : 0);
+      else expect(choices.find(label, rows)).toMatchObject({ rows: 1, graph: label });
       const expected = blockReference(model, { final_norm: x, 'head.weight': weight }).logits!.data;
       expect(relativeError(await readF32(gpu, logits), expected)).toBeLessThan(5e-6);
     }
+    expect(choices.measurements().map(({ rows }) => rows)).toEqual([16, 64, 1]);
     await graph.destroy();
     auto.destroy();
     const forced = await BlockRuntimes.create(likeGpu, { backend: 'ort', validation: true });
