@@ -10,7 +10,8 @@ import { ModelDesk, type PreparedLoad } from './model-desk';
 import type { ModelEvent, ModelRequest } from './model-protocol';
 import type { EngineEvent, EngineRequest, ErrorScope } from './protocol';
 import { closeSession, isLost, loadSession, lossOf, type Session } from './session';
-import { type NamedSession, TrainingDesk } from './training/training-desk';
+import type { NamedSession } from './training/training-desk';
+import { TrainingDoor } from './training/training-door';
 import type { TrainingEvent, TrainingRequest } from './training-protocol';
 import { type EncodedVideo, readVideo } from './video-reader';
 
@@ -46,12 +47,12 @@ export class Engine {
     Pick<Request<'ask'>, 'num_generations'> & { adapters: readonly string[] }
   >();
   private readonly shelf = new AdapterShelf();
-  private readonly training: TrainingDesk;
+  private readonly training: TrainingDoor;
   private readonly kernels: KernelDesk;
   private readonly models: ModelDesk;
 
   constructor(private readonly post: Post) {
-    this.training = new TrainingDesk(
+    this.training = new TrainingDoor(
       {
         post,
         session: () => this.named(),
