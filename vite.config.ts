@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import react from '@vitejs/plugin-react';
 import { defineConfig, type Plugin } from 'vite';
 import { CONTENT_SECURITY_POLICY } from './scripts/content-security-policy.mjs';
@@ -29,13 +30,26 @@ const tokenizerWithoutRuntime: Plugin = {
   },
 };
 
+/** Shaders are documented in their files; the built page carries their code alone. WGSL has no strings to mind. */
+const shadersWithoutComments: Plugin = {
+  name: 'shaders-without-comments',
+  apply: 'build',
+  enforce: 'pre',
+  async load(id) {
+    if (!id.endsWith('.wgsl?raw')) return null;
+    const code = await readFile(id.slice(0, -'?raw'.length), 'utf8');
+    const lines = code.split('\n').map((line) => line.replace(/\/\/.*$/, '').trim());
+    return `export default ${JSON.stringify(lines.filter((line) => line !== '').join('\n'))};`;
+  },
+};
+
 export default defineConfig({
   // Relative, so that the built page runs under any path of any static host.
   base: './',
-  plugins: [react(), contentSecurityPolicy],
+  plugins: [react(), contentSecurityPolicy, shadersWithoutComments],
   worker: {
     format: 'es',
-    plugins: () => [tokenizerWithoutRuntime],
+    plugins: () => [tokenizerWithoutRuntime, shadersWithoutComments],
     rolldownOptions: {
       checks: { pluginTimings: false },
       output: {
