@@ -17,7 +17,7 @@ export async function withEnginePage<T>(
   const server = await createServer({
     server: { port: 0, hmr: false, watch: null },
     // What is found late is optimised late, and that reloads the page.
-    optimizeDeps: { include: ['@huggingface/transformers', 'mp4box', 'mediabunny'] },
+    optimizeDeps: { include: ['@huggingface/transformers', 'mp4box', 'mediabunny', '@jax-js/jax'] },
     logLevel: 'error',
     plugins: [
       {

@@ -1,12 +1,16 @@
+import type { TrainingBench } from '../../bench/bench-training';
 import type { BenchCase, BenchDevice, BenchReport } from '../../bench/report';
 import { type BenchRequest, runBench } from './run-bench';
+import { runTraining, type TrainingRequest } from './run-training';
 
 declare global {
   interface Window {
     benchKernels(request: BenchRequest): Promise<BenchReport>;
+    benchTraining(request: TrainingRequest): Promise<TrainingBench>;
     /** Put there by the command. */
     reportDevice(device: BenchDevice): void;
     reportCase(result: BenchCase): void;
+    reportBenchLine(line: string): void;
   }
 }
 
@@ -15,3 +19,5 @@ window.benchKernels = (request) =>
     onDevice: (device) => window.reportDevice(device),
     onCase: (result) => window.reportCase(result),
   });
+
+window.benchTraining = (request) => runTraining(request, (line) => window.reportBenchLine(line));
