@@ -47,7 +47,7 @@ const row = (step: number, change: Partial<CompletionRow> = {}): CompletionRow =
   ...change,
 });
 
-function after(...events: Parameters<typeof reduceTraining>[1][]): TrainingState {
+function stateAfter(...events: Parameters<typeof reduceTraining>[1][]): TrainingState {
   return events.reduce(reduceTraining, INITIAL_TRAINING_STATE);
 }
 const running: TrainingEvent = { type: 'run-state', run: 'r1', state: 'running', step: 0 };
@@ -55,7 +55,7 @@ const step = (at: number): TrainingEvent => ({ type: 'run-step', run: 'r1', line
 
 describe('reduceTraining', () => {
   test('a step moves the run, its mean reward and the list', () => {
-    const state = after(started, running, step(1), step(2));
+    const state = stateAfter(started, running, step(1), step(2));
     expect(state.runs).toMatchObject([{ step: 2, reward: 1.5, state: 'running' }]);
     expect(state.records.r1?.lines.map((one) => one.step)).toEqual([1, 2]);
   });
@@ -67,7 +67,7 @@ describe('reduceTraining', () => {
       run: 'r1',
       event: { step: 1, code: 'resumed', text: '', time: 2 },
     };
-    const before = after(started, running, step(1), step(2), scored, step(3));
+    const before = stateAfter(started, running, step(1), step(2), scored, step(3));
     const state = [started, running, resumed, step(2)].reduce<TrainingState>(reduceTraining, before);
     expect(state.records.r1?.lines.map((one) => one.step)).toEqual([1, 2]);
     expect(state.records.r1?.completions).toEqual([]);
@@ -75,7 +75,7 @@ describe('reduceTraining', () => {
   });
 
   test('lines that a log holds twice count as they were written last', () => {
-    const state = after({
+    const state = stateAfter({
       type: 'run-data',
       id: 2,
       run: RUN,
@@ -101,7 +101,7 @@ describe('reduceTraining', () => {
       num_generations: 2,
     });
     const scored: TrainingEvent = { type: 'group-scored', run: 'r1', question: 8, rows: [row(1)] };
-    const state = after(started, running, group(8, 1), scored, group(9, 1));
+    const state = stateAfter(started, running, group(8, 1), scored, group(9, 1));
     expect(state.live?.groups.map(({ question }) => question)).toEqual([8, 9]);
     const paused = reduceTraining(state, { type: 'run-state', run: 'r1', state: 'paused', step: 0 });
     expect(paused.live?.groups.map(({ question }) => question)).toEqual([8]);
@@ -109,7 +109,7 @@ describe('reduceTraining', () => {
   });
 
   test('events of another run leave the live one alone; a deleted run is nowhere', () => {
-    const state = after(started, running, step(1));
+    const state = stateAfter(started, running, step(1));
     const other = reduceTraining(state, { type: 'run-progress', run: 'r2', label: '', done: 1, total: 2 });
     expect(other).toBe(state);
     const gone = reduceTraining(state, { type: 'page/deleted', run: 'r1' });
@@ -117,8 +117,10 @@ describe('reduceTraining', () => {
   });
 
   test('the end of the engine is the failure of what ran', () => {
-    expect(reduceTraining(after(started, running), { type: 'page/engine-gone' }).live?.state).toBe('failed');
-    const idle = after(started, { ...running, state: 'paused' });
+    expect(reduceTraining(stateAfter(started, running), { type: 'page/engine-gone' }).live?.state).toBe(
+      'failed',
+    );
+    const idle = stateAfter(started, { ...running, state: 'paused' });
     expect(reduceTraining(idle, { type: 'page/engine-gone' })).toBe(idle);
   });
 });

@@ -110,6 +110,7 @@ function LoraFields({ config: { lora }, problems, mode, onChange }: Props) {
         problem={problems.target_modules}
       >
         {(ids) => (
+          // biome-ignore lint/a11y/useSemanticElements: a fieldset cannot stand in a line of text
           <span className="cf-targets" role="group" aria-labelledby={ids.labelledBy}>
             {LORA_TARGET_NAMES.map((name) => {
               const on = lora.target_modules.includes(name);

@@ -19,12 +19,13 @@ export const GroupCard = memo(
     }, [card, writing, still]);
     return (
       <li className="tg-card" data-testid="train-answer" data-status={status}>
-        {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a panel that scrolls must be reachable by keys */}
         <div
           ref={body}
           className="tg-body"
+          // biome-ignore lint/a11y/noNoninteractiveTabindex: a panel that scrolls must be reachable by keys
           tabIndex={0}
-          role="group"
+          role="log"
+          aria-live="off"
           aria-label={`Answer ${card.sample + 1}`}
         >
           {trace && <TraceText trace={trace} />}

@@ -25,9 +25,9 @@ export function HeldOut() {
         </span>
       </div>
       <dl className="held-numbers">
-        <Number name="before" line={before} />
-        <Number name={during ? `step ${during.step}` : 'during'} line={during} />
-        <Number name={after ? `after, step ${after.step}` : 'after'} line={after} />
+        <Share name="before" line={before} />
+        <Share name={during ? `step ${during.step}` : 'during'} line={during} />
+        <Share name={after ? `after, step ${after.step}` : 'after'} line={after} />
       </dl>
       {evals.length > 0 && <HeldOutChart evals={evals} max_steps={run.max_steps} />}
       <p className="xs t3">
@@ -39,7 +39,7 @@ export function HeldOut() {
   );
 }
 
-function Number({ name, line }: { name: string; line: EvalLine | undefined }) {
+function Share({ name, line }: { name: string; line: EvalLine | undefined }) {
   return (
     <div>
       <dt className="xs t3">{name}</dt>

@@ -131,9 +131,9 @@ export function runActions(services: AppServices, { training, setup, trainView }
     },
     export: (run: string, what: RunExport) =>
       guard(
-        training
-          .exportRun(run, what)
-          .then((files) => files.forEach(({ name, blob }) => download(name, blob))),
+        training.exportRun(run, what).then((files) => {
+          for (const { name, blob } of files) download(name, blob);
+        }),
       ),
     /** Opens the Ask page with the base and an adapter answering side by side. */
     ask: (from: Parameters<typeof training.loadAdapter>[0]) =>
