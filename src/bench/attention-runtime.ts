@@ -17,7 +17,7 @@ export interface RuntimeAttention {
 /**
  * Opens the runtime's operator for a spec: `GroupQueryAttention` for decoding (a batch of children, each with its own
  * copy of the prefix: it cannot share one) and for a causal prompt, `MultiHeadAttention` for full attention. Undefined
- * where it has none: several rows a child behind a past, and gradients.
+ * where it has none: several rows a child behind a past, gradients, and halves beside f32 queries.
  * @throws Error where the runtime refuses the graph, GpuMemoryError where there is no room.
  */
 export async function openRuntimeAttention(
@@ -25,7 +25,8 @@ export async function openRuntimeAttention(
   spec: AttentionSpec,
   values: SceneValues,
 ): Promise<RuntimeAttention | undefined> {
-  if (spec.kernel === 'backward' || (spec.kernel === 'prefill' && spec.children > 0)) return undefined;
+  if (spec.kernel === 'backward' || spec.dtype !== 'f32' || (spec.kernel === 'prefill' && spec.children > 0))
+    return undefined;
   const { q_heads, kv_heads, head_dim } = spec.shape;
   const batch = Math.max(1, spec.children);
   const total = spec.prefix + spec.suffix;

@@ -5,6 +5,7 @@ import { type QueryRun, SegmentTree } from '../attention/segment-tree';
 import type { Gpu } from '../gpu/device';
 import { createTensor, type GpuTensor, uploadTensor } from '../gpu/tensor';
 import type { AttentionSpec } from './attention-specs';
+import { roundToHalves, toHalves } from './halves';
 import { randomValues } from './random-values';
 import type { Work } from './report';
 
@@ -59,13 +60,14 @@ export interface SceneValues {
 export function sceneValues(spec: AttentionSpec): SceneValues {
   const { q_heads, kv_heads, head_dim } = spec.shape;
   const { tree, runs } = sharedLayout(spec);
+  const stored = spec.dtype === 'f16' ? roundToHalves : (values: Float32Array<ArrayBuffer>) => values;
   const rows = runs.reduce((sum, run) => sum + run.count, 0);
   const kv = tree.capacity * kv_heads * head_dim;
   const q = rows * q_heads * head_dim;
   return {
     q: randomValues(1, q),
-    k: randomValues(2, kv),
-    v: randomValues(3, kv),
+    k: stored(randomValues(2, kv)),
+    v: stored(randomValues(3, kv)),
     d_o: randomValues(4, q),
     rows,
   };
@@ -94,11 +96,11 @@ export async function openScene(
   const layout = shared ? sharedLayout(spec) : copiedLayout(spec);
   const rowSize = kv_heads * head_dim;
   const kvShape = [layout.tree.capacity, kv_heads, head_dim];
-  const arrange = (x: Float32Array<ArrayBuffer>) => (shared ? x : copyPrefix(spec, x, rowSize));
-  const first = {
-    k: uploadTensor(gpu, arrange(values.k), kvShape, 'f32', 'bench k'),
-    v: uploadTensor(gpu, arrange(values.v), kvShape, 'f32', 'bench v'),
+  const upload = (x: Float32Array<ArrayBuffer>, label: string) => {
+    const values = shared ? x : copyPrefix(spec, x, rowSize);
+    return uploadTensor(gpu, spec.dtype === 'f16' ? toHalves(values) : values, kvShape, spec.dtype, label);
   };
+  const first = { k: upload(values.k, 'bench k'), v: upload(values.v, 'bench v') };
   const caches = [first];
   const bytes = 2 * first.k.buffer.size;
   const room = CACHE_BYTES[gpu.adapter.isFallback ? 'cpu' : 'gpu'];
@@ -106,8 +108,8 @@ export async function openScene(
   const encoder = gpu.device.createCommandEncoder();
   while (caches.length < wanted) {
     const next = {
-      k: createTensor(gpu, kvShape, 'f32', 'bench k'),
-      v: createTensor(gpu, kvShape, 'f32', 'bench v'),
+      k: createTensor(gpu, kvShape, spec.dtype, 'bench k'),
+      v: createTensor(gpu, kvShape, spec.dtype, 'bench v'),
     };
     encoder.copyBufferToBuffer(first.k.buffer, 0, next.k.buffer, 0, first.k.buffer.size);
     encoder.copyBufferToBuffer(first.v.buffer, 0, next.v.buffer, 0, first.v.buffer.size);
@@ -163,7 +165,10 @@ export function attentionWork(spec: AttentionSpec, plan: AttentionPlan, values: 
   const kvRows = spec.prefix + spec.children * spec.suffix;
   return {
     operations: (back ? 14 : 4) * plan.visible_pairs * q_heads * head_dim,
-    bytes: 4 * head_dim * ((back ? 4 : 2) * kvRows * kv_heads + (back ? 4 : 2) * values.rows * q_heads),
+    bytes:
+      head_dim *
+      (back ? 4 : 2) *
+      ((spec.dtype === 'f16' ? 2 : 4) * kvRows * kv_heads + 4 * values.rows * q_heads),
   };
 }
 

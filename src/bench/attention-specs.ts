@@ -16,6 +16,8 @@ export interface AttentionSpec {
   suffix: number;
   /** False: every row sees all of its segment. */
   causal: boolean;
+  /** Element type of keys and values; queries and results are f32. */
+  dtype: 'f32' | 'f16';
 }
 
 /** The published language model's heads, SigLIP's, and the toy model's. */
@@ -24,7 +26,7 @@ const SIGLIP: AttentionShape = { q_heads: 16, kv_heads: 16, head_dim: 72 };
 const TOY: AttentionShape = { q_heads: 4, kv_heads: 2, head_dim: 32 };
 
 function decode(shape: AttentionShape, prefix: number, children: number, suffix: number): AttentionSpec {
-  return { kernel: 'decode', shape, prefix, children, suffix, causal: true };
+  return { kernel: 'decode', shape, prefix, children, suffix, causal: true, dtype: 'f32' };
 }
 
 function rows(
@@ -35,7 +37,7 @@ function rows(
   suffix = 0,
   causal = true,
 ): AttentionSpec {
-  return { kernel, shape, prefix, children, suffix, causal };
+  return { kernel, shape, prefix, children, suffix, causal, dtype: 'f32' };
 }
 
 /** The shapes of the published model, for a GPU. */
@@ -69,6 +71,12 @@ export const SMALL_ATTENTION: readonly AttentionSpec[] = [
   rows('backward', TOY, 256),
   rows('backward', TOY, 128, 8, 48),
 ];
+
+/** The specs of a list, and where shaders have f16 the same with keys and values in halves. */
+export function attentionSpecs(shapes: 'model' | 'small', f16: boolean): AttentionSpec[] {
+  const list = shapes === 'model' ? MODEL_ATTENTION : SMALL_ATTENTION;
+  return [...list, ...(f16 ? list.map((spec) => ({ ...spec, dtype: 'f16' as const })) : [])];
+}
 
 /** A spec in words, for tables and JSON: "P=700 G=8 R=128 Hq=16 Hkv=2 D=128". */
 export function describeAttention({ shape, prefix, children, suffix, causal }: AttentionSpec): string {

@@ -1,5 +1,5 @@
 import type { Gpu } from '../gpu/device';
-import { type AttentionSpec, describeAttention, MODEL_ATTENTION, SMALL_ATTENTION } from './attention-specs';
+import { type AttentionSpec, attentionSpecs, describeAttention } from './attention-specs';
 import { type Ceilings, measureCeilings } from './ceilings';
 import { kvMemoryByIdeal } from './kv-memory';
 import { type AttentionResult, measureAttention } from './measure-attention';
@@ -30,7 +30,7 @@ const NOISE = 0.95;
  * @throws Error where one of our kernels gives wrong values.
  */
 export async function benchAttention(gpu: Gpu, options: BenchOptions = {}): Promise<BenchReport> {
-  const specs = shapesFor(gpu, options.shapes) === 'model' ? MODEL_ATTENTION : SMALL_ATTENTION;
+  const specs = attentionSpecs(shapesFor(gpu, options.shapes), gpu.f16);
   const stopwatch = new Stopwatch(gpu);
   try {
     const ceilings = options.ceilings ?? (await measureCeilings(gpu, stopwatch));
@@ -94,6 +94,17 @@ function attentionTargets(
   }));
   return [
     judge('KV memory by the ideal P + G x R', 1.05, 'above', memory),
+    judge(
+      'Bytes of KV read in a decode step by the ideal',
+      1.1,
+      'above',
+      results
+        .filter(({ spec }) => spec.kernel === 'decode')
+        .map(({ found: { result, kv_read } }) => ({
+          shape: `${result.shape} ${result.dtype}`,
+          value: kv_read,
+        })),
+    ),
     judge(
       'Time with a copied prefix by time with a shared one',
       NOISE,

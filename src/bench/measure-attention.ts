@@ -1,5 +1,6 @@
 import { Attention } from '../attention/attention';
 import { AttentionBackward } from '../attention/backward';
+import type { AttentionTypes } from '../attention/variants';
 import type { Gpu } from '../gpu/device';
 import { GpuMemoryError } from '../gpu/errors';
 import { Recorder } from '../gpu/recorder';
@@ -28,6 +29,8 @@ export interface AttentionResult {
   clock: Timing['clock'];
   /** Of `backward`: its time by the forward pass's over the same rows. */
   vs_forward: number | null;
+  /** Bytes of keys and values that the forward pass reads, counted, by the least that it could be. */
+  kv_read: number;
 }
 
 /** Attention of one kind over a spec's values, ready to be timed. */
@@ -43,6 +46,8 @@ interface Candidate {
 /** Our own kernels; where they are measured backward, `forward` is the pass before it. */
 interface OwnCandidate extends Candidate {
   work: Work;
+  /** Bytes of keys and values that it reads, counted, by the ideal. */
+  kv_read: number;
   forward?: Job;
 }
 
@@ -83,7 +88,7 @@ export async function measureAttention(
       result: {
         kernel: spec.kernel,
         shape: describeAttention(spec),
-        dtype: 'f32',
+        dtype: spec.dtype,
         ms,
         ...rates(own.work, ms, ceilings),
         vs_runtime: runtime?.found ?? null,
@@ -92,6 +97,7 @@ export async function measureAttention(
         runtime_values_ok: runtime?.ok ?? null,
       },
       clock,
+      kv_read: own.kv_read,
       vs_forward: own.forward ? await stopwatch.ratio(own.forward, own.run) : null,
     };
   } finally {
@@ -124,7 +130,8 @@ async function openOwn(
   values: SceneValues,
   shared: boolean,
 ): Promise<OwnCandidate> {
-  const attention = await Attention.create(gpu, spec.shape);
+  const types: AttentionTypes = { rows: 'f32', cache: spec.dtype };
+  const attention = await Attention.create(gpu, spec.shape, undefined, { types });
   const scene = await openScene(gpu, spec, values, shared);
   const { plan, keys, q, o, caches, stats } = scene;
   const recorder = new Recorder(gpu, 'bench');
@@ -134,15 +141,21 @@ async function openOwn(
     attention.record(recorder, plan, { q, k, v, o, ...(keys ? { stats } : {}) });
     recorder.submit();
   };
-  const own = { gather: true, read: () => readF32(gpu, o), work: attentionWork(spec, plan, values) };
+  const { read, ideal } = attention.kvBytes(plan);
+  const own = {
+    gather: true,
+    read: () => readF32(gpu, o),
+    work: attentionWork(spec, plan, values),
+    kv_read: read / ideal,
+  };
   const close = () => {
     attention.destroy();
     scene.destroy();
   };
   if (!keys) return { ...own, run: forward, destroy: close };
-  const backward = await AttentionBackward.create(gpu, spec.shape);
+  const backward = await AttentionBackward.create(gpu, spec.shape, undefined, { types });
   const { k, v } = caches[0]!;
-  const like = (tensor: GpuTensor, label: string) => createTensor(gpu, tensor.shape, 'f32', label);
+  const like = (tensor: GpuTensor, label: string) => createTensor(gpu, tensor.shape, tensor.dtype, label);
   const gradients = {
     d_o: uploadTensor(gpu, values.d_o, q.shape, 'f32', 'bench d_o'),
     dq: like(q, 'bench dq'),
@@ -172,7 +185,7 @@ async function openUnfused(
   spec: AttentionSpec,
   values: SceneValues,
 ): Promise<Candidate | undefined> {
-  if (spec.kernel === 'backward') return undefined;
+  if (spec.kernel === 'backward' || spec.dtype !== 'f32') return undefined;
   const unfused = await UnfusedAttention.create(gpu, spec.shape, {
     count: Math.max(1, spec.children),
     rows: spec.kernel === 'decode' ? 1 : spec.children > 0 ? spec.suffix : spec.prefix,

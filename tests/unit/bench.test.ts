@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { visibleRanges } from '../../src/attention/reference';
 import { copiedLayout, copyPrefix, sharedLayout } from '../../src/bench/attention-scene';
 import { type AttentionSpec, MODEL_ATTENTION, SMALL_ATTENTION } from '../../src/bench/attention-specs';
+import { roundToHalves, toHalves } from '../../src/bench/halves';
 import { randomValues } from '../../src/bench/random-values';
 import { judge, rates } from '../../src/bench/report';
 import { median } from '../../src/bench/stopwatch';
@@ -13,9 +14,18 @@ const SPEC: AttentionSpec = {
   children: 3,
   suffix: 2,
   causal: true,
+  dtype: 'f32',
 };
 
 describe('bench', () => {
+  it('rounds to halves as IEEE 754 says', () => {
+    const values = Float32Array.of(1, -2, 0.5, 1 / 3, 2 ** -20, 1 + 2 ** -11, 1 + 3 * 2 ** -11, 0, 65504);
+    expect([...toHalves(values)]).toEqual([
+      0x3c00, 0xc000, 0x3800, 0x3555, 0x0010, 0x3c00, 0x3c02, 0, 0x7bff,
+    ]);
+    expect([...roundToHalves(Float32Array.of(0.1))]).toEqual([0.0999755859375]);
+  });
+
   it('knows the lower of the two ceilings', () => {
     const ceilings = { copy_gbps: 100, f32_gflops: 1000, f16_gflops: null };
     // 2 operations a byte: 200 GFLOP/s is all that the memory allows.
