@@ -1,16 +1,19 @@
 import { createStore, type StoreApi } from 'zustand/vanilla';
 import type { BenchEvent, BenchRequest, BenchShapes } from '../worker/bench-protocol';
+import type { ModelEvent, ModelRequest } from '../worker/model-protocol';
 import type {
   BlockBackend,
   EngineEvent,
   EngineRequest,
   ErrorScope,
   FrameSampling,
+  ModelPrecision,
   ModelSource,
   Question,
   SamplingSettings,
 } from '../worker/protocol';
 import type { AdapterInfo, TrainingEvent, TrainingRequest } from '../worker/training-protocol';
+import { DeskClient } from './models/desk-client';
 import { missingCapability } from './recorded/capabilities';
 import {
   type BenchAction,
@@ -20,6 +23,7 @@ import {
   isBenchNews,
   reduceBench,
 } from './store/bench-state';
+import { isDeskNews } from './store/desk-state';
 import {
   BASE,
   type EngineState,
@@ -32,13 +36,14 @@ import { type PageAction, reduceEvent } from './store/reduce-event';
 /** The part of `Worker` that the client uses. */
 export type EngineWorker = Pick<Worker, 'postMessage' | 'terminate' | 'onmessage' | 'onerror'>;
 
-/** A model to load. `backend` forces a dense backend. `recorded` plays recordings instead: nothing is computed. */
+/** A model to load. `backend` forces a dense backend, `precision` how it is stored. `recorded` plays recordings instead: nothing is computed. */
 export interface ModelChoice {
   name: string;
   source: ModelSource;
   backend?: BlockBackend;
   /** Keep its weights in this browser. */
   keep?: boolean;
+  precision?: ModelPrecision;
   recorded?: boolean;
 }
 
@@ -75,10 +80,14 @@ export class EngineClient {
   readonly store: StoreApi<EngineState> = createStore<EngineState>(() => INITIAL_ENGINE_STATE);
   /** What the engine says about its kernels. */
   readonly bench: StoreApi<BenchState> = createStore<BenchState>(() => INITIAL_BENCH_STATE);
+  /** Models on disk, and what one that is not loaded would take. */
+  readonly desk = new DeskClient({ newId: () => this.newId(), send: (request) => this.sendDesk(request) });
   /** Takes what the engine says about training: the Train page's part of the client, once it is there. */
   onTraining: ((event: TrainingNews) => void) | undefined;
   private readonly createWorker: CreateWorker;
   private worker: EngineWorker | undefined;
+  /** The engine's thread while recorded answers are played: it loads nothing, and knows what is kept. */
+  private reader: EngineWorker | undefined;
   private choice: ModelChoice | undefined;
   /** By the id of their load: one that fails goes back to the one before. */
   private readonly choices = new Map<number, ModelChoice>();
@@ -102,7 +111,8 @@ export class EngineClient {
     this.choice = choice;
     const id = this.nextId++;
     this.choices.set(id, choice);
-    const { name, source, backend, keep } = choice;
+    const { name, source, backend, keep, precision } = choice;
+    this.desk.tell({ type: 'page/loading' });
     this.dispatch({ type: 'page/load-model', id, name, source, recorded });
     const missing = recorded ? undefined : missingCapability();
     if (missing) {
@@ -116,6 +126,7 @@ export class EngineClient {
       name,
       ...(backend ? { backend } : {}),
       ...(keep ? { keep } : {}),
+      ...(precision ? { precision } : {}),
     });
     this.reopenVideo();
   }
@@ -274,6 +285,7 @@ export class EngineClient {
   /** Ends the worker; what it posted and nobody has seen yet is dropped. */
   private dropWorker(): void {
     this.tellBench({ type: 'page/engine-gone' });
+    this.desk.tell({ type: 'page/engine-gone' });
     if (this.worker) this.worker.onmessage = null;
     this.worker?.terminate();
     this.worker = undefined;
@@ -281,20 +293,36 @@ export class EngineClient {
     this.queue = [];
   }
 
-  private send(request: EngineRequest | TrainingRequest | BenchRequest): void {
+  private send(request: EngineRequest | TrainingRequest | BenchRequest | ModelRequest): void {
     if (!this.worker) {
-      const worker = this.createWorker(this.choice?.recorded ?? false);
-      worker.onmessage = ({ data }: MessageEvent<EngineEvent | TrainingEvent | BenchEvent>) => {
-        if (isBenchNews(data)) this.tellBench(data);
-        else if (!this.receiveTraining(data)) this.receive(data);
-      };
-      worker.onerror = (event) => {
-        event.preventDefault();
-        this.crashed(event.message);
-      };
-      this.worker = worker;
+      const recorded = this.choice?.recorded ?? false;
+      this.worker = (recorded ? undefined : this.reader) ?? this.startWorker(recorded);
+      if (!recorded) this.reader = undefined;
     }
     this.worker.postMessage(request);
+  }
+
+  /** Sends what needs no model; the player of recorded answers knows nothing of it. */
+  private sendDesk(request: ModelRequest): void {
+    if (!this.choice?.recorded) this.send(request);
+    else {
+      this.reader ??= this.startWorker(false);
+      this.reader.postMessage(request);
+    }
+  }
+
+  private startWorker(recorded: boolean): EngineWorker {
+    const worker = this.createWorker(recorded);
+    worker.onmessage = ({ data }: MessageEvent<EngineEvent | TrainingEvent | BenchEvent | ModelEvent>) => {
+      if (isBenchNews(data)) this.tellBench(data);
+      else if (isDeskNews(this.desk.store.getState(), data)) this.desk.tell(data);
+      else if (!this.receiveTraining(data)) this.receive(data);
+    };
+    worker.onerror = (event) => {
+      event.preventDefault();
+      this.crashed(event.message);
+    };
+    return worker;
   }
 
   /** Passes on what is about training. Returns whether it was. */
@@ -306,6 +334,10 @@ export class EngineClient {
 
   private receive(event: EngineEvent): void {
     this.queue.push(event);
+    if (event.type === 'progress' && event.bytes) {
+      const { done, total } = event;
+      this.desk.tell({ type: 'page/loaded', time: performance.now(), done, total });
+    }
     if (this.flushHandle) return;
     const flush = () => this.flush();
     // A hidden tab has no animation frames, and the answer must go on there.

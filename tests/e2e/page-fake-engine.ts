@@ -1,4 +1,5 @@
 import type { Page } from '@playwright/test';
+import type { ModelEvent } from '../../src/worker/model-protocol';
 import type { AnswerStats, EngineEvent, EngineRequest, TokenInfo, Trace } from '../../src/worker/protocol';
 
 /**
@@ -36,7 +37,7 @@ interface FakeWindow {
 }
 
 /** Sends events to the page, as the engine would. */
-export async function emit(page: Page, ...events: EngineEvent[]): Promise<void> {
+export async function emit(page: Page, ...events: (EngineEvent | ModelEvent)[]): Promise<void> {
   await page.evaluate((list) => {
     const engine = (window as unknown as FakeWindow).fakeEngine;
     for (const data of list) engine?.onmessage?.({ data });

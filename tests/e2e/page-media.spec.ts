@@ -1,6 +1,3 @@
-import { mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { expect, type Page, test } from '@playwright/test';
 import type { EngineError, VideoInfo } from '../../src/worker/protocol';
 import {
@@ -167,56 +164,6 @@ test('messages have their ways out: codec, cut-off file, memory', async ({ page 
   await page.getByRole('button', { name: 'Use 640 tokens' }).click();
   await expect(page.getByTestId('error')).toHaveCount(0);
   expect((await requests(page)).at(-1)).toMatchObject({ type: 'ask', settings: { max_new_tokens: 640 } });
-});
-
-test('models: by address, from a folder, remembered, and back to the toy model', async ({ page }) => {
-  await loadFakeModel(page);
-  await page.keyboard.press('m');
-  const dialog = page.getByRole('dialog', { name: 'Models' });
-  await expect(dialog).toContainText('1.63 M');
-  const address = dialog.getByLabel('From the hub, or an address');
-  await address.fill('http://example.com/model');
-  await address.press('Enter');
-  await expect(dialog).toContainText(
-    'Models are loaded over https, from this computer, or from this page’s own host.',
-  );
-  await dialog.getByLabel('Hub', { exact: true }).fill('http://127.0.0.1:9/mirror');
-  await address.fill('owner/a-model@v2');
-  await address.press('Enter');
-  expect((await requests(page)).at(-1)).toMatchObject({
-    type: 'load-model',
-    name: 'a-model',
-    source: { kind: 'url', url: 'http://127.0.0.1:9/mirror/owner/a-model/resolve/v2/' },
-  });
-  await fail(page, await lastId(page, 'load-model'), MODEL_ERROR);
-  await address.fill('https://models.test/video/my-model');
-  await address.press('Enter');
-  expect((await requests(page)).at(-1)).toMatchObject({
-    type: 'load-model',
-    name: 'my-model',
-    source: { kind: 'url', url: 'https://models.test/video/my-model/' },
-  });
-  await fail(page, await lastId(page, 'load-model'), MODEL_ERROR);
-  await expect(dialog.getByTestId('error')).toContainText('config.json is missing.');
-  await page.reload();
-  expect((await requests(page))[0]).toMatchObject({ source: { url: 'https://models.test/video/my-model/' } });
-  await page.getByTestId('model-chip').click();
-  const folder = mkdtempSync(join(tmpdir(), 'checkpoint-'));
-  writeFileSync(join(folder, 'config.json'), '{}');
-  await dialog.getByTestId('model-folder').setInputFiles(folder);
-  await expect
-    .poll(async () => (await requests(page)).at(-1))
-    .toMatchObject({
-      type: 'load-model',
-      name: folder.split('/').at(-1),
-      source: { kind: 'files', files: [{}] },
-    });
-  await dialog.getByRole('button', { name: /^Toy model/ }).click();
-  expect((await requests(page)).at(-1)).toMatchObject({ type: 'load-model', name: 'Toy model' });
-  await loadFakeModel(page);
-  await page.keyboard.press('Escape');
-  await expect(dialog).toBeHidden();
-  await expect(page.getByTestId('model-chip')).toHaveAttribute('data-status', 'ready');
 });
 
 test('a link that is damaged is said to be, field by field', async ({ page }) => {

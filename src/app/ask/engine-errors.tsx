@@ -20,7 +20,7 @@ export function EngineErrors({ scopes }: { scopes: readonly ErrorScope[] }) {
 }
 
 function OneError({ error }: { error: EngineError }) {
-  const reset = error.code === 'device-lost' || error.code === 'device-recovered';
+  const reset = ['device-lost', 'device-recovered', 'cancelled'].includes(error.code);
   return (
     <ErrorMessage error={error} icon={error.scope === 'ask' ? 'x' : 'chip'} tone={reset ? 'warn' : 'err'}>
       <WayOut error={error} />

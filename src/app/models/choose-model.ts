@@ -1,42 +1,99 @@
-import type { ModelSource } from '../../worker/protocol';
+import type { ModelPrecision } from '../../worker/protocol';
+import type { ModelChoice } from '../engine-client';
 import type { AppServices } from '../store/app-services';
+import type { PlanState } from '../store/desk-state';
 import type { ModelState } from '../store/engine-state';
 import type { ModelFolder } from './folder-files';
 import { type ChosenModel, chosenName, rememberUrl } from './model-store';
+import { modelName } from './model-url';
 
 const FOLDERS = { toy: 'models/toy/', recorded: 'samples/' };
+
+/** Bytes from which a model is not loaded before its plan was seen. */
+const LARGE = 100e6;
 
 /** Loads a model and remembers the choice. The open video is read again with it; question and settings stay. */
 export function chooseModel(
   { client, models, backend }: AppServices,
   chosen: Exclude<ChosenModel, { kind: 'folder' }>,
+  precision?: ModelPrecision,
 ): void {
   models.setState(chosen.kind === 'url' ? rememberUrl(models.getState(), chosen.url) : { chosen });
   client.loadModel({
     name: chosenName(chosen),
     source: sourceOf(chosen),
-    ...(chosen.kind === 'url' ? { keep: true } : {}),
+    ...(chosen.kind === 'url' && !isOwn(chosen.url) ? { keep: true } : {}),
+    ...(precision ? { precision } : {}),
     ...(backend ? { backend } : {}),
     ...(chosen.kind === 'recorded' ? { recorded: true } : {}),
   });
 }
 
-function sourceOf(chosen: Exclude<ChosenModel, { kind: 'folder' }>): ModelSource {
+function sourceOf(chosen: Exclude<ChosenModel, { kind: 'folder' }>): ModelChoice['source'] {
   if (chosen.kind === 'kept') return { kind: 'kept', id: chosen.id };
   if (chosen.kind === 'url') return { kind: 'url', url: chosen.url };
   return { kind: 'url', url: new URL(FOLDERS[chosen.kind], document.baseURI).href };
 }
 
-/** Loads a model from files of the user's. */
-export function chooseFolder({ client, models, backend }: AppServices, { name, files }: ModelFolder): void {
+/** Loads a model from files of the user's: a large one once its plan was seen. */
+export function chooseFolder(services: AppServices, folder: ModelFolder): void {
+  const { name, files } = folder;
+  const bytes = files.reduce((sum, { size }) => sum + size, 0);
+  if (bytes < LARGE) loadFolder(services, folder);
+  else {
+    askPlan(services, { name, source: { kind: 'files', files } });
+    services.view.setState({ dialog: 'models' });
+  }
+}
+
+function loadFolder(
+  { client, models, backend }: AppServices,
+  { name, files }: Omit<ModelFolder, 'files'> & { files: readonly File[] },
+  precision?: ModelPrecision,
+): void {
   const chosen: ChosenModel = { kind: 'folder', name };
   models.setState({ chosen, lastFolder: name });
-  client.loadModel({ name, source: { kind: 'files', files }, keep: true, ...(backend ? { backend } : {}) });
+  client.loadModel({
+    name,
+    source: { kind: 'files', files },
+    keep: true,
+    ...(precision ? { precision } : {}),
+    ...(backend ? { backend } : {}),
+  });
+}
+
+/** Loads the model at an address: one of another host once it is known to be small, or once its plan was seen. */
+export function chooseUrl(services: AppServices, url: string): void {
+  if (isOwn(url)) chooseModel(services, { kind: 'url', url });
+  else askPlan(services, { name: modelName(url), source: { kind: 'url', url } });
+}
+
+/** Asks what a model would take to answer as the question is set up. */
+export function askPlan({ client, draft }: AppServices, of: PlanState['of']): void {
+  const { num_generations, settings } = draft.getState();
+  client.desk.plan(of, { num_generations, max_new_tokens: settings.max_new_tokens });
+}
+
+/** Loads what was planned, and asks the browser to keep the files. Without a precision the engine chooses. */
+export function loadPlanned(
+  services: AppServices,
+  { of: { name, source } }: Pick<PlanState, 'of'>,
+  precision?: ModelPrecision,
+): void {
+  if (source.kind === 'files') loadFolder(services, { name, files: source.files }, precision);
+  else if (source.kind === 'url') chooseModel(services, { kind: 'url', url: source.url }, precision);
+  // Whether it agrees is seen in the list.
+  const asked = navigator.storage?.persist?.();
+  asked?.then(
+    () => services.client.desk.list(),
+    () => undefined,
+  );
 }
 
 /**
- * Loads what was chosen at the last visit. The files of a folder are out of reach by now: the toy model then. Where a
- * later choice cannot be loaded and the model before it stays, that one is the chosen one again.
+ * Loads what was chosen at the last visit, where that needs no download of another host: else the toy model, and the
+ * plan is asked for. The files of a folder are out of reach by now. Where a later choice cannot be loaded and the model
+ * before it stays, that one is the chosen one again. From here on, what is planned and small is loaded at once.
  */
 export function startModel(services: AppServices): void {
   const { client, models } = services;
@@ -44,8 +101,43 @@ export function startModel(services: AppServices): void {
     const back = before.previousModel !== undefined && model.id === before.previousModel.id;
     if (back && model.id !== before.model.id) models.setState({ chosen: chosenOf(model) });
   });
+  client.desk.store.subscribe(({ plan }, before) => {
+    if (plan?.plan && plan !== before.plan && plan.plan.download < LARGE) loadPlanned(services, plan);
+  });
   const { chosen } = models.getState();
-  chooseModel(services, chosen.kind === 'url' || chosen.kind === 'kept' ? chosen : { kind: 'toy' });
+  if (chosen.kind === 'kept' || (chosen.kind === 'url' && !isOwn(chosen.url)))
+    loadRemembered(services, chosen);
+  else chooseModel(services, chosen.kind === 'url' ? chosen : { kind: 'toy' });
+}
+
+/** Loads a model that may be kept in this browser, once that is known. */
+function loadRemembered(
+  services: AppServices,
+  chosen: Extract<ChosenModel, { kind: 'kept' } | { kind: 'url' }>,
+): void {
+  const { client } = services;
+  const end = client.desk.store.subscribe(({ kept }) => {
+    if (!kept) return;
+    end();
+    // The user was faster.
+    if (client.store.getState().model.status !== 'idle') return;
+    const found = kept.find(
+      ({ id, source, complete }) =>
+        complete && (chosen.kind === 'kept' ? id === chosen.id : source === chosen.url),
+    );
+    if (found) {
+      chooseModel(services, { kind: 'kept', id: found.id, name: found.name });
+      return;
+    }
+    chooseModel(services, { kind: 'toy' });
+    if (chosen.kind === 'url') chooseUrl(services, chosen.url);
+  });
+  client.desk.list();
+}
+
+/** Whether an address is of the page's own host: what comes with the page is neither planned nor kept. */
+function isOwn(url: string): boolean {
+  return new URL(url).origin === new URL(document.baseURI).origin;
 }
 
 function chosenOf({ name, source, recorded }: ModelState): ChosenModel {

@@ -1,13 +1,14 @@
 import type { ReactNode } from 'react';
 import { describeAdapter, formatBytes, formatCount } from '../shared/format';
-import { ProgressBar } from '../shared/progress-bar';
-import { useEngine } from '../store/app-services';
+import { ErrorMessage } from '../shared/message';
+import { useDesk, useEngine } from '../store/app-services';
 
 /** What is known of the model in use: its size, what it reads of a video, what runs it. */
 export function ModelDetails() {
   const model = useEngine((state) => state.model);
   const gpu = useEngine((state) => state.gpu);
   const memory = useEngine((state) => state.memory);
+  const notKept = useDesk((desk) => (desk.notKept?.id === model.id ? desk.notKept.message : undefined));
   const { info, recorded } = model;
   return (
     <section className="model-details" aria-label="Model in use" data-testid="model-details">
@@ -17,9 +18,10 @@ export function ModelDetails() {
           ? `Answers of ${info?.name ?? 'a model'} about the sample clips, recorded earlier and played again. Nothing is computed here.`
           : model.source.kind === 'files'
             ? 'From files on this computer. Nothing is uploaded.'
-            : 'SigLIP vision encoder, video resampler, Qwen2.5 language model.'}
+            : model.source.kind === 'kept'
+              ? 'Kept in this browser: nothing was downloaded.'
+              : 'SigLIP vision encoder, video resampler, Qwen2.5 language model.'}
       </p>
-      {model.status === 'loading' && <ProgressBar progress={model.progress} fallback="Loading the model" />}
       {info && (
         <dl className="model-facts">
           <Fact label="parameters">{formatCount(info.parameters)}</Fact>
@@ -41,6 +43,14 @@ export function ModelDetails() {
           {memory &&
             ` In use: ${formatBytes(memory.bytes)}, at most so far ${formatBytes(memory.peakBytes)}.`}
         </p>
+      )}
+      {notKept && (
+        <ErrorMessage
+          error={{ code: 'not-kept', title: 'This model is not kept.', message: notKept }}
+          icon="info"
+          tone="warn"
+          testId="not-kept"
+        />
       )}
     </section>
   );

@@ -1,6 +1,6 @@
-import { useBench, useEngine, useGroupShown, useView } from '../store/app-services';
+import { useBench, useDesk, useEngine, useGroupShown, useServices, useView } from '../store/app-services';
 import { runningAnswer } from '../store/engine-state';
-import { describeAdapter } from './format';
+import { describeAdapter, formatBytes } from './format';
 
 /** What runs the model, the promise about the video, and the keys that matter now. 28 px. */
 export function StatusBar() {
@@ -36,6 +36,7 @@ export function StatusBar() {
           Some kernels failed their self-test; others run instead
         </a>
       )}
+      <ModelNote />
       <span className="promise">
         {recorded
           ? 'Recorded answers are played again. Nothing is computed.'
@@ -78,6 +79,24 @@ export function StatusBar() {
         <Key name="?">all keys</Key>
       </span>
     </footer>
+  );
+}
+
+/** A word about a model that was not kept, or that waits for its plan to be seen. */
+function ModelNote() {
+  const { view } = useServices();
+  const hidden = useView((state) => state.dialog === 'models');
+  const loaded = useEngine(({ model }) => model.id);
+  const note = useDesk(({ plan, notKept }) => {
+    if (plan?.plan) return `${plan.of.name}: ${formatBytes(plan.plan.download)} to load. See the plan`;
+    if (plan?.error) return `${plan.of.name} cannot be loaded`;
+    return notKept?.id === loaded ? 'The model is not kept for the next visit' : undefined;
+  });
+  if (!note || hidden) return null;
+  return (
+    <button type="button" className="chip warn" onClick={() => view.setState({ dialog: 'models' })}>
+      {note}
+    </button>
   );
 }
 

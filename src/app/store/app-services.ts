@@ -5,6 +5,7 @@ import type { EngineClient } from '../engine-client';
 import type { AnswerContexts } from '../export/answer-context';
 import type { ModelStore, Models } from '../models/model-store';
 import type { BenchState } from './bench-state';
+import type { DeskState } from './desk-state';
 import type { Draft, DraftStore } from './draft';
 import type { AnswerState, EngineState, SampleState } from './engine-state';
 import type { View, ViewStore } from './view';
@@ -40,6 +41,11 @@ export function useEngine<T>(select: (state: EngineState) => T): T {
 /** A part of what is known of the engine's kernels. */
 export function useBench<T>(select: (state: BenchState) => T): T {
   return useStore(useServices().client.bench, select);
+}
+
+/** A part of what is known of models on disk and of those that are planned. */
+export function useDesk<T>(select: (state: DeskState) => T): T {
+  return useStore(useServices().client.desk.store, select);
 }
 
 /** A part of the question's draft. */

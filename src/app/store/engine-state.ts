@@ -22,6 +22,8 @@ export interface Progress {
   label: string;
   done: number;
   total: number;
+  /** `done` and `total` are bytes of what is loaded. */
+  bytes?: true;
 }
 
 /** A frame of the film strip. The client closes `thumbnail` once the frame leaves the state. */

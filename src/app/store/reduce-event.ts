@@ -171,7 +171,8 @@ function openVideo(state: EngineState, event: Extract<PageAction, { type: 'page/
 }
 
 function progress(state: EngineState, event: Extract<EngineEvent, { type: 'progress' }>): EngineState {
-  const value = { label: event.label, done: event.done, total: event.total };
+  const { label, done, total, bytes } = event;
+  const value = { label, done, total, ...(bytes ? { bytes } : {}) };
   switch (event.scope) {
     case 'gpu':
     case 'model':

@@ -1,0 +1,85 @@
+import { useState } from 'react';
+import type { KeptModel } from '../../worker/model-protocol';
+import { formatBytes } from '../shared/format';
+import { Icon } from '../shared/icon';
+import { useDesk, useEngine, useModels, useServices } from '../store/app-services';
+import { chooseModel, chooseUrl } from './choose-model';
+import { ModelState } from './model-state';
+import { keptPrecision } from './plan-facts';
+
+/** A model that is kept in this browser: its size, whether it is whole, and a way to delete it. */
+export function KeptRow({ model, inUse }: { model: KeptModel; inUse: boolean }) {
+  const services = useServices();
+  const planned = useDesk(({ plan }) => plan?.of.source.kind === 'url' && plan.of.source.url);
+  const [asking, setAsking] = useState(false);
+  const { id, name, source, bytes, complete } = model;
+  const isAddress = /^https?:/.test(source);
+  // A folder that was not kept to its end has to be chosen again.
+  const dead = !complete && !isAddress;
+  const choose = () => {
+    if (inUse) services.client.desk.closePlan();
+    else if (complete) chooseModel(services, { kind: 'kept', id, name });
+    else chooseUrl(services, source);
+  };
+  const size = `${formatBytes(bytes)}, ${keptPrecision(model)}`;
+  const state = complete
+    ? `${size}, kept in this browser`
+    : model.inUse
+      ? `${size} so far`
+      : `stopped at ${size}${dead ? '; open the folder again to go on' : ''}`;
+  return (
+    <li className="kept-row" data-testid="kept-model" data-complete={complete}>
+      <button
+        type="button"
+        className={`model-row ${(planned ? planned === source : inUse) ? 'on' : ''}`}
+        aria-current={inUse ? 'true' : undefined}
+        disabled={(inUse && !planned) || (!inUse && (dead || model.inUse))}
+        title={source}
+        onClick={choose}
+      >
+        <ModelState inUse={inUse} />
+        <span className="med ell">{name}</span>
+        <span className="t3 sm model-note">{state}</span>
+      </button>
+      <button
+        type="button"
+        className="ib small"
+        aria-label={`Delete ${name}`}
+        title={model.inUse ? 'A tab is loading it' : 'Delete'}
+        disabled={model.inUse}
+        onClick={() => setAsking(!asking)}
+      >
+        <Icon name="trash" size={14} />
+      </button>
+      {asking && <Confirm model={model} inUse={inUse} onEnd={() => setAsking(false)} />}
+    </li>
+  );
+}
+
+function Confirm({ model, inUse, onEnd }: { model: KeptModel; inUse: boolean; onEnd: () => void }) {
+  const { client, models } = useServices();
+  const chosen = useModels((state) => state.chosen);
+  const ready = useEngine((state) => state.model.status === 'ready');
+  const remove = () => {
+    // At the next visit it is not there any more.
+    if (chosen.kind === 'kept' && chosen.id === model.id) models.setState({ chosen: { kind: 'toy' } });
+    client.desk.delete(model.id);
+    onEnd();
+  };
+  return (
+    <div className="kept-confirm">
+      <p className="sm">
+        This frees {formatBytes(model.bytes)}. {inUse && ready ? 'It stays loaded in this tab. ' : ''}
+        To use it again, it is loaded from where it came from.
+      </p>
+      <div className="row">
+        <button type="button" className="btn" onClick={remove}>
+          Delete
+        </button>
+        <button type="button" className="btn q" onClick={onEnd}>
+          Keep it
+        </button>
+      </div>
+    </div>
+  );
+}

@@ -1,0 +1,106 @@
+import type { KeptModel, PlanPart, PrecisionPlan, StorageRoom } from '../../worker/model-protocol';
+import type { AdapterSummary, PartPrecision } from '../../worker/protocol';
+import { formatBytes } from '../shared/format';
+
+/** Whether a model fits in one of its precisions, and why not. */
+export interface Fit {
+  fits: boolean;
+  /** It fits, and cannot be kept in this browser. */
+  notKept: boolean;
+  /** A sentence; empty where there is nothing to say. */
+  reason: string;
+}
+
+/** The largest tensor that an adapter takes: it must fit into one buffer and into one binding. */
+export function largestBuffer({ limits }: AdapterSummary): number {
+  return Math.min(limits.maxBufferSize, limits.maxStorageBufferBindingSize);
+}
+
+/** Bytes that the browser still offers. */
+export function freeRoom({ quota, usage }: StorageRoom): number {
+  return Math.max(0, quota - usage);
+}
+
+/**
+ * Holds a plan against what the adapter and the browser allow. What is not known is not held against it.
+ * @param there bytes of this model that are kept already.
+ */
+export function fitOf(
+  { largest, disk }: PrecisionPlan,
+  adapter: AdapterSummary | undefined,
+  room: StorageRoom | undefined,
+  there = 0,
+): Fit {
+  const buffer = adapter && largestBuffer(adapter);
+  if (buffer !== undefined && largest.bytes > buffer)
+    return {
+      fits: false,
+      notKept: false,
+      reason: `Its largest tensor, ${largest.name}, takes ${formatBytes(largest.bytes)}, and one buffer of this adapter ${formatBytes(buffer)}.`,
+    };
+  const free = room && freeRoom(room);
+  if (free !== undefined && disk - there > free)
+    return {
+      fits: true,
+      notKept: true,
+      reason: `Storage is full: keeping it takes ${formatBytes(disk - there)} more and the browser offers ${formatBytes(free)}. It can be loaded, and is downloaded anew at each visit.`,
+    };
+  return { fits: true, notKept: false, reason: '' };
+}
+
+const PART_NAMES: Record<PlanPart['name'], string> = {
+  language: 'language model',
+  embedding: 'embedding and head',
+  vision: 'vision encoder',
+  connector: 'video resampler',
+  other: 'norms and positions',
+  caches: 'caches',
+};
+const PRECISION_NAMES: Record<string, string> = { q4: '4-bit', q8: '8-bit' };
+
+/** A part of a plan in words: "language model, 4-bit". */
+export function partName({ name }: PlanPart, { precision }: PrecisionPlan): string {
+  if (name === 'caches') return PART_NAMES.caches;
+  return `${PART_NAMES[name]}, ${name === 'other' ? 'f32' : precisionName(precision[name])}`;
+}
+
+function precisionName(precision: string): string {
+  return PRECISION_NAMES[precision] ?? precision;
+}
+
+/** A plan's precision in few words: "language 4-bit, vision f16"; "all parts" where they are alike. */
+export function presetNote({ precision }: PrecisionPlan): string {
+  const { language, embedding, vision } = precision;
+  if (language === vision && language === embedding) return `all parts ${precisionName(language)}`;
+  return `language ${precisionName(language)}, embedding ${precisionName(embedding)}, vision ${precisionName(vision)}`;
+}
+
+/** How a kept model names its precision: "language q4, embedding q8, …". */
+export function precisionLine(parts: readonly Pick<PartPrecision, 'part' | 'precision'>[]): string {
+  return parts.map(({ part, precision }) => `${part} ${precision}`).join(', ');
+}
+
+/** The precision of a kept model in few words. */
+export function keptPrecision({ precision }: Pick<KeptModel, 'precision'>): string {
+  const kinds = precision.split(', ').map((part) => part.split(' ').at(-1)!);
+  return kinds.every((kind) => kind === kinds[0])
+    ? precisionName(kinds[0]!)
+    : `language ${precisionName(kinds[0]!)}`;
+}
+
+/** A kept model that a plan would load from disk: of the same source, in that precision. */
+export function keptOf(
+  kept: readonly KeptModel[] | undefined,
+  source: string | undefined,
+  { precision }: PrecisionPlan,
+): KeptModel | undefined {
+  const { language, embedding, vision, connector } = precision;
+  const line = `language ${language}, embedding ${embedding}, vision ${vision}, connector ${connector}`;
+  return kept?.find((model) => model.source === source && model.precision === line);
+}
+
+/** "7.3 GB" as its number and its unit. */
+export function splitBytes(bytes: number): [string, string] {
+  const [value = '', unit = ''] = formatBytes(bytes).split(' ');
+  return [value, unit];
+}

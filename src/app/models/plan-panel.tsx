@@ -1,0 +1,121 @@
+import { useState } from 'react';
+import type { ModelPlan, PrecisionPreset } from '../../worker/model-protocol';
+import { formatBytes, formatCount } from '../shared/format';
+import { Icon } from '../shared/icon';
+import { ErrorMessage } from '../shared/message';
+import { useDesk, useEngine, useServices } from '../store/app-services';
+import type { PlanState } from '../store/desk-state';
+import { askPlan, loadPlanned } from './choose-model';
+import { FolderButton } from './folder-button';
+import { fitOf, freeRoom, keptOf, largestBuffer, splitBytes } from './plan-facts';
+import { PlanSteps } from './plan-steps';
+import { PrecisionChoice } from './precision-choice';
+
+/** What a model would take, before anything of it is loaded. */
+export function PlanPanel({ state }: { state: PlanState }) {
+  const services = useServices();
+  const stays = useEngine(({ model }) => (model.status === 'ready' ? model.name : undefined));
+  const { of, plan, error } = state;
+  const close = (
+    <button type="button" className="btn q" onClick={() => services.client.desk.closePlan()}>
+      Close
+    </button>
+  );
+  return (
+    <section className="plan" aria-label="Model to load" data-testid="model-plan">
+      <div>
+        <h3 className="title">{of.name}</h3>
+        <p className="t2 sm plan-from">
+          {plan ? `${formatCount(plan.parameters)} parameters. ` : ''}
+          {of.source.kind === 'url' ? of.source.url : 'From files on this computer. Nothing is uploaded.'}
+        </p>
+      </div>
+      {error ? (
+        <ErrorMessage
+          error={{ ...error, message: `${error.message}${stays ? ` ${stays} stays loaded.` : ''}` }}
+          icon="chip"
+        >
+          <button type="button" className="btn" onClick={() => askPlan(services, of)}>
+            Try again
+          </button>
+          {close}
+        </ErrorMessage>
+      ) : plan ? (
+        <Plan state={state} plan={plan} />
+      ) : (
+        <div className="plan-end">
+          <p className="t3 sm" role="status">
+            Reading what the model would take.
+          </p>
+          {close}
+        </div>
+      )}
+    </section>
+  );
+}
+
+function Plan({ state, plan }: { state: PlanState; plan: ModelPlan }) {
+  const services = useServices();
+  const adapter = useEngine(({ gpu }) => gpu?.adapter);
+  const room = useDesk((desk) => desk.room);
+  const kept = useDesk((desk) => desk.kept);
+  const { source } = state.of;
+  const from = source.kind === 'url' ? source.url : undefined;
+  const [preset, setPreset] = useState<PrecisionPreset>(() => {
+    const fitting = plan.plans.find((one) => fitOf(one, adapter, room).fits);
+    return (fitting ?? plan.plans[0]!).preset;
+  });
+  const chosen = plan.plans.find((one) => one.preset === preset)!;
+  const there = keptOf(kept, from, chosen);
+  const fit = fitOf(chosen, adapter, room, there?.bytes);
+  const whole = there?.complete ?? false;
+  const action = whole ? 'Load from this browser' : from ? `Download ${formatBytes(plan.download)}` : 'Load';
+  const load = () => loadPlanned(services, state, chosen.precision);
+  return (
+    <>
+      <div className="plan-figures">
+        <Figure bytes={plan.download} label={from ? 'download, once' : 'to read'} />
+        <Figure bytes={chosen.bytes} label="on the GPU" />
+        <Figure bytes={adapter && largestBuffer(adapter)} label="this adapter’s largest buffer" />
+        <Figure bytes={room && freeRoom(room)} label="storage free" />
+      </div>
+      <PrecisionChoice plans={plan.plans} chosen={chosen} onChoose={setPreset} />
+      {fit.reason && (
+        <p className={`plan-reason sm ${fit.fits ? 'warn' : 'err'}`} role="status">
+          {fit.reason}
+        </p>
+      )}
+      <PlanSteps plan={plan} chosen={chosen} fit={fit} kept={there} download={from !== undefined} />
+      <div className="plan-end">
+        <p className="t3 sm">
+          {from && !whole
+            ? 'Nothing is downloaded until you press the button.'
+            : 'Nothing is loaded until you press the button.'}
+        </p>
+        {from && (
+          <FolderButton className="btn">
+            <Icon name="folder" size={14} />
+            Use files on disk
+          </FolderButton>
+        )}
+        <button type="button" className="btn p" disabled={!fit.fits} onClick={load}>
+          {!whole && from && <Icon name="download" size={14} />}
+          {action}
+        </button>
+      </div>
+    </>
+  );
+}
+
+function Figure({ bytes, label }: { bytes: number | undefined; label: string }) {
+  const [value, unit] = bytes === undefined ? ['–', ''] : splitBytes(bytes);
+  return (
+    <p>
+      <b>
+        {value}
+        <small>{unit}</small>
+      </b>
+      <span>{label}</span>
+    </p>
+  );
+}

@@ -1,0 +1,221 @@
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, type Page, test } from '@playwright/test';
+import type { KeptModel, ModelPlan, ModelRequest, PrecisionPreset } from '../../src/worker/model-protocol';
+import type { EngineError, EngineRequest, ModelPrecision } from '../../src/worker/protocol';
+import { emit, installFakeEngine, lastId, loadFakeModel, requests } from './page-fake-engine';
+
+// The models dialog: lists, plans and loads that need no model. The test plays the engine's part.
+
+async function fail(page: Page, id: number, error: EngineError): Promise<void> {
+  await emit(page, { type: 'error', id, error });
+}
+
+/** The page's last request of a type, those about models on disk included. */
+async function last(page: Page, type: (EngineRequest | ModelRequest)['type']) {
+  const sent = await requests(page);
+  const request = sent.findLast((candidate) => (candidate.type as string) === type);
+  if (!request) throw new Error(`The page sent no ${type} request.`);
+  return request;
+}
+
+const KEPT: KeptModel = {
+  id: 'kept-1',
+  format: 1,
+  name: 'big-model',
+  source: 'https://models.test/some/big-model/resolve/main/',
+  revision: 'r',
+  precision: 'language q4, embedding q8, vision f16, connector f16',
+  complete: false,
+  created: 1,
+  used: 2,
+  bytes: 2.26e9,
+  inUse: false,
+};
+
+/** A plan of a made-up model of 3.6 B parameters. */
+function planOf(download: number): ModelPlan {
+  const one = (preset: PrecisionPreset, precision: ModelPrecision, language: number, largest: number) => ({
+    preset,
+    precision,
+    parts: [
+      { name: 'language' as const, bytes: language },
+      { name: 'embedding' as const, bytes: 0.1 * language },
+      { name: 'vision' as const, bytes: 0.86e9 },
+      { name: 'other' as const, bytes: 0.02e9 },
+      { name: 'caches' as const, bytes: 0.26e9 },
+    ],
+    bytes: 1.1 * language + 1.14e9,
+    largest: { name: 'model.embed_tokens.weight', bytes: largest },
+    disk: 1.1 * language + 0.88e9,
+  });
+  const all = (precision: ModelPrecision['language']) => ({
+    language: precision,
+    embedding: precision,
+    vision: precision,
+    connector: precision,
+  });
+  return {
+    parameters: 3.6e9,
+    download,
+    files: download,
+    plans: [
+      one('4-bit', { language: 'q4', embedding: 'q8', vision: 'f16', connector: 'f16' }, 1.6e9, 1e8),
+      one('8-bit', { language: 'q8', embedding: 'q8', vision: 'f16', connector: 'f16' }, 3.06e9, 1e8),
+      one('f16', all('f16'), 5.87e9, 6e8),
+      one('f32', all('f32'), 11.7e9, 1.2e9),
+    ],
+  };
+}
+
+const MODEL_ERROR: EngineError = {
+  scope: 'model',
+  code: 'checkpoint',
+  title: 'The model could not be loaded.',
+  message: 'config.json is missing.',
+};
+
+test.beforeEach(async ({ page }) => {
+  await installFakeEngine(page);
+  await page.goto('./');
+});
+
+test('models: by address, from a folder, remembered, and back to the toy model', async ({ page }) => {
+  await loadFakeModel(page);
+  await page.keyboard.press('m');
+  const dialog = page.getByRole('dialog', { name: 'Models' });
+  await expect(dialog).toContainText('1.63 M');
+  const address = dialog.getByLabel('From the hub, or an address');
+  await address.fill('http://example.com/model');
+  await address.press('Enter');
+  await expect(dialog).toContainText(
+    'Models are loaded over https, from this computer, or from this page’s own host.',
+  );
+  await dialog.getByLabel('Hub', { exact: true }).fill('http://127.0.0.1:9/mirror');
+  await address.fill('owner/a-model@v2');
+  await address.press('Enter');
+  const source = { kind: 'url', url: 'http://127.0.0.1:9/mirror/owner/a-model/resolve/v2/' };
+  expect(await last(page, 'plan-model')).toMatchObject({ source, size: { num_generations: 1 } });
+  await fail(page, (await last(page, 'plan-model')).id, MODEL_ERROR);
+  await expect(dialog.getByTestId('error')).toContainText('config.json is missing. Toy model stays loaded.');
+  expect(await last(page, 'load-model')).toMatchObject({ name: 'Toy model' });
+  // A small one is loaded at once.
+  await dialog.getByRole('button', { name: 'Try again' }).click();
+  await emit(page, { type: 'model-plan', id: (await last(page, 'plan-model')).id, plan: planOf(4e6) });
+  expect(await last(page, 'load-model')).toMatchObject({ name: 'a-model', source, keep: true });
+  expect(await last(page, 'load-model')).not.toHaveProperty('precision');
+  await fail(page, await lastId(page, 'load-model'), MODEL_ERROR);
+  await expect(dialog.getByTestId('error')).toContainText('config.json is missing.');
+  const folder = mkdtempSync(join(tmpdir(), 'checkpoint-'));
+  writeFileSync(join(folder, 'config.json'), '{}');
+  await dialog.getByTestId('model-folder').setInputFiles(folder);
+  await expect
+    .poll(() => last(page, 'load-model'))
+    .toMatchObject({ name: folder.split('/').at(-1), source: { kind: 'files', files: [{}] } });
+  await dialog.getByRole('button', { name: /^Toy model/ }).click();
+  expect(await last(page, 'load-model')).toMatchObject({ name: 'Toy model' });
+  expect(await last(page, 'load-model')).not.toHaveProperty('keep');
+  await loadFakeModel(page);
+  await page.keyboard.press('Escape');
+  await expect(dialog).toBeHidden();
+  await expect(page.getByTestId('model-chip')).toHaveAttribute('data-status', 'ready');
+});
+
+test('a large model: its plan first, then its bytes as they come, and an end to it', async ({ page }) => {
+  await loadFakeModel(page);
+  await page.keyboard.press('m');
+  const dialog = page.getByRole('dialog', { name: 'Models' });
+  await emit(page, {
+    type: 'kept-models',
+    id: (await last(page, 'list-models')).id,
+    models: [KEPT],
+    room: { usage: 2.26e9, quota: 38e9, persisted: false },
+  });
+  await expect(dialog.getByTestId('storage')).toContainText('2.26 GB of 38.0 GB');
+  await expect(dialog.getByTestId('kept-model')).toContainText('stopped at 2.26 GB, language 4-bit');
+  await dialog.getByRole('button', { name: /^big-model/ }).click();
+  expect(await last(page, 'plan-model')).toMatchObject({ source: { kind: 'url', url: KEPT.source } });
+  await emit(page, { type: 'model-plan', id: (await last(page, 'plan-model')).id, plan: planOf(7.3e9) });
+  const plan = dialog.getByTestId('model-plan');
+  await expect(plan).toContainText('3.60 B parameters');
+  await expect(plan).toContainText('Nothing is downloaded until you press the button.');
+  await expect(plan).toContainText('Goes on where it stopped: 2.26 GB are kept.');
+  await expect(plan.getByRole('radio', { name: '4-bit, 2.90 GB' })).toBeChecked();
+  await plan.getByRole('radio', { name: 'f32, 14.0 GB' }).check();
+  // The adapter of the test has bindings of 134 MB.
+  await expect(plan).toContainText('one buffer of this adapter 134 MB');
+  await expect(plan.getByRole('button', { name: 'Download 7.30 GB' })).toBeDisabled();
+  await plan.getByRole('radio', { name: '4-bit, 2.90 GB' }).check();
+  expect(await last(page, 'load-model')).toMatchObject({ name: 'Toy model' });
+  await plan.getByRole('button', { name: 'Download 7.30 GB' }).click();
+  const load = await last(page, 'load-model');
+  expect(load).toMatchObject({ name: 'big-model', keep: true, precision: { language: 'q4' } });
+  const bytes = (done: number) =>
+    emit(page, {
+      type: 'progress',
+      scope: 'model',
+      id: load.id,
+      label: 'Loading the weights',
+      done,
+      total: 5e9,
+      bytes: true,
+    });
+  const loading = dialog.getByTestId('loading-model');
+  await bytes(0);
+  await expect
+    .poll(async () => {
+      await bytes(4e9);
+      return loading.textContent();
+    })
+    .toMatch(/4\.00 GB of 5\.00 GB.*left.*\/s now/);
+  await expect(loading).toContainText('what was loaded is kept');
+  await loading.getByRole('button', { name: 'Stop' }).click();
+  expect((await requests(page)).at(-1)).toMatchObject({ type: 'cancel-load' });
+  const stopped = {
+    scope: 'model',
+    code: 'cancelled',
+    title: 'Loading was stopped.',
+    message: 'It is kept.',
+  };
+  const toy = (await requests(page)).find(({ type }) => type === 'load-model')!.id;
+  await emit(page, { type: 'error', id: load.id, error: stopped as EngineError, model_kept: toy });
+  await expect(dialog.getByTestId('error')).toContainText('It is kept. Toy model stays loaded.');
+  await dialog.getByRole('button', { name: 'Delete big-model' }).click();
+  await expect(dialog).toContainText('This frees 2.26 GB.');
+  await dialog.getByRole('button', { name: 'Delete', exact: true }).click();
+  const deleted = await last(page, 'delete-model');
+  expect(deleted).toMatchObject({ model: KEPT.id });
+  await emit(page, { type: 'kept-models', id: deleted.id, models: [] });
+  await expect(dialog.getByTestId('kept-model')).toHaveCount(0);
+});
+
+test('a model of another visit: from this browser where it is kept, else planned beside the toy model', async ({
+  page,
+}) => {
+  await page.evaluate((url) => {
+    localStorage.setItem('models', JSON.stringify({ chosen: { kind: 'url', url }, recent: [url] }));
+  }, KEPT.source);
+  await page.reload();
+  const models = [{ ...KEPT, complete: true }];
+  expect((await requests(page)).map(({ type }) => type)).toEqual(['list-models']);
+  await emit(page, { type: 'kept-models', id: (await last(page, 'list-models')).id, models });
+  expect(await last(page, 'load-model')).toMatchObject({ source: { kind: 'kept', id: KEPT.id } });
+  await page.reload();
+  await emit(page, { type: 'kept-models', id: (await last(page, 'list-models')).id, models: [] });
+  expect(await last(page, 'load-model')).toMatchObject({ name: 'Toy model' });
+  await loadFakeModel(page);
+  await emit(page, { type: 'not-kept', id: await lastId(page, 'load-model'), message: 'Storage is full.' });
+  await expect(page.getByRole('button', { name: 'The model is not kept' })).toBeVisible();
+  await page.evaluate((url) => {
+    localStorage.setItem('models', JSON.stringify({ chosen: { kind: 'url', url }, recent: [url] }));
+  }, KEPT.source);
+  await page.reload();
+  await emit(page, { type: 'kept-models', id: (await last(page, 'list-models')).id, models: [KEPT] });
+  expect(await last(page, 'load-model')).toMatchObject({ name: 'Toy model' });
+  await loadFakeModel(page);
+  await emit(page, { type: 'model-plan', id: (await last(page, 'plan-model')).id, plan: planOf(7.3e9) });
+  expect(await last(page, 'load-model')).toMatchObject({ name: 'Toy model' });
+  await page.getByRole('button', { name: 'big-model: 7.30 GB to load. See the plan' }).click();
+  await expect(page.getByTestId('model-plan')).toContainText('What happens next');
+});

@@ -1,0 +1,145 @@
+import { describe, expect, it } from 'vitest';
+import {
+  aboutTime,
+  addSample,
+  type LoadSample,
+  loadSpeed,
+  secondsLeft,
+} from '../../src/app/models/load-speed';
+import { fitOf, keptOf, keptPrecision, partName, presetNote } from '../../src/app/models/plan-facts';
+import {
+  type DeskAction,
+  type DeskNews,
+  INITIAL_DESK_STATE,
+  isDeskNews,
+  reduceDesk,
+} from '../../src/app/store/desk-state';
+import type { KeptModel, ModelPlan, PrecisionPlan } from '../../src/worker/model-protocol';
+import type { AdapterSummary, EngineError } from '../../src/worker/protocol';
+
+const error: EngineError = { scope: 'model', code: 'checkpoint', title: 'No.', message: 'No such file.' };
+const of = { name: 'm', source: { kind: 'url', url: 'https://a.test/m/' } } as const;
+const four: PrecisionPlan = {
+  preset: '4-bit',
+  precision: { language: 'q4', embedding: 'q8', vision: 'f16', connector: 'f16' },
+  parts: [{ name: 'language', bytes: 70 }],
+  bytes: 100,
+  largest: { name: 'embed', bytes: 60 },
+  disk: 90,
+};
+const plan: ModelPlan = { parameters: 5, download: 200, files: 220, plans: [four] };
+const kept = {
+  id: 'k',
+  name: 'm',
+  source: of.source.url,
+  precision: 'language q4, embedding q8, vision f16, connector f16',
+  bytes: 30,
+  complete: false,
+} as KeptModel;
+
+function stateOf(...events: (DeskNews | DeskAction)[]) {
+  return events.reduce(reduceDesk, INITIAL_DESK_STATE);
+}
+
+describe('what the page knows of models on disk', () => {
+  it('takes what is its own of the engine’s messages, and only that', () => {
+    const state = stateOf({ type: 'page/list', id: 3 }, { type: 'page/plan', id: 4, of });
+    expect(isDeskNews(state, { type: 'kept-models', id: 3 })).toBe(true);
+    expect(isDeskNews(state, { type: 'error', id: 3 })).toBe(true);
+    expect(isDeskNews(state, { type: 'error', id: 4 })).toBe(true);
+    expect(isDeskNews(state, { type: 'error', id: 5 })).toBe(false);
+    expect(isDeskNews(state, { type: 'model-ready', id: 3 })).toBe(false);
+  });
+
+  it('keeps the newest plan, until a model is loaded', () => {
+    const asked = stateOf({ type: 'page/plan', id: 4, of }, { type: 'page/plan', id: 5, of });
+    expect(reduceDesk(asked, { type: 'model-plan', id: 4, plan })).toBe(asked);
+    const room = { usage: 1, quota: 10, persisted: false };
+    const known = reduceDesk(asked, { type: 'model-plan', id: 5, plan, room });
+    expect(known).toMatchObject({ plan: { id: 5, of, plan }, room });
+    expect(reduceDesk(asked, { type: 'error', id: 5, error }).plan).toEqual({ id: 5, of, error });
+    expect(reduceDesk(known, { type: 'page/loading' }).plan).toBeUndefined();
+    expect(reduceDesk(known, { type: 'page/close-plan' }).plan).toBeUndefined();
+  });
+
+  it('has an empty list where it cannot be read, or the engine is gone', () => {
+    const asked = stateOf({ type: 'page/list', id: 3 });
+    expect(asked.kept).toBeUndefined();
+    expect(reduceDesk(asked, { type: 'error', id: 3, error })).toMatchObject({ kept: [], error, asked: [] });
+    expect(reduceDesk(asked, { type: 'page/engine-gone' })).toMatchObject({ kept: [], asked: [] });
+    const told = stateOf(
+      { type: 'page/list', id: 3 },
+      { type: 'kept-models', id: 3, models: [kept] },
+      { type: 'page/list', id: 6 },
+      { type: 'error', id: 6, error },
+    );
+    expect(told).toMatchObject({ kept: [kept], error });
+    expect(reduceDesk(told, { type: 'kept-models', id: 7, models: [] }).error).toBeUndefined();
+  });
+
+  it('forgets that a model was not kept when another is loaded', () => {
+    const told = stateOf({ type: 'not-kept', id: 2, message: 'Storage is full.' });
+    expect(told.notKept).toEqual({ id: 2, message: 'Storage is full.' });
+    expect(reduceDesk(told, { type: 'page/loading' }).notKept).toBeUndefined();
+  });
+});
+
+describe('the speed of a load', () => {
+  const at = (time: number, done: number, total = 1000): LoadSample => ({ time, done, total });
+  const all = (...samples: LoadSample[]) => samples.reduce<LoadSample[]>(addSample, []);
+
+  it('is the mean over the last seconds', () => {
+    expect(loadSpeed(all(at(0, 0)))).toBeUndefined();
+    expect(loadSpeed(all(at(0, 0), at(100, 50)))).toBeUndefined();
+    const samples = all(at(0, 0), at(1000, 100), at(2000, 200));
+    expect(loadSpeed(samples)).toBe(100);
+    expect(secondsLeft(samples)).toBe(8);
+    expect(loadSpeed(all(at(0, 0), at(1000, 500), at(20_000, 500), at(21_000, 510)))).toBe(10);
+  });
+
+  it('begins again where the count does, and says nothing where nothing comes', () => {
+    expect(all(at(0, 0), at(1000, 900), at(1100, 5, 400))).toEqual([at(1100, 5, 400)]);
+    expect(secondsLeft(all(at(0, 50), at(1000, 50)))).toBeUndefined();
+  });
+
+  it('is told in words', () => {
+    expect([2, 12, 54, 58, 200, 3600, 4800].map(aboutTime)).toEqual([
+      'less than 5 s',
+      'about 15 s',
+      'about 55 s',
+      'about 1 min',
+      'about 3 min',
+      'about 1 h',
+      'about 1 h 20 min',
+    ]);
+  });
+});
+
+describe('whether a model fits', () => {
+  const adapter = (maxBufferSize: number, maxStorageBufferBindingSize: number) =>
+    ({ limits: { maxBufferSize, maxStorageBufferBindingSize } }) as AdapterSummary;
+  const room = (quota: number) => ({ usage: 10, quota, persisted: true });
+
+  it('is held against one buffer, one binding, and the storage', () => {
+    expect(fitOf(four, adapter(60, 60), room(100))).toEqual({ fits: true, notKept: false, reason: '' });
+    expect(fitOf(four, adapter(100, 59), room(100))).toMatchObject({ fits: false });
+    expect(fitOf(four, adapter(59, 100), room(100)).reason).toContain('embed, takes 60 B');
+    expect(fitOf(four, adapter(60, 60), room(99))).toMatchObject({ fits: true, notKept: true });
+    expect(fitOf(four, adapter(60, 60), room(70), 30)).toMatchObject({ notKept: false });
+    expect(fitOf(four, undefined, undefined)).toMatchObject({ fits: true, notKept: false });
+  });
+
+  it('knows what is kept of it in that precision', () => {
+    expect(keptOf([kept], of.source.url, four)).toBe(kept);
+    expect(keptOf([kept], 'https://b.test/m/', four)).toBeUndefined();
+    expect(keptOf([{ ...kept, precision: 'language f32' }], of.source.url, four)).toBeUndefined();
+    expect(keptPrecision(kept)).toBe('language 4-bit');
+    expect(keptPrecision({ precision: 'language f32, embedding f32' })).toBe('f32');
+  });
+
+  it('has its parts in words', () => {
+    expect(partName({ name: 'embedding', bytes: 1 }, four)).toBe('embedding and head, 8-bit');
+    expect(partName({ name: 'caches', bytes: 1 }, four)).toBe('caches');
+    expect(presetNote(four)).toBe('language 4-bit, embedding 8-bit, vision f16');
+  });
+});
