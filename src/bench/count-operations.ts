@@ -11,7 +11,7 @@ export interface CountedPasses {
 
 /** Score, and what it takes of the values. */
 const ATTENTION_FORWARD = 2;
-/** dQ in one kernel and dK, dV in another: each computes scores and dP for itself. */
+/** dQ in one kernel and dK, dV in another, without atomics: each computes scores and dP for itself. */
 const ATTENTION_BACKWARD = 7;
 
 /** A linear layer of a decoder layer, with the rows that it is needed for. */
@@ -26,10 +26,10 @@ interface CountedLinear {
 }
 
 /**
- * What a forward and a backward pass of a policy with LoRA of rank `r` on all linear layers have to compute at least,
- * where only the layers' inputs are kept. Of the rows that predict nothing the last layer gives keys and values alone;
- * nothing below the first layer's q, k and v is trained, so their input's gradient is not needed; no one needs
- * `down_proj`'s output again, as it is the next layer's input.
+ * What a forward and a backward pass of a policy with LoRA of rank `r` on all linear layers have to compute where only the
+ * layers' inputs are kept. Of the rows that predict nothing the last layer gives keys and values alone; nothing below the
+ * first layer's q, k and v is trained, so their input's gradient is not needed; no one needs `down_proj`'s output again,
+ * as it is the next layer's input.
  */
 export function countPasses(shape: AdaptedShape, r: number, batch: PolicyBatch): CountedPasses {
   const { hidden_size: H, vocab_size: V, num_hidden_layers: n } = shape;

@@ -17,8 +17,8 @@ const USAGE =
   'npm run bench -- train [--all | --small] [--node] [--json]\n' +
   "  --all      the published model's shapes, also on a CPU adapter\n" +
   '  --small    smaller shapes, also on a GPU\n' +
-  '  --browser  run in headless Chromium, even where Node has a GPU driver\n' +
-  '  --node     run the training bench in Node, which needs a GPU driver\n' +
+  '  --browser  run in headless Chromium, even where Node has a GPU driver; train does so anyway\n' +
+  '  --node     run train in Node, which needs a GPU driver\n' +
   '  --json     print the result as JSON, on the last line';
 
 /** Runs the command with its arguments; returns the exit code: 0, 1 on errors, 2 on wrong usage. */
@@ -38,7 +38,7 @@ export async function main(args: string[]): Promise<number> {
       },
     });
     const [suite, ...rest] = positionals;
-    const known = suite === 'train' ? !values.browser : isSuite(suite) && !values.node;
+    const known = suite === 'train' ? !(values.browser && values.node) : isSuite(suite) && !values.node;
     if (!known || rest.length > 0 || (values.all && values.small)) throw new Error(USAGE);
     const shapes = values.all ? 'model' : values.small ? 'small' : undefined;
     if (!isSuite(suite)) return await trainingCommand(shapes ? { shapes } : {}, values);
