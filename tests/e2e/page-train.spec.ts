@@ -38,7 +38,7 @@ async function shot(page: Page, name: string): Promise<void> {
 }
 
 async function openTrain(page: Page, runs: ReturnType<typeof fakeRun>[] = []): Promise<void> {
-  await page.emulateMedia({ colorScheme: 'light' });
+  await page.emulateMedia({ colorScheme: 'light', reducedMotion: 'reduce' });
   await installFakeEngine(page);
   await page.goto('./#train');
   await loadFakeModel(page);
@@ -181,10 +181,10 @@ test('a run from the empty page to its end', async ({ page }) => {
     await expect(page.getByTestId('completion')).toHaveCount(8);
     await axe(page, 'training, light');
     await shot(page, 'train-light');
-    await page.emulateMedia({ colorScheme: 'dark' });
+    await page.emulateMedia({ colorScheme: 'dark', reducedMotion: 'reduce' });
     await axe(page, 'training, dark');
     await shot(page, 'train-dark');
-    await page.emulateMedia({ colorScheme: 'light' });
+    await page.emulateMedia({ colorScheme: 'light', reducedMotion: 'reduce' });
   });
 
   await test.step('settings that may change; more charts; the table; full screen', async () => {
