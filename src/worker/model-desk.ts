@@ -1,12 +1,8 @@
 import { parseConfig } from '../model/config';
-import { planModel } from '../model/model-plan';
 import type { LoadModelOptions } from '../model/tiny-llava';
-import { KeptModels } from '../storage/kept-models';
-import { webLocks } from '../storage/locks';
-import { opfsFolder } from '../storage/opfs-folder';
+import type { KeptModels } from '../storage/kept-models';
 import { type Checkpoint, openCheckpoint } from '../weights/checkpoint';
 import { type FileStore, fileStore, storeAt } from '../weights/file-store';
-import { keepWhileLoading, openKept } from './kept-model';
 import type { ModelEvent, ModelRequest, StorageRoom } from './model-protocol';
 import type { EngineRequest, ModelSource } from './protocol';
 
@@ -52,6 +48,7 @@ export class ModelDesk {
       case 'plan-model':
         beside(request.id, async () => {
           const checkpoint = await openCheckpoint(storeOf(request.source));
+          const { planModel } = await parts();
           const plan = planModel(checkpoint, parseConfig(checkpoint.config), request.size, 4);
           post({ type: 'model-plan', id: request.id, plan, ...(await storageRoom()) });
         });
@@ -63,6 +60,7 @@ export class ModelDesk {
     const { source, keep, name } = request;
     const { signal } = (this.loading = new AbortController());
     if (source.kind === 'kept') {
+      const { openKept } = await parts();
       const { checkpoint, openCache } = await openKept(await keptModels(), source.id);
       return { source: checkpoint, options: { openCache, signal }, finished: () => {} };
     }
@@ -75,6 +73,7 @@ export class ModelDesk {
       return { source: store, options: { signal }, finished };
     }
     const from = source.kind === 'url' ? source.url : `folder ${store.name}`;
+    const { keepWhileLoading } = await parts();
     const kept = keepWhileLoading(models, store, { source: from, name });
     return {
       source: kept.store,
@@ -103,7 +102,10 @@ function storeOf(source: ModelSource, signal?: AbortSignal): FileStore {
   return source.kind === 'url' ? storeAt(source.url, options) : fileStore(source.files);
 }
 
+const parts = () => import('./model-desk-parts');
+
 async function keptModels(): Promise<KeptModels> {
+  const { KeptModels, opfsFolder, webLocks } = await parts();
   return new KeptModels(await opfsFolder(), webLocks);
 }
 

@@ -16,6 +16,7 @@ test('a run is started, paused, reloaded, resumed, exported, and its adapter ans
   await page.goto('./#train');
   await page.getByRole('button', { name: 'Load the toy base' }).click();
   await page.getByTestId('setup').getByText('Quick', { exact: true }).click();
+  // The fields may be drawn anew by the preset while one is filled.
   for (const [name, value] of Object.entries({
     num_generations: '2',
     questions_per_step: '1',
@@ -25,7 +26,10 @@ test('a run is started, paused, reloaded, resumed, exported, and its adapter ans
     eval_questions: '2',
     save_steps: '50',
   }))
-    await setting(page, name).fill(value);
+    await expect(async () => {
+      await setting(page, name).fill(value);
+      await expect(setting(page, name)).toHaveValue(value, { timeout: 1000 });
+    }).toPass();
   await expect(page.getByTestId('start-run')).toBeEnabled({ timeout: 60_000 });
   await page.getByTestId('start-run').click();
   await state(page, 'running');

@@ -10,6 +10,7 @@ import { keptPrecision } from './plan-facts';
 /** A model that is kept in this browser: its size, whether it is whole, and a way to delete it. */
 export function KeptRow({ model, inUse }: { model: KeptModel; inUse: boolean }) {
   const services = useServices();
+  const failed = useEngine(({ model: { status } }) => status === 'failed');
   const planned = useDesk(({ plan }) => plan?.of.source.kind === 'url' && plan.of.source.url);
   const [asking, setAsking] = useState(false);
   const { id, name, source, bytes, complete } = model;
@@ -17,7 +18,7 @@ export function KeptRow({ model, inUse }: { model: KeptModel; inUse: boolean }) 
   // A folder that was not kept to its end has to be chosen again.
   const dead = !complete && !isAddress;
   const choose = () => {
-    if (inUse) services.client.desk.closePlan();
+    if (inUse && !failed) services.client.desk.closePlan();
     else if (complete) chooseModel(services, { kind: 'kept', id, name });
     else chooseUrl(services, source);
   };
@@ -33,7 +34,7 @@ export function KeptRow({ model, inUse }: { model: KeptModel; inUse: boolean }) 
         type="button"
         className={`model-row ${(planned ? planned === source : inUse) ? 'on' : ''}`}
         aria-current={inUse ? 'true' : undefined}
-        disabled={(inUse && !planned) || (!inUse && (dead || model.inUse))}
+        disabled={(inUse && !planned && !failed) || (!inUse && (dead || model.inUse))}
         title={source}
         onClick={choose}
       >
