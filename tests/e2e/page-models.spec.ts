@@ -14,8 +14,10 @@ async function fail(page: Page, id: number, error: EngineError): Promise<void> {
 
 /** The page's last request of a type, those about models on disk included. */
 async function last(page: Page, type: (EngineRequest | ModelRequest)['type']) {
-  const sent = await requests(page);
-  const request = sent.findLast((candidate) => (candidate.type as string) === type);
+  const of = async () => (await requests(page)).findLast((candidate) => (candidate.type as string) === type);
+  // A dialog's code may still be on its way.
+  await expect.poll(async () => (await of()) !== undefined).toBe(true);
+  const request = await of();
   if (!request) throw new Error(`The page sent no ${type} request.`);
   return request;
 }
