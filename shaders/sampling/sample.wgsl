@@ -1,4 +1,4 @@
-// One token from each row of logits: temperature, then top-k, then top-p, then the inverse of the distribution
+// One token from each row of logits: temperature, then top-k, top-p and min-p, then the inverse of the distribution
 // function at a counter-based random number. temperature 0 takes the largest logit. Ties: the lowest id is first.
 //
 // Grid: (rows), one workgroup of WG threads a row. Nothing is sorted: the k-th largest logit and the edge of the
@@ -21,7 +21,7 @@ struct Params {
   first_row: u32,
   seed_low: u32,
   seed_high: u32,
-  spare: u32,
+  log_min_p: f32, // the lowest float there is where min_p is 0
   rows: array<vec4<u32>, ROWS>, // question, sample, position, 1 where the row is alive
 }
 
@@ -44,6 +44,11 @@ fn key_of(bits: u32) -> u32 {
 fn value_of(key: u32) -> f32 {
   let bits = select(~key, key & 0x7fffffffu, (key & 0x80000000u) != 0u);
   return clamp(bitcast<f32>(bits), -1e30, 1e30);
+}
+
+// Whether a key holds min_p of the largest one's probability. The largest always does.
+fn is_likely(key: u32, largest: f32) -> bool {
+  return (value_of(key) - largest) / params.temperature >= params.log_min_p;
 }
 
 // Sum over the workgroup, the same for all threads.
@@ -275,7 +280,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   var mine = vec4<f32>(0.0);
   for (var i = run_from; i < run_to; i++) {
     let key = key_of(logits[at + i]);
-    if (key > low || (key == low && i <= last_tie)) {
+    if ((key > low || (key == low && i <= last_tie)) && (greedy || is_likely(key, largest))) {
       mine += vec4<f32>(exp((value_of(key) - largest) * per_temperature), 1.0, 0.0, 0.0);
     }
   }
@@ -299,7 +304,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     var done = greedy;
     for (var i = run_from; i < run_to; i++) {
       let key = key_of(logits[at + i]);
-      if (!done && (key > low || (key == low && i <= last_tie))) {
+      if (!done && (key > low || (key == low && i <= last_tie)) && is_likely(key, largest)) {
         let w = exp((value_of(key) - largest) * per_temperature);
         if (w > 0.0) {
           found = i;

@@ -9,8 +9,8 @@ export interface ReferenceSample extends SampleRecord {
 }
 
 /**
- * The sampler in float64, by sorting. temperature, then top-k, then top-p on what top-k left, renormalised
- * (the order of Hugging Face's generate). The nucleus is the fewest tokens, most probable first, whose mass is at least
+ * The sampler in float64, by sorting. temperature, then top-k, then top-p on what top-k left, renormalised, then min-p
+ * (the order of Hugging Face's generate): tokens whose probability is below min_p times the largest one are left out. The nucleus is the fewest tokens, most probable first, whose mass is at least
  * top_p; one at least. Equal logits are ranked by id, and exactly k are kept (Hugging Face keeps all equals of the
  * k-th). The token is that at which the cumulative probability, in the order of ids, first exceeds the uniform number.
  */
@@ -49,6 +49,9 @@ export function sampleReference(
       while (nucleus < count && (nucleus === 0 || mass < wanted)) mass += weights[nucleus++]!;
       count = nucleus;
     }
+    // Renormalising what is left does not change the ratio to the largest probability.
+    const least = Math.log(settings.min_p ?? 0);
+    while (count > 1 && (ranked[count - 1]!.x - largest) / temperature < least) count--;
   }
   const keptMass = weights.slice(0, count).reduce((a, b) => a + b, 0);
   const kept = ranked

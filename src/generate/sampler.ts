@@ -11,6 +11,8 @@ export const RECORD_WORDS = 24;
 /** Rows of one dispatch: what the 256 bytes of a uniform block hold. */
 const ROWS_A_DISPATCH = 14;
 const TOP = 8;
+/** Stands for the logarithm of 0: WGSL has no infinity to rely on. */
+const LOWEST_FLOAT = -3.4e38;
 
 /** Which random number a row takes (see random.ts). */
 export interface SampleRow {
@@ -35,7 +37,7 @@ export interface SampleRecord {
   entropy: number;
   /** Number of tokens that rank before it: 0 is the most probable. */
   rank: number;
-  /** Tokens left by top-k and top-p (1 for greedy). */
+  /** Tokens left by top-k, top-p and min-p (1 for greedy). */
   survivors: number;
   /** Natural log-probability in the distribution that was sampled from: temperature and truncation applied. */
   sampling_logp: number;
@@ -73,12 +75,13 @@ export function decodeRecord(words: Uint32Array, row: number): SampleRecord {
 
 /** Throws where settings make no sense, in a sentence for the user. */
 export function checkSettings(settings: DrawSettings): void {
-  const { temperature, top_k, top_p, seed } = settings;
+  const { temperature, top_k, top_p, min_p = 0, seed } = settings;
   if (!(temperature === 0 || (temperature >= 1e-3 && temperature <= 1e3)))
     throw new Error(`temperature must be 0 (greedy) or from 0.001 to 1000, not ${temperature}.`);
   if (!Number.isInteger(top_k) || top_k < 0)
     throw new Error(`top_k must be a whole number, 0 for off, not ${top_k}.`);
   if (!(top_p >= 0 && top_p <= 1)) throw new Error(`top_p must be from 0 to 1, not ${top_p}.`);
+  if (!(min_p >= 0 && min_p <= 1)) throw new Error(`min_p must be from 0 to 1, not ${min_p}.`);
   seedWords(seed);
 }
 
@@ -143,7 +146,8 @@ export class Sampler {
       const count = Math.min(ROWS_A_DISPATCH, B - first);
       floats[0] = settings.temperature;
       floats[1] = settings.top_p;
-      words.set([settings.top_k, this.vocab_size, first, low, high, 0], 2);
+      words.set([settings.top_k, this.vocab_size, first, low, high], 2);
+      floats[7] = Math.max(Math.log(settings.min_p ?? 0), LOWEST_FLOAT);
       let alive = false;
       for (let i = 0; i < count; i++) {
         const { question, sample, position, active } = rows[first - begin + i]!;

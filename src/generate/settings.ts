@@ -6,6 +6,8 @@ export interface SamplingSettings {
   top_k: number;
   /** 1 keeps the whole distribution. */
   top_p: number;
+  /** Leaves out tokens less probable than this share of the likeliest one's probability. 0, the default: none. */
+  min_p?: number;
   max_new_tokens: number;
   /** Whole, from 0 to 2^53 - 1. */
   seed: number;

@@ -13,6 +13,8 @@ export interface ConfigField {
   /** The values of a choice. */
   choices?: readonly string[];
   flag?: boolean;
+  /** May be left out. */
+  optional?: boolean;
   /** Not a setting of TRL's GRPOConfig. */
   own?: boolean;
 }
@@ -48,6 +50,13 @@ export const CONFIG_FIELDS: readonly ConfigField[] = [
     explanation: 'Draws from the likeliest tokens that make up this probability; 1 from all.',
     above: 0,
     max: 1,
+  },
+  {
+    name: 'min_p',
+    explanation: 'Leaves out tokens below this share of the likeliest one’s probability; 0 none.',
+    min: 0,
+    max: 1,
+    optional: true,
   },
   { name: 'learning_rate', explanation: 'How far a step moves the adapter.', above: 0, max: 1 },
   {
@@ -102,6 +111,7 @@ export const CONFIG_FIELDS: readonly ConfigField[] = [
     explanation: 'Updates into which the questions of a step are split.',
     whole: true,
     min: 1,
+    optional: true,
   },
   {
     name: 'mask_truncated_completions',
@@ -142,8 +152,7 @@ export type ConfigProblems = Partial<Record<keyof GrpoConfig, string>>;
 export function configProblems(config: GrpoConfig): ConfigProblems {
   const problems: ConfigProblems = {};
   for (const field of CONFIG_FIELDS) {
-    // The one setting that may be left out.
-    if (field.name === 'steps_per_generation' && config.steps_per_generation === undefined) continue;
+    if (field.optional && config[field.name] === undefined) continue;
     const problem = problemOf(field, config[field.name]);
     if (problem) problems[field.name] = `${field.name} ${problem}.`;
   }

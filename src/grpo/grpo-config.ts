@@ -12,6 +12,8 @@ export interface GrpoConfig extends LossConfig, AdamWConfig, ScheduleConfig {
   temperature: number;
   top_k: number;
   top_p: number;
+  /** Default 0: off. */
+  min_p?: number;
   /** Updates on the answers of one step; from the second on, ratios to the policy that wrote them are clipped. */
   num_iterations: number;
   /**
@@ -35,6 +37,7 @@ export const TINYLLAVA_VIDEO_R1: GrpoConfig = {
   temperature: 1,
   top_k: 50,
   top_p: 1,
+  min_p: 0,
   max_completion_length: 512,
   num_iterations: 1,
   steps_per_generation: 1,

@@ -194,8 +194,16 @@ export class GrpoTrainer {
     { signal, onTokens }: StepHooks,
   ): Promise<DrawnGroup[]> {
     signal?.throwIfAborted();
-    const { temperature, top_k, top_p, seed, num_generations, max_completion_length } = this.config;
-    const settings = { temperature, top_k, top_p, seed };
+    const {
+      temperature,
+      top_k,
+      top_p,
+      min_p = 0,
+      seed,
+      num_generations,
+      max_completion_length,
+    } = this.config;
+    const settings = { temperature, top_k, top_p, min_p, seed };
     const empty = () => Array.from({ length: num_generations }, (): number[] => []);
     const groups = questions.map(() => ({ tokens: empty(), logps: empty() }));
     const steps = this.generator.generate({

@@ -92,6 +92,9 @@ describe('the sampler on the GPU', () => {
       { top_p: 0.9 },
       { top_p: 0.05 },
       { top_p: 0 },
+      { min_p: 0.04 },
+      { min_p: 1 },
+      { temperature: 0.7, top_k: 20, top_p: 0.9, min_p: 0.1 },
       { temperature: 0.7, top_k: 20, top_p: 0.8 },
       { temperature: 1.8, top_k: 300, top_p: 0.97, seed: 2 ** 40 + 5 },
     ];
@@ -165,6 +168,7 @@ describe('the sampler on the GPU', () => {
       { temperature: 0 },
       { top_k: 3 },
       { top_p: 0.6 },
+      { min_p: 0.3 },
       { temperature: 0.01, top_k: 7 },
     ]) {
       const s = { ...PLAIN, ...some };
@@ -207,5 +211,6 @@ describe('the sampler on the GPU', () => {
     await expect(sample(logits, rowsOf(1), { ...PLAIN, temperature: -1 })).rejects.toThrow(/temperature/);
     await expect(sample(logits, rowsOf(1), { ...PLAIN, top_p: 2 })).rejects.toThrow(/top_p/);
     await expect(sample(logits, rowsOf(1), { ...PLAIN, top_k: 1.5 })).rejects.toThrow(/top_k/);
+    await expect(sample(logits, rowsOf(1), { ...PLAIN, min_p: -0.1 })).rejects.toThrow(/min_p/);
   });
 });

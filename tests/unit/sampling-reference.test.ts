@@ -19,6 +19,14 @@ describe('the reference sampler', () => {
     expect(ids({ top_k: 2, top_p: 0.57 })).toEqual([2]);
     expect(ids({ top_k: 2, top_p: 0.58 })).toEqual([2, 0]);
     expect(ids({ temperature: 0 })).toEqual([2]);
+    // 0.1 / 0.4 is a quarter, 0.3 / 0.4 three quarters; at temperature 0.5 a sixteenth and nine of them.
+    expect(ids({ min_p: 0.26 })).toEqual([2, 0, 3]);
+    expect(ids({ min_p: 0.76 })).toEqual([2]);
+    expect(ids({ min_p: 1 })).toEqual([2]);
+    expect(ids({ min_p: 0.57, temperature: 0.5 })).toEqual([2]);
+    expect(ids({ min_p: 0.55, temperature: 0.5 })).toEqual([2, 0]);
+    expect(ids({ min_p: 0.26, top_k: 2 })).toEqual([2, 0]);
+    expect(ids({ min_p: 0.9, top_p: 0.71 })).toEqual([2]);
   });
 
   it('ranks equal logits by id', () => {

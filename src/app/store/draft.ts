@@ -21,6 +21,9 @@ export interface Draft {
   settings: SamplingSettings;
 }
 
+/** The settings that the Ask page offers; min_p is training's. */
+export type AskSetting = Exclude<keyof SamplingSettings, 'min_p'>;
+
 /** Bounds of the settings' fields. */
 export const SETTING_BOUNDS = {
   temperature: { min: 0, max: 5, step: 0.1, integer: false },
@@ -28,10 +31,7 @@ export const SETTING_BOUNDS = {
   top_p: { min: 0.01, max: 1, step: 0.05, integer: false },
   max_new_tokens: { min: 1, max: 2048, step: 16, integer: true },
   seed: { min: 0, max: 2 ** 31 - 1, step: 1, integer: true },
-} as const satisfies Record<
-  keyof SamplingSettings,
-  { min: number; max: number; step: number; integer: boolean }
->;
+} as const satisfies Record<AskSetting, { min: number; max: number; step: number; integer: boolean }>;
 
 /** What a first visit finds. */
 export const DEFAULT_DRAFT: Draft = {
@@ -66,7 +66,7 @@ export function reviveDraft(value: unknown): Draft {
   const label = raw.label;
   const settings = { ...DEFAULT_DRAFT.settings };
   const rawSettings = (raw.settings ?? {}) as Record<string, unknown>;
-  for (const name of Object.keys(settings) as (keyof SamplingSettings)[]) {
+  for (const name of Object.keys(settings) as AskSetting[]) {
     const number = rawSettings[name];
     if (typeof number === 'number' && settingProblem(name, number) === undefined) settings[name] = number;
   }
@@ -88,7 +88,7 @@ export function reviveDraft(value: unknown): Draft {
 }
 
 /** Why a value cannot be a setting, as a sentence; undefined where it can. */
-export function settingProblem(name: keyof SamplingSettings, value: number): string | undefined {
+export function settingProblem(name: AskSetting, value: number): string | undefined {
   const { min, max, integer } = SETTING_BOUNDS[name];
   if (!Number.isFinite(value) || value < min || value > max || (integer && !Number.isInteger(value))) {
     return `${integer ? 'A whole number' : 'A number'} from ${min} to ${max}.`;

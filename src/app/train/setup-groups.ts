@@ -9,7 +9,7 @@ export const FIELD_GROUPS: readonly {
   {
     title: 'Group',
     main: ['num_generations', 'questions_per_step', 'max_completion_length', 'temperature'],
-    more: ['top_k', 'top_p', 'seed'],
+    more: ['top_k', 'top_p', 'min_p', 'seed'],
   },
   {
     title: 'Loss',

@@ -40,8 +40,8 @@ export class GrpoStage implements RunStage {
     const { trainer, scoring } = this;
     const { run, use, signal, post, progress, config } = this.context;
     const { source } = use;
-    const { questions_per_step, num_generations, seed, temperature, top_k, top_p, max_completion_length } =
-      config().grpo;
+    const { questions_per_step, num_generations, seed, max_completion_length, ...grpo } = config().grpo;
+    const { temperature, top_k, top_p, min_p = 0 } = grpo;
     const first = trainer.step * questions_per_step;
     const step = trainer.step + 1;
     const questions: RunQuestion[] = [];
@@ -50,7 +50,7 @@ export class GrpoStage implements RunStage {
         progress(`question ${i + 1} of ${questions_per_step}`, i, questions_per_step);
         questions.push(await source.training(seed, first + i, signal));
       }
-      const settings = { temperature, top_k, top_p, max_new_tokens: max_completion_length, seed };
+      const settings = { temperature, top_k, top_p, min_p, max_new_tokens: max_completion_length, seed };
       const group = { run, step, first, questions, settings, num_generations };
       const live = new LiveGroups(use.model.tokenizer, group, post);
       scoring.score = (texts, place, tokens) => {

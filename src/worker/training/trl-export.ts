@@ -23,6 +23,7 @@ const SAME_NAME = [
   'temperature',
   'top_k',
   'top_p',
+  'min_p',
   'num_iterations',
   'loss_type',
   'beta',
