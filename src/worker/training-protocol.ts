@@ -27,12 +27,21 @@ export interface OwnQuestion {
   video_filename: string;
 }
 
+/** The files of a folder that the user chose. */
+export interface VideoFolder {
+  videos: readonly File[];
+  /** Where each lies within the folder; without them files are known by what `webkitRelativePath` says. */
+  paths?: readonly string[];
+  /** The folder's name. */
+  folder?: string;
+}
+
 /** Where a run's questions come from. */
 export type TrainingData =
   /** The toy world: never runs out, and has held-out seeds. */
   | { kind: 'toy' }
   /** A JSONL file in the original's format (`problem`, `solution`, `video_filename`) and the videos it names. */
-  | { kind: 'files'; name: string; questions: Blob; videos: readonly File[] }
+  | ({ kind: 'files'; name: string; questions: Blob } & VideoFolder)
   | { kind: 'own'; questions: readonly OwnQuestion[] };
 
 /** What a run would have to work with. */
@@ -82,6 +91,8 @@ export interface RunSummary {
   stage: RunConfig['stage'];
   model: string;
   data: TrainingData['kind'];
+  /** The folder that its videos are in, where they are not kept with the run. */
+  folder?: string;
   state: RunState;
   /** Steps done, and the last one saved. */
   step: number;
@@ -130,6 +141,8 @@ export interface RunEvent {
     | 'reward-failed'
     | 'kl-high'
     | 'update-skipped'
+    /** A question was left out, and the next one took its place: its video cannot be read, or the user said so. */
+    | 'question-skipped'
     | 'went-back'
     | 'changed'
     /** Something could not be written; the run goes on, or was paused. */
@@ -169,8 +182,19 @@ export type TrainingRequest =
   | { type: 'plan-memory'; id: number; config: RunConfig }
   /** Starts a run with the model that is loaded -> `run-started`. Answering waits until it is paused. */
   | { type: 'start-run'; id: number; name: string; config: RunConfig; data: TrainingData }
-  /** Goes on from a run's last checkpoint (or `step`) -> `run-started`; `data` where it cannot be kept on disk. */
-  | { type: 'resume-run'; id: number; run: string; step?: number; data?: TrainingData }
+  /**
+   * Goes on from a run's last checkpoint (or `step`) -> `run-started`. Videos are not kept with a run: they come again,
+   * where this engine does not have them any more. `skip_question` leaves out the question that a reward failed on.
+   */
+  | {
+      type: 'resume-run';
+      id: number;
+      run: string;
+      step?: number;
+      data?: TrainingData;
+      videos?: VideoFolder;
+      skip_question?: boolean;
+    }
   /** Ends after the answers being written are dropped, with a checkpoint; the GPU is free then. */
   | { type: 'pause-run' }
   /** As pause, and the run does not go on. */
