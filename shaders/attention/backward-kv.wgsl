@@ -93,12 +93,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
           let again_do$b = V4(d_o[at$b * C + c]);
 #end
 #for r in R
-          acc_k[$ru * C + c] = acc_k[$ru * C + c]
+          acc_k[$ru * C + c] += V4(0.0)
 #for b in B
             + ds$r_$b * again_q$b
 #end
             ;
-          acc_v[$ru * C + c] = acc_v[$ru * C + c]
+          acc_v[$ru * C + c] += V4(0.0)
 #for b in B
             + p$r_$b * again_do$b
 #end

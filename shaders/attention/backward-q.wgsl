@@ -79,7 +79,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
         let again$b = V4(k[kv$b + c]);
 #end
 #for r in R
-        acc[$ru * C + c] = acc[$ru * C + c]
+        acc[$ru * C + c] += V4(0.0)
 #for b in B
           + ds$r_$b * again$b
 #end

@@ -1,10 +1,13 @@
 import keysCode from '../../shaders/attention/backward-kv.wgsl?raw';
+import quadKeysCode from '../../shaders/attention/backward-kv-quad.wgsl?raw';
 import queriesCode from '../../shaders/attention/backward-q.wgsl?raw';
+import quadQueriesCode from '../../shaders/attention/backward-q-quad.wgsl?raw';
 import deltaCode from '../../shaders/attention/delta.wgsl?raw';
 import type { Gpu } from '../gpu/device';
 import { expandWgsl } from '../gpu/expand-wgsl';
 import { compileKernel, type Kernel } from '../gpu/kernel';
 import type { Recorder } from '../gpu/recorder';
+import { subgroupSize } from '../gpu/subgroup-size';
 import type { GpuTensor } from '../gpu/tensor';
 import { checkAttentionShape, need } from './check';
 import { foldGrid } from './grid';
@@ -14,8 +17,9 @@ import type { AttentionShape } from './reference';
 import { compileUnits, typeConstants, unitParams, usesF16 } from './unit-kernel';
 import {
   type AttentionTypes,
+  type BackwardQuads,
   type BackwardVariant,
-  backwardVariantFor,
+  backwardVariantsFor,
   F32_TYPES,
   partsOf,
 } from './variants';
@@ -77,31 +81,19 @@ export class AttentionBackward {
     scale: number = shape.head_dim ** -0.5,
     options: BackwardOptions = {},
   ): Promise<AttentionBackward> {
-    const { types = F32_TYPES, variant = backwardVariantFor(shape, gpu.adapter.isFallback) } = options;
+    const { types = F32_TYPES } = options;
+    const quads = subgroupSize(gpu) >= 4;
+    const variant = options.variant ?? backwardVariantsFor(shape, gpu.adapter.isFallback, quads)[0]!;
     checkAttentionShape(shape, types, gpu);
-    const { q_heads, kv_heads, head_dim } = shape;
-    const { queryR: R, queryB: B, keyR, keyB } = variant;
-    const heads = { ...typeConstants(types), D: head_dim, Q_HEADS: q_heads, KV_HEADS: kv_heads };
-    const f16 = usesF16(types);
     const [delta, queries, keys] = await Promise.all([
       compileKernel(gpu, {
         name: 'attention delta',
         code: deltaCode,
-        constants: { Q4: heads.Q4, D: head_dim },
-        f16,
+        constants: { Q4: typeConstants(types).Q4, D: shape.head_dim },
+        f16: usesF16(types),
       }),
-      compileUnits(gpu, shape, types, {
-        name: 'attention backward q',
-        code: queriesCode,
-        counts: { R, B },
-        constants: { R, B, PARTS: partsOf({ R }, shape), WG: variant.WG },
-      }),
-      compileKernel(gpu, {
-        name: `attention backward kv d${head_dim}`,
-        code: expandWgsl(keysCode, { R: keyR, B: keyB }),
-        constants: { ...heads, R: keyR, B: keyB, WG: Math.ceil(KEY_TILE_ROWS / keyR) },
-        f16,
-      }),
+      compileQueries(gpu, shape, types, variant),
+      compileKeys(gpu, shape, types, variant),
     ]);
     const limit = bindingLimit(gpu, options.binding_limit);
     return new AttentionBackward(shape, scale, types, variant, limit, { delta, queries, keys });
@@ -128,13 +120,15 @@ export class AttentionBackward {
       const count = new Uint32Array([rows]);
       recorder.dispatch(this.kernels.delta, count, [o, d_o, stats], foldGrid(rows, 64));
     }
-    const parts = kv_heads * partsOf({ R: this.variant.queryR }, this.shape);
+    const { variant } = this;
+    const parts = kv_heads * partsOf({ R: rowsAtOnce(variant) }, this.shape);
+    const threads = variant.kind === 'quads' ? 1 : variant.WG;
     for (const batch of work.batches) {
       recorder.dispatch(
         this.kernels.queries,
         unitParams(this.scale, batch, work),
         [work.buffer, q, part(k, batch.kv_start), part(v, batch.kv_start), d_o, stats, dq],
-        foldGrid(batch.unit_count * parts, this.variant.WG),
+        foldGrid(batch.unit_count * parts, threads),
       );
     }
     const list = keys.workFor(window_rows);
@@ -147,14 +141,14 @@ export class AttentionBackward {
         this.kernels.keys,
         params,
         [list.buffer, q, kPart!, vPart!, d_o, stats, dkPart!, dvPart!],
-        [tile_count, kv_heads],
+        [tile_count * (variant.kind === 'quads' ? tileParts(variant) : 1), kv_heads],
       );
     }
   }
 
   private layout(window_rows: number | undefined): WorkLayout {
     const { q_heads, kv_heads } = this.shape;
-    const rows = Math.max(1, Math.floor((this.variant.queryR * kv_heads) / q_heads));
+    const rows = Math.max(1, Math.floor((rowsAtOnce(this.variant) * kv_heads) / q_heads));
     return {
       rows,
       shared_rows: rows,
@@ -165,4 +159,67 @@ export class AttentionBackward {
       ...(window_rows === undefined ? {} : { window_rows }),
     };
   }
+}
+
+/** Virtual rows that a thread, or a quad, of dQ takes through its keys. */
+function rowsAtOnce(variant: BackwardVariant): number {
+  return variant.kind === 'quads' ? 4 * variant.rowPairs : variant.queryR;
+}
+
+/** Quads that share a tile of keys. */
+function tileParts({ keyPairs }: BackwardQuads): number {
+  return KEY_TILE_ROWS / (4 * keyPairs);
+}
+
+function compileQueries(
+  gpu: Gpu,
+  shape: AttentionShape,
+  types: AttentionTypes,
+  variant: BackwardVariant,
+): Promise<Kernel> {
+  const PARTS = partsOf({ R: rowsAtOnce(variant) }, shape);
+  if (variant.kind === 'quads') {
+    const counts = { ROW_PAIRS: variant.rowPairs, KEY_PAIRS: variant.keyPairs };
+    return compileUnits(gpu, shape, types, {
+      name: 'attention backward q, quads,',
+      code: quadQueriesCode,
+      counts,
+      constants: { ...counts, PARTS },
+      subgroups: true,
+    });
+  }
+  const counts = { R: variant.queryR, B: variant.queryB };
+  return compileUnits(gpu, shape, types, {
+    name: 'attention backward q',
+    code: queriesCode,
+    counts,
+    constants: { ...counts, PARTS, WG: variant.WG },
+  });
+}
+
+function compileKeys(
+  gpu: Gpu,
+  { q_heads, kv_heads, head_dim }: AttentionShape,
+  types: AttentionTypes,
+  variant: BackwardVariant,
+): Promise<Kernel> {
+  const constants = { ...typeConstants(types), D: head_dim, Q_HEADS: q_heads, KV_HEADS: kv_heads };
+  const f16 = usesF16(types);
+  if (variant.kind === 'quads') {
+    const counts = { ROW_PAIRS: variant.rowPairs, KEY_PAIRS: variant.keyPairs };
+    return compileKernel(gpu, {
+      name: `attention backward kv, quads, d${head_dim}`,
+      code: expandWgsl(quadKeysCode, counts),
+      constants: { ...constants, ...counts, TILE_PARTS: tileParts(variant) },
+      f16,
+      subgroups: true,
+    });
+  }
+  const counts = { R: variant.keyR, B: variant.keyB };
+  return compileKernel(gpu, {
+    name: `attention backward kv d${head_dim}`,
+    code: expandWgsl(keysCode, counts),
+    constants: { ...constants, ...counts, WG: Math.ceil(KEY_TILE_ROWS / variant.keyR) },
+    f16,
+  });
 }

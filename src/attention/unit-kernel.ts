@@ -14,6 +14,8 @@ export interface UnitSource {
   /** Counts of `#for` loops. */
   counts?: Readonly<Record<string, number>>;
   constants?: Readonly<Record<string, number>>;
+  /** Uses subgroup operations. */
+  subgroups?: boolean;
 }
 
 /** Compiles a kernel over units for a shape and types. */
@@ -21,7 +23,7 @@ export function compileUnits(
   gpu: Gpu,
   shape: AttentionShape,
   types: AttentionTypes,
-  { name, code, counts = {}, constants = {} }: UnitSource,
+  { name, code, counts = {}, constants = {}, subgroups = false }: UnitSource,
 ): Promise<Kernel> {
   const { q_heads, kv_heads, head_dim } = shape;
   return compileKernel(gpu, {
@@ -35,6 +37,7 @@ export function compileUnits(
       ...constants,
     },
     f16: usesF16(types),
+    subgroups,
   });
 }
 

@@ -137,20 +137,39 @@ export function layoutFor(variant: AttentionVariant, shape: AttentionShape): Wor
   };
 }
 
-/** Sizes of the backward kernels. */
-export interface BackwardVariant {
+/** backward-q.wgsl and backward-kv.wgsl: every thread for itself. */
+export interface BackwardThreads {
+  readonly kind: 'threads';
   /** dQ: virtual rows a thread, and keys it takes at a time. */
-  queryR: number;
-  queryB: number;
+  readonly queryR: number;
+  readonly queryB: number;
   /** Threads of a workgroup of dQ. */
-  WG: number;
+  readonly WG: number;
   /** dK and dV: keys a thread (a divisor of the tile of 32), and virtual rows it takes at a time. */
-  keyR: number;
-  keyB: number;
+  readonly keyR: number;
+  readonly keyB: number;
 }
 
-/** The table of the backward kernels: a thread keeps R (dQ) or 2 R (dK, dV) heads' worth of registers. */
-export function backwardVariantFor({ head_dim }: AttentionShape, cpu: boolean): BackwardVariant {
-  if (cpu) return { queryR: 2, queryB: 2, WG: 16, keyR: 2, keyB: 2 };
-  return { queryR: head_dim <= 32 ? 2 : 1, queryB: 2, WG: 64, keyR: 1, keyB: 2 };
+/** backward-q-quad.wgsl and backward-kv-quad.wgsl: four threads that swap what they load. */
+export interface BackwardQuads {
+  readonly kind: 'quads';
+  /** Virtual rows and keys that a quad takes at a time: 4 times as many. */
+  readonly rowPairs: number;
+  readonly keyPairs: number;
+}
+
+export type BackwardVariant = BackwardThreads | BackwardQuads;
+
+/**
+ * The table of the backward kernels, the best first; the last one handles everything. A thread keeps queryR (dQ) or 2 keyR
+ * (dK, dV) heads' worth of registers, a quad's threads half as much for each pair.
+ */
+export function backwardVariantsFor(
+  { head_dim }: AttentionShape,
+  cpu: boolean,
+  subgroups: boolean,
+): BackwardVariant[] {
+  if (!cpu) return [{ kind: 'threads', queryR: head_dim <= 32 ? 2 : 1, queryB: 2, WG: 64, keyR: 1, keyB: 2 }];
+  const threads: BackwardThreads = { kind: 'threads', queryR: 2, queryB: 2, WG: 16, keyR: 2, keyB: 2 };
+  return subgroups ? [{ kind: 'quads', rowPairs: 2, keyPairs: 2 }, threads] : [threads];
 }

@@ -5,15 +5,9 @@ import linearUntransposedCode from '../../../shaders/linear/linear-untransposed.
 import weightGradCode from '../../../shaders/linear/weight-grad.wgsl?raw';
 import weightGradRowsCode from '../../../shaders/linear/weight-grad-rows.wgsl?raw';
 import type { Gpu } from '../../gpu/device';
+import { subgroupSize } from '../../gpu/subgroup-size';
 import type { Addend, LinearForm, ProductForm, WeightGradForm } from './product-kernels';
-import {
-  type RegisterTiles,
-  sharing,
-  subgroupSize,
-  type Tiles,
-  tilesFor,
-  type WorkgroupTiles,
-} from './tiles';
+import { type RegisterTiles, sharing, type Tiles, tilesFor, type WorkgroupTiles } from './tiles';
 
 /** A kernel of a product: what it is compiled from, and what it makes in a workgroup. */
 export interface Variant {

@@ -1,4 +1,5 @@
 import type { Gpu } from '../../gpu/device';
+import { subgroupSize } from '../../gpu/subgroup-size';
 
 /** Sizes of the dense kernels on a kind of adapter. */
 export interface Tiles {
@@ -78,9 +79,4 @@ export function sharing(gpu: Gpu, { lanes: most, threads }: { lanes: number; thr
   const lanes = subgroup ? Math.min(most, size) : most;
   const ways = { ALONE: +(most === 1), SUBGROUP: +subgroup, BARRIER: +(most > 1 && !subgroup) };
   return { lanes, rows: threads / lanes, ways };
-}
-
-/** Threads that a subgroup surely has; 1 where there are none, or where the self-test has switched them off. */
-export function subgroupSize(gpu: Gpu): number {
-  return gpu.subgroups && !gpu.off.has('subgroups') ? (gpu.adapter.subgroupMinSize ?? 1) : 1;
 }
