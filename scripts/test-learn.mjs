@@ -3,8 +3,9 @@
 // 0.15, the control with black frames must stay, and traces must check themselves more often; all within 45 minutes a
 // seed. The curves go to a JSON file. It has the machine for itself and takes up to two hours.
 import { spawn } from 'node:child_process';
-import { mkdir, writeFile } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { mkdir, mkdtemp, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 
@@ -31,9 +32,14 @@ const { values } = parseArgs({
   options: {
     seeds: { type: 'string', default: '1,2,3' },
     out: { type: 'string', default: 'bench/learn.json' },
+    /** An eval_before.json: the first seed need not check the base either. */
+    before: { type: 'string' },
   },
 });
 
+const folder = await mkdtemp(join(tmpdir(), 'learn-'));
+// What the base answers does not depend on the seed: it is checked once, and its time counted for every seed.
+let known = values.before;
 const runs = [];
 const problems = [];
 for (const seed of values.seeds.split(',').map(Number)) {
@@ -73,6 +79,8 @@ process.exit(problems.length > 0 ? 1 : 0);
 async function train(seed) {
   const args = ['scripts/cli.mjs', 'train', '--json', '--preset', 'toy'];
   args.push('--steps', `${STEPS}`, '--seed', `${seed}`, '--eval-questions', `${QUESTIONS}`);
+  args.push('--out', join(folder, `seed-${seed}`));
+  if (known) args.push('--before', known);
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   const lines = [];
   for await (const line of createInterface({ input: child.stdout })) {
@@ -85,5 +93,6 @@ async function train(seed) {
   const code = child.exitCode ?? (await new Promise((resolve) => child.on('exit', resolve)));
   const report = lines.pop();
   if (code !== 0 || report?.eval_after === undefined) throw new Error(`The run of seed ${seed} failed.`);
+  known ??= join(folder, `seed-${seed}`, 'eval_before.json');
   return { lines, report };
 }

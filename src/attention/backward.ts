@@ -1,7 +1,9 @@
 import keysCode from '../../shaders/attention/backward-kv.wgsl?raw';
 import quadKeysCode from '../../shaders/attention/backward-kv-quad.wgsl?raw';
+import tileKeysCode from '../../shaders/attention/backward-kv-tile.wgsl?raw';
 import queriesCode from '../../shaders/attention/backward-q.wgsl?raw';
 import quadQueriesCode from '../../shaders/attention/backward-q-quad.wgsl?raw';
+import tileQueriesCode from '../../shaders/attention/backward-q-tile.wgsl?raw';
 import deltaCode from '../../shaders/attention/delta.wgsl?raw';
 import type { Gpu } from '../gpu/device';
 import { expandWgsl } from '../gpu/expand-wgsl';
@@ -17,14 +19,14 @@ import type { AttentionShape } from './reference';
 import { compileUnits, typeConstants, unitParams, usesF16 } from './unit-kernel';
 import {
   type AttentionTypes,
-  type BackwardQuads,
+  type BackwardTiles,
   type BackwardVariant,
   backwardVariantsFor,
   F32_TYPES,
   partsOf,
 } from './variants';
 import { bindingLimit, windowOf, windowRows } from './windows';
-import type { WorkLayout } from './work';
+import type { WorkBatch, WorkLayout } from './work';
 
 /** Tensors of a backward attention, of the object's types, all distinct buffers. */
 export interface AttentionGradients {
@@ -82,8 +84,9 @@ export class AttentionBackward {
     options: BackwardOptions = {},
   ): Promise<AttentionBackward> {
     const { types = F32_TYPES } = options;
-    const quads = subgroupSize(gpu) >= 4;
-    const variant = options.variant ?? backwardVariantsFor(shape, gpu.adapter.isFallback, quads)[0]!;
+    const variants = backwardVariantsFor(shape, gpu.adapter, subgroupSize(gpu) >= 4);
+    const allowed = gpu.off.has('tiles') ? variants.filter(({ kind }) => kind !== 'tiles') : variants;
+    const variant = options.variant ?? allowed[0]!;
     checkAttentionShape(shape, types, gpu);
     const [delta, queries, keys] = await Promise.all([
       compileKernel(gpu, {
@@ -120,15 +123,12 @@ export class AttentionBackward {
       const count = new Uint32Array([rows]);
       recorder.dispatch(this.kernels.delta, count, [o, d_o, stats], foldGrid(rows, 64));
     }
-    const { variant } = this;
-    const parts = kv_heads * partsOf({ R: rowsAtOnce(variant) }, this.shape);
-    const threads = variant.kind === 'quads' ? 1 : variant.WG;
     for (const batch of work.batches) {
       recorder.dispatch(
         this.kernels.queries,
         unitParams(this.scale, batch, work),
         [work.buffer, q, part(k, batch.kv_start), part(v, batch.kv_start), d_o, stats, dq],
-        foldGrid(batch.unit_count * parts, threads),
+        this.queriesGrid(batch),
       );
     }
     const list = keys.workFor(window_rows);
@@ -141,9 +141,16 @@ export class AttentionBackward {
         this.kernels.keys,
         params,
         [list.buffer, q, kPart!, vPart!, d_o, stats, dkPart!, dvPart!],
-        [tile_count * (variant.kind === 'quads' ? tileParts(variant) : 1), kv_heads],
+        [tile_count * tileParts(this.variant), kv_heads],
       );
     }
+  }
+
+  private queriesGrid({ unit_count }: WorkBatch): [number, number] {
+    const { variant, shape } = this;
+    const units = unit_count * partsOf({ R: rowsAtOnce(variant) }, shape);
+    if (variant.kind === 'tiles') return [units, shape.kv_heads];
+    return foldGrid(units * shape.kv_heads, variant.kind === 'quads' ? 1 : variant.WG);
   }
 
   private layout(window_rows: number | undefined): WorkLayout {
@@ -161,14 +168,20 @@ export class AttentionBackward {
   }
 }
 
-/** Virtual rows that a thread, or a quad, of dQ takes through its keys. */
+/** Virtual rows that a thread, a quad or a workgroup of dQ takes through its keys. */
 function rowsAtOnce(variant: BackwardVariant): number {
+  if (variant.kind === 'tiles') return variant.OWN;
   return variant.kind === 'quads' ? 4 * variant.rowPairs : variant.queryR;
 }
 
-/** Quads that share a tile of keys. */
-function tileParts({ keyPairs }: BackwardQuads): number {
-  return KEY_TILE_ROWS / (4 * keyPairs);
+/** Workgroups that share a tile of keys. */
+function tileParts(variant: BackwardVariant): number {
+  return variant.kind === 'quads' ? KEY_TILE_ROWS / (4 * variant.keyPairs) : 1;
+}
+
+/** Counts and constants of the kernels of tiles. */
+function tileConstants({ OWN, LANES, PER, CHUNK }: BackwardTiles, head_dim: number) {
+  return { OWN, LANES, PER, CHUNK, CPT: Math.ceil(head_dim / 4 / LANES) };
 }
 
 function compileQueries(
@@ -186,6 +199,15 @@ function compileQueries(
       counts,
       constants: { ...counts, PARTS },
       subgroups: true,
+    });
+  }
+  if (variant.kind === 'tiles') {
+    const counts = tileConstants(variant, shape.head_dim);
+    return compileUnits(gpu, shape, types, {
+      name: 'attention backward q, tiles,',
+      code: tileQueriesCode,
+      counts,
+      constants: { ...counts, PARTS },
     });
   }
   const counts = { R: variant.queryR, B: variant.queryB };
@@ -213,6 +235,15 @@ function compileKeys(
       constants: { ...constants, ...counts, TILE_PARTS: tileParts(variant) },
       f16,
       subgroups: true,
+    });
+  }
+  if (variant.kind === 'tiles') {
+    const counts = tileConstants(variant, head_dim);
+    return compileKernel(gpu, {
+      name: `attention backward kv, tiles, d${head_dim}`,
+      code: expandWgsl(tileKeysCode, counts),
+      constants: { ...constants, ...counts },
+      f16,
     });
   }
   const counts = { R: variant.keyR, B: variant.keyB };

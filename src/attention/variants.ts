@@ -158,18 +158,60 @@ export interface BackwardQuads {
   readonly keyPairs: number;
 }
 
-export type BackwardVariant = BackwardThreads | BackwardQuads;
+/** backward-q-tile.wgsl and backward-kv-tile.wgsl: tiles in workgroup memory. */
+export interface BackwardTiles {
+  readonly kind: 'tiles';
+  /** Virtual rows (dQ), or keys (dK, dV), of a workgroup: a multiple of 4, and at least a key tile's rows. */
+  readonly OWN: number;
+  /** Threads that share them, and keys, or virtual rows, that each of these takes at a time. */
+  readonly LANES: number;
+  readonly PER: number;
+  /** Vectors of the head that are in workgroup memory at a time. */
+  readonly CHUNK: number;
+}
+
+export type BackwardVariant = BackwardThreads | BackwardQuads | BackwardTiles;
+
+/** Workgroup memory of backward-kv-tile.wgsl; the other one takes less. */
+export function backwardTileBytes({ OWN, LANES, PER, CHUNK }: BackwardTiles): number {
+  const other = LANES * PER;
+  return 2 * (OWN + other) * (CHUNK + 1) * 16 + 2 * other * OWN * 4;
+}
 
 /**
  * The table of the backward kernels, the best first; the last one handles everything. A thread keeps queryR (dQ) or 2 keyR
- * (dK, dV) heads' worth of registers, a quad's threads half as much for each pair.
+ * (dK, dV) heads' worth of registers, a quad's threads half as much for each pair, a tile's OWN * head_dim / 4 / LANES
+ * vectors among the threads of a quad.
+ * - A GPU shares tiles through workgroup memory; half as many lanes where a head is too short for them.
+ * - A CPU adapter runs four threads in one register: see src/blocks/wgsl/tiles.ts for what is dear there.
  */
 export function backwardVariantsFor(
   { head_dim }: AttentionShape,
-  cpu: boolean,
+  { isFallback, limits }: AdapterKind,
   subgroups: boolean,
 ): BackwardVariant[] {
-  if (!cpu) return [{ kind: 'threads', queryR: head_dim <= 32 ? 2 : 1, queryB: 2, WG: 64, keyR: 1, keyB: 2 }];
-  const threads: BackwardThreads = { kind: 'threads', queryR: 2, queryB: 2, WG: 16, keyR: 2, keyB: 2 };
-  return subgroups ? [{ kind: 'quads', rowPairs: 2, keyPairs: 2 }, threads] : [threads];
+  if (isFallback) {
+    const threads: BackwardThreads = { kind: 'threads', queryR: 2, queryB: 2, WG: 16, keyR: 2, keyB: 2 };
+    return subgroups ? [{ kind: 'quads', rowPairs: 2, keyPairs: 2 }, threads] : [threads];
+  }
+  const threads: BackwardThreads = {
+    kind: 'threads',
+    queryR: head_dim <= 32 ? 2 : 1,
+    queryB: 2,
+    WG: 64,
+    keyR: 1,
+    keyB: 2,
+  };
+  const short = head_dim <= 32;
+  const tiles: BackwardTiles = {
+    kind: 'tiles',
+    OWN: 32,
+    LANES: short ? 8 : 16,
+    PER: short ? 2 : 1,
+    CHUNK: 4,
+  };
+  const fits =
+    backwardTileBytes(tiles) <= limits.maxComputeWorkgroupStorageSize &&
+    (tiles.OWN / 4) * tiles.LANES <= limits.maxComputeInvocationsPerWorkgroup;
+  return fits ? [tiles, threads] : [threads];
 }

@@ -1,9 +1,11 @@
 /**
  * `npm run train -- [--preset toy] [--model toy-base|URL] [--steps N] [--seed S] [--out DIR] [--resume DIR]
- * [--eval-questions N] [--config JSON] [--json]`: GRPO with LoRA on the toy world, in headless Chromium, by the engine of
+ * [--eval-questions N] [--before FILE] [--config JSON] [--json]`: GRPO with LoRA on the toy world, in headless Chromium, by the engine of
  * the page. --config changes settings of the preset, by TRL's names: '{"learning_rate":1e-3}'.
  * Prints one line a step. --out gets the log (log.jsonl, a step a line) and, every ten steps and at the end, a
  * checkpoint: the adapter as PEFT writes it, and what --resume needs to go on. --steps counts those done before.
+ * The model without adapter answers the same questions alike whatever the seed: --before takes another run's
+ * eval_before.json in the place of doing it again.
  */
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -30,6 +32,7 @@ export async function main(args: string[]): Promise<number> {
       out: { type: 'string' },
       resume: { type: 'string' },
       'eval-questions': { type: 'string', default: '512' },
+      before: { type: 'string' },
       config: { type: 'string', default: '{}' },
       json: { type: 'boolean', default: false },
     },
@@ -57,7 +60,12 @@ export async function main(args: string[]): Promise<number> {
   }
   const log = values.out === undefined ? undefined : await RunFolder.open(values.out, resumed?.lines ?? []);
   // A check of as many questions need not be made again.
-  const before = resumed?.before?.questions === evalQuestions ? resumed?.before : undefined;
+  const known = values.before === undefined ? resumed?.before : await readBefore(values.before);
+  const before = known?.questions === evalQuestions ? known : undefined;
+  if (known && !before && values.before !== undefined) {
+    console.error(`${values.before} is about ${known.questions} questions, not ${evalQuestions}.`);
+    return 2;
+  }
   if (before) await log?.before(before);
   const isUrl = /^https?:/.test(values.model);
   return withEnginePage('src/cli/train/page.html', async (page, origin) => {
@@ -173,13 +181,17 @@ async function readRun(folder: string): Promise<{
     .split('\n')
     .filter((line) => line !== '')
     .filter((line) => (JSON.parse(line) as StepMetrics).step <= step);
-  const before = await read(BEFORE).catch(() => undefined);
   return {
     files: Object.fromEntries(entries) as EncodedFiles,
     step,
     lines,
-    before: before && (JSON.parse(before.toString()) as HeldOutAccuracy),
+    before: await readBefore(join(folder, BEFORE)).catch(() => undefined),
   };
+}
+
+/** The check of a model without adapter, as a run's folder keeps it. */
+async function readBefore(file: string): Promise<HeldOutAccuracy> {
+  return JSON.parse((await readFile(file)).toString()) as HeldOutAccuracy;
 }
 
 function describeStep(line: StepMetrics): string {

@@ -40,7 +40,7 @@ export interface TrainingRequest {
   config: Partial<GrpoConfig>;
   /** Where to go on. */
   checkpoint?: EncodedFiles;
-  /** Checks that are known from the run's first part. */
+  /** Checks that are known from the run's first part, or from another run of the same model. */
   before?: HeldOutAccuracy;
   /** A checkpoint every so many steps and at the end; 0: none. */
   save_steps: number;
@@ -55,6 +55,8 @@ export interface HeldOutAccuracy {
   eval: TrainingEval;
   /** Of the sampled answers. */
   blank: number;
+  /** That it took; counted in the report of a run that is given the check. */
+  seconds: number;
 }
 
 /** What a run gives at its end. */
@@ -123,6 +125,7 @@ window.trainModel = async (request) => {
     window.reportProgress?.('held-out clips', done, total),
   );
   const check = async (decoder: DecoderSteps): Promise<HeldOutAccuracy> => {
+    const begin = performance.now();
     const accuracy = async (what: string, blank: boolean) => {
       const { questions: _, ...line } = await checkHeldOut({
         model,
@@ -139,7 +142,8 @@ window.trainModel = async (request) => {
     };
     const line = await accuracy('held-out questions', false);
     const blank = await accuracy('black frames', true);
-    return { questions: count, eval: line, blank: blank.accuracy_sampled };
+    const seconds = (performance.now() - begin) / 1000;
+    return { questions: count, eval: line, blank: blank.accuracy_sampled, seconds };
   };
   const before = request.before ?? (await check(model.language.base));
   if (!request.before) await window.reportBefore?.(before);
@@ -172,7 +176,7 @@ window.trainModel = async (request) => {
   const after = await check(trainer.steps);
   return {
     steps,
-    seconds: (performance.now() - start) / 1000,
+    seconds: (performance.now() - start) / 1000 + (request.before?.seconds ?? 0),
     seed,
     eval_before: before.eval,
     eval_after: after.eval,
