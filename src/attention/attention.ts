@@ -4,6 +4,7 @@ import joinCode from '../../shaders/attention/join.wgsl?raw';
 import type { Gpu } from '../gpu/device';
 import type { Kernel } from '../gpu/kernel';
 import type { Recorder } from '../gpu/recorder';
+import type { Recording } from '../gpu/recording';
 import { createTensor, type GpuTensor, sizeOf } from '../gpu/tensor';
 import { checkAttentionShape, need } from './check';
 import { foldGrid } from './grid';
@@ -55,6 +56,15 @@ interface Kernels {
   join: Kernel;
 }
 
+/** A dispatch of a pass. */
+interface Use {
+  kernel: Kernel;
+  /** First row of the window of the storage that it sees. */
+  kv_start: number;
+  params: ArrayBuffer;
+  grid: [number, number];
+}
+
 /**
  * Our own attention over segment trees: one object serves all layers of one shape, prompts and decode steps alike.
  * Uses of one object must be recorded in the order in which they are submitted: parts wait in buffers of its own.
@@ -102,49 +112,58 @@ export class Attention {
   }
 
   /**
-   * Records o = softmax(scale q k^T) v over the rows that the plan names.
+   * Records o = softmax(scale q k^T) v over the rows that the plan names. Captured (`Recorder.capture`), it is a step
+   * of any plan with the same `layoutOf`: `update` says what else differs.
    * @throws Error when a tensor is too small for the plan.
    */
   record(recorder: Recorder, plan: AttentionPlan, tensors: AttentionTensors): void {
-    const { q_heads, kv_heads, head_dim } = this.shape;
+    this.check(plan, tensors);
+    const { kv_heads, head_dim } = this.shape;
     const { q, k, v, o, stats = this.unwanted } = tensors;
+    const { buffer, parts, window_rows, uses } = this.issue(plan, k);
+    const width = kv_heads * head_dim;
+    for (const [slot, { kernel, kv_start, params, grid }] of uses.entries()) {
+      const bindings =
+        kernel === this.kernels.join
+          ? [buffer, parts.o, parts.stats, o, stats]
+          : [
+              buffer,
+              q,
+              windowOf(k, width, kv_start, window_rows),
+              windowOf(v, width, kv_start, window_rows),
+              o,
+              stats,
+              parts.o,
+              parts.stats,
+            ];
+      recorder.dispatch(kernel, params, bindings, grid, slot);
+    }
+  }
+
+  /** @throws Error when a tensor is too small for the plan. */
+  check(plan: AttentionPlan, { q, k, v, o, stats }: AttentionTensors): void {
+    const { q_heads, kv_heads, head_dim } = this.shape;
     const { rows, cache } = this.types;
     need('q', q, rows, plan.row_count * q_heads * head_dim);
     need('o', o, rows, plan.row_count * q_heads * head_dim);
     need('k', k, cache, plan.kv_rows * kv_heads * head_dim);
     need('v', v, cache, plan.kv_rows * kv_heads * head_dim);
-    if (tensors.stats) need('stats', stats, 'f32', 4 * plan.row_count * q_heads);
-    const layout = this.layout(k);
-    const work = plan.workFor(layout);
-    const parts = this.partsFor(work.partial_count);
-    const width = kv_heads * head_dim;
-    for (const batch of work.batches) {
-      recorder.dispatch(
-        batch.few ? this.kernels.few : this.kernels.many,
-        unitParams(this.scale, batch, work),
-        [
-          work.buffer,
-          q,
-          windowOf(k, width, batch.kv_start, layout.window_rows),
-          windowOf(v, width, batch.kv_start, layout.window_rows),
-          o,
-          stats,
-          parts.o,
-          parts.stats,
-        ],
-        this.grid(batch),
-      );
-    }
-    const { join_count } = work;
-    if (join_count === 0) return;
-    const threads = join_count * q_heads * (this.gpu.adapter.isFallback ? 1 : head_dim / 4);
-    const joins = { first_unit: work.joins_at, unit_count: join_count };
-    recorder.dispatch(
-      this.kernels.join,
-      unitParams(0, joins, work),
-      [work.buffer, parts.o, parts.stats, o, stats],
-      foldGrid(threads, 64),
-    );
+    if (stats) need('stats', stats, 'f32', 4 * plan.row_count * q_heads);
+  }
+
+  /**
+   * What a captured `record` over the storage `k` cannot change: buffers and kernels. Two plans whose lists have equal
+   * elements can share one.
+   */
+  layoutOf(plan: AttentionPlan, k: GpuTensor): readonly unknown[] {
+    const { buffer, parts, uses } = this.issue(plan, k);
+    return [buffer, parts.o.buffer, ...uses.flatMap(({ kernel, kv_start }) => [kernel, kv_start])];
+  }
+
+  /** Makes a captured `record` over the storage `k` one of this plan. */
+  update(recording: Recording, plan: AttentionPlan, k: GpuTensor): void {
+    for (const [slot, { params, grid }] of this.issue(plan, k).uses.entries())
+      recording.set(slot, params, grid);
   }
 
   /**
@@ -180,6 +199,28 @@ export class Attention {
     };
     this.parts.push(parts);
     return parts;
+  }
+
+  /** The dispatches of a pass over the storage `k`. */
+  private issue(plan: AttentionPlan, k: GpuTensor) {
+    const layout = this.layout(k);
+    const work = plan.workFor(layout);
+    const { many, few, join } = this.kernels;
+    const uses: Use[] = work.batches.map((batch) => ({
+      kernel: batch.few ? few : many,
+      kv_start: batch.kv_start,
+      params: unitParams(this.scale, batch, work),
+      grid: this.grid(batch),
+    }));
+    const { join_count, joins_at } = work;
+    if (join_count > 0) {
+      const { q_heads, head_dim } = this.shape;
+      const threads = join_count * q_heads * (this.gpu.adapter.isFallback ? 1 : head_dim / 4);
+      const params = unitParams(0, { first_unit: joins_at, unit_count: join_count }, work);
+      uses.push({ kernel: join, kv_start: 0, params, grid: foldGrid(threads, 64) });
+    }
+    const parts = this.partsFor(work.partial_count);
+    return { buffer: work.buffer, parts, window_rows: layout.window_rows, uses };
   }
 
   private layout(k: GpuTensor): WorkLayout {

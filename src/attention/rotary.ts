@@ -109,7 +109,7 @@ export class RotaryAppend {
    */
   record(recorder: Recorder, plan: AttentionPlan, tensors: RotaryTensors): void {
     const { q, k, v, k_cache, v_cache } = tensors;
-    checkRotary(plan, this, { q, k, v, k_cache, v_cache });
+    this.check(plan, tensors);
     recordRotary(recorder, plan, this, this.kernel, k_cache, (part) => [
       q,
       k,
@@ -117,6 +117,11 @@ export class RotaryAppend {
       part(k_cache),
       part(v_cache),
     ]);
+  }
+
+  /** @throws Error when a position is beyond the table, or a tensor too small for the plan. */
+  check(plan: AttentionPlan, { q, k, v, k_cache, v_cache }: RotaryTensors): void {
+    checkRotary(plan, this, { q, k, v, k_cache, v_cache });
   }
 
   /** Frees the table. */

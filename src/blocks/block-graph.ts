@@ -1,8 +1,25 @@
+import type { Recorder } from '../gpu/recorder';
 import type { GpuTensor } from '../gpu/tensor';
 import type { GraphModel } from './graph';
 
 /** Tensors of a run by the names that the graph gives its inputs or outputs. */
 export type NamedTensors = Readonly<Record<string, GpuTensor>>;
+
+/** Adds one run of a graph to a recorder that captures it; values inside the graph go where `scratch` says. */
+export type GraphCapture = (
+  recorder: Recorder,
+  scratch: Scratch,
+  inputs: NamedTensors,
+  outputs: NamedTensors,
+) => void;
+
+/** Gives buffers for values inside graphs. */
+export interface Scratch {
+  /** An f32 tensor of that shape, contents left from before. Give it back with `release`. */
+  take(shape: readonly number[]): GpuTensor;
+  /** Takes a tensor of `take` back; what reads it must be recorded. */
+  release(tensor: GpuTensor): void;
+}
 
 /**
  * The dense arithmetic between two attentions, compiled. Weights are inputs like any other, so one graph serves all
@@ -18,6 +35,11 @@ export interface BlockGraph {
    * outputs.
    */
   run(inputs: NamedTensors, outputs: NamedTensors): Promise<void>;
+  /**
+   * What captures a run over so many rows, to be issued again and again over the same buffers. Undefined where the run is
+   * not made of our own dispatches alone, or it is not known yet.
+   */
+  capture?(rows: number): GraphCapture | undefined;
   /** Frees the compiled graph. Tensors stay with their owners. */
   destroy(): Promise<void>;
 }

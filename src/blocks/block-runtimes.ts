@@ -1,6 +1,6 @@
 import type { Gpu } from '../gpu/device';
 import { BackendChoices } from './backend-choices';
-import type { BlockGraph, BlockRuntime, NamedTensors } from './block-graph';
+import type { BlockGraph, BlockRuntime, GraphCapture, NamedTensors } from './block-graph';
 import type { Dim, GraphModel } from './graph';
 import { type OrtOptions, OrtRuntime } from './ort/ort-runtime';
 import { WgslRuntime } from './wgsl/wgsl-runtime';
@@ -140,6 +140,11 @@ class MeasuredGraph implements BlockGraph {
     const rows = Math.max(...this.rowInputs.map((name) => inputs[name]?.shape[0] ?? 0));
     const choice = this.choices.find(this.label, rows) ?? (await this.measure(rows, inputs, outputs));
     await (choice.backend === 'ort' ? await this.ort() : this.own).run(inputs, outputs);
+  }
+
+  capture(rows: number): GraphCapture | undefined {
+    const backend = this.choices.find(this.label, rows)?.backend;
+    return backend === 'wgsl' ? this.own.capture?.(rows) : undefined;
   }
 
   async destroy(): Promise<void> {

@@ -17,6 +17,7 @@ import { KvCache, type KvShape } from './kv-cache';
 import { type EmbeddedPrompts, type LanguagePrompt, mergePrompt } from './language-model-inputs';
 import { Workspace } from './language-model-workspace';
 import type { Tap } from './model-taps';
+import { RECORDED_ROWS, RecordedSteps } from './recorded-steps';
 import { LANGUAGE_PREFIX, lmHeadName } from './tensor-names';
 
 /** Rows that a forward pass adds to one segment. */
@@ -61,6 +62,7 @@ interface CacheKernels {
 export class LanguageModel {
   private readonly recorder: Recorder;
   private readonly workspace: Workspace;
+  private readonly recorded: RecordedSteps;
   private plan: AttentionPlan | undefined;
   private logitsOut: GpuTensor | undefined;
   private busy = false;
@@ -81,6 +83,8 @@ export class LanguageModel {
   ) {
     this.recorder = new Recorder(gpu, 'language model');
     this.workspace = new Workspace(gpu, config.text_config);
+    const step = { embed: kernels.embed, ...cached };
+    this.recorded = new RecordedSteps(gpu, this.recorder, step, embedding);
   }
 
   /** Compiles graphs and kernels. `weights` must hold the language model's tensors (see `expectedTensors`). */
@@ -300,6 +304,7 @@ export class LanguageModel {
 
   /** Frees the buffers that grow with the passes; the next pass makes new ones. */
   private dropWorkspace(): void {
+    this.recorded.destroy();
     this.workspace.destroy();
     this.plan?.destroy();
     this.plan = undefined;
@@ -307,7 +312,8 @@ export class LanguageModel {
 
   private async pass(input: ForwardInput): Promise<GpuTensor> {
     const { cache, append, embeds, tokens, tap } = input;
-    const { first, layers } = input.steps ?? this.base;
+    const { steps = this.base } = input;
+    const { first, layers } = steps;
     const rows = append.reduce((sum, part) => sum + part.count, 0);
     const { hidden_size } = this.config.text_config;
     if (embeds && sizeOf(embeds.shape) !== rows * hidden_size) {
@@ -319,6 +325,10 @@ export class LanguageModel {
     const work = this.workspace.take(rows);
     if (this.gpu.memory.inDoubt) await this.gpu.memory.check();
     const { q, k, v, attention, final_norm } = work;
+    if (tokens && !embeds && !tap && rows <= RECORDED_ROWS) {
+      const step = { rows, tokens, steps, plan, layers: cache.layers, work };
+      if (await this.recorded.issue(step)) return final_norm;
+    }
     let [hidden, spare] = work.hidden;
     if (embeds) hidden = embeds;
     else if (tokens) {

@@ -1,19 +1,19 @@
 import type { Gpu } from '../../gpu/device';
 import { byteLength, createTensor, type GpuTensor } from '../../gpu/tensor';
+import type { Scratch } from '../block-graph';
 
 /**
  * Buffers for values inside graphs. Work on the GPU runs in submission order, so a buffer may be given out again as
  * soon as its last reader is recorded. Where none is large enough, the largest free one is replaced, so that there are
  * never more buffers than values alive at once.
  */
-export class ScratchPool {
+export class ScratchPool implements Scratch {
   private readonly free: GPUBuffer[] = [];
   /** Replaced, but still named by commands that are not submitted. */
   private readonly replaced: GPUBuffer[] = [];
 
   constructor(private readonly gpu: Gpu) {}
 
-  /** An f32 tensor of that shape, contents left from before. Give it back with `release`. */
   take(shape: readonly number[]): GpuTensor {
     const bytes = byteLength(shape, 'f32');
     this.free.sort((a, b) => a.size - b.size);
@@ -24,7 +24,6 @@ export class ScratchPool {
     return createTensor(this.gpu, shape, 'f32', 'scratch');
   }
 
-  /** Takes a tensor of `take` back; what reads it must be recorded. */
   release(tensor: GpuTensor): void {
     this.free.push(tensor.buffer);
   }

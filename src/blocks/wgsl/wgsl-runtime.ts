@@ -1,7 +1,7 @@
 import type { Gpu } from '../../gpu/device';
 import { Recorder } from '../../gpu/recorder';
 import { type GpuTensor, sizeOf } from '../../gpu/tensor';
-import type { BlockGraph, BlockRuntime, NamedTensors } from '../block-graph';
+import type { BlockGraph, BlockRuntime, GraphCapture, NamedTensors, Scratch } from '../block-graph';
 import { fuseSwiGlu } from '../fuse-swiglu';
 import { floatAttribute, type GraphModel, intAttribute, type NodeSpec, type ValueSpec } from '../graph';
 import { type BinaryOp, DenseKernels, type UnaryOp } from './dense-kernels';
@@ -71,6 +71,14 @@ function unsupported(graph: GraphModel): string | undefined {
   return graph.nodes.find((node) => !planNode(node, graph))?.op;
 }
 
+/** Where a run is recorded. */
+interface Target {
+  recorder: Recorder;
+  scratch: Scratch;
+  /** The scratch tensors that are not released yet. */
+  taken: Set<GpuTensor>;
+}
+
 class WgslGraph implements BlockGraph {
   readonly name: string;
   readonly inputs: readonly string[];
@@ -97,7 +105,7 @@ class WgslGraph implements BlockGraph {
   async run(inputs: NamedTensors, outputs: NamedTensors): Promise<void> {
     const taken = new Set<GpuTensor>();
     try {
-      this.recordNodes(inputs, outputs, taken);
+      this.recordNodes({ recorder: this.recorder, scratch: this.scratch, taken }, inputs, outputs);
       if (this.gpu.memory.inDoubt) await this.gpu.memory.check();
     } catch (cause) {
       // Commands that may name buffers that are not there, and the buffers.
@@ -110,8 +118,15 @@ class WgslGraph implements BlockGraph {
     this.scratch.submitted();
   }
 
-  /** @param taken holds the scratch tensors that are not released yet. */
-  private recordNodes(inputs: NamedTensors, outputs: NamedTensors, taken: Set<GpuTensor>): void {
+  capture(): GraphCapture | undefined {
+    // A copy is no dispatch.
+    if (this.plans.some(({ node }) => node.op === 'Concat')) return undefined;
+    return (recorder, scratch, inputs, outputs) =>
+      this.recordNodes({ recorder, scratch, taken: new Set() }, inputs, outputs);
+  }
+
+  private recordNodes(to: Target, inputs: NamedTensors, outputs: NamedTensors): void {
+    const { scratch, taken } = to;
     const values = new Map<string, GpuTensor>();
     for (const value of this.graph.inputs) values.set(value.name, this.given(inputs, value));
     for (const value of this.graph.outputs) this.given(outputs, value);
@@ -122,7 +137,7 @@ class WgslGraph implements BlockGraph {
       const results = node.outputs.map((id) => {
         let out = outputs[id];
         if (!out) {
-          out = this.scratch.take(shape);
+          out = scratch.take(shape);
           taken.add(out);
         } else if (sizeOf(out.shape) !== sizeOf(shape)) {
           throw new Error(
@@ -132,10 +147,10 @@ class WgslGraph implements BlockGraph {
         values.set(id, out);
         return out;
       });
-      this.record(plan, operands as GpuTensor[], results);
+      this.record(to.recorder, plan, operands as GpuTensor[], results);
       for (const name of new Set([...node.inputs, ...node.outputs])) {
         const value = values.get(name)!;
-        if ((this.lastUse.get(name) ?? i) === i && taken.delete(value)) this.scratch.release(value);
+        if ((this.lastUse.get(name) ?? i) === i && taken.delete(value)) scratch.release(value);
       }
     }
   }
@@ -150,18 +165,22 @@ class WgslGraph implements BlockGraph {
     return tensor;
   }
 
-  private record(plan: NodePlan, operands: readonly GpuTensor[], results: readonly GpuTensor[]): void {
-    const { recorder } = this;
+  private record(
+    recorder: Recorder,
+    plan: NodePlan,
+    operands: readonly GpuTensor[],
+    results: readonly GpuTensor[],
+  ): void {
     const { dense } = this.kernels;
     const { node } = plan;
     const [a, b, c] = operands as [GpuTensor, GpuTensor, GpuTensor | undefined];
     const out = results[0]!;
     switch (node.op) {
       case 'Gemm':
-        this.product(plan, operands, out);
+        this.product(recorder, plan, operands, out);
         break;
       case 'Concat':
-        this.concat(operands, out);
+        this.concat(recorder, operands, out);
         break;
       case 'SwiGlu':
         dense.swiGlu(recorder, a, b, out);
@@ -186,8 +205,13 @@ class WgslGraph implements BlockGraph {
     }
   }
 
-  private product({ node, product, packed }: NodePlan, operands: readonly GpuTensor[], y: GpuTensor): void {
-    const { recorder, kernels } = this;
+  private product(
+    recorder: Recorder,
+    { node, product, packed }: NodePlan,
+    operands: readonly GpuTensor[],
+    y: GpuTensor,
+  ): void {
+    const { kernels } = this;
     const alpha = floatAttribute(node, 'alpha', 1);
     if (product) {
       const terms = product.kind === 'weight-grad' ? 1 : product.terms;
@@ -201,13 +225,13 @@ class WgslGraph implements BlockGraph {
     else kernels.quantised.linearUntransposed(recorder, a, b, c, y, alpha);
   }
 
-  private concat(parts: readonly GpuTensor[], out: GpuTensor): void {
+  private concat(recorder: Recorder, parts: readonly GpuTensor[], out: GpuTensor): void {
     let at = 0;
     for (const part of parts) {
       if (part.dtype !== 'f32' || out.dtype !== 'f32')
         throw new Error(`The graph ${this.name} joins values that are not all f32.`);
       const bytes = sizeOf(part.shape) * 4;
-      this.recorder.copy(part.buffer, 0, out.buffer, at, bytes);
+      recorder.copy(part.buffer, 0, out.buffer, at, bytes);
       at += bytes;
     }
   }

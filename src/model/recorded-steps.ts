@@ -1,0 +1,118 @@
+import type { Attention } from '../attention/attention';
+import type { AttentionPlan } from '../attention/plan';
+import type { RotaryAppend } from '../attention/rotary';
+import type { EmbedTokens } from '../attention/rows';
+import { ScratchPool } from '../blocks/wgsl/scratch-pool';
+import type { Gpu } from '../gpu/device';
+import type { Recorder } from '../gpu/recorder';
+import type { Recording } from '../gpu/recording';
+import type { GpuTensor } from '../gpu/tensor';
+import type { DecoderSteps } from './decoder-steps';
+import type { KvLayer } from './kv-cache';
+import type { Activations } from './language-model-workspace';
+
+/** Rows up to which a step is recorded: what recording takes pays where the same step comes many times. */
+export const RECORDED_ROWS = 64;
+
+/** A forward pass of token rows. */
+export interface TokenStep {
+  rows: number;
+  tokens: GpuTensor;
+  steps: DecoderSteps;
+  plan: AttentionPlan;
+  layers: readonly KvLayer[];
+  /** Of `rows` rows. */
+  work: Activations;
+}
+
+interface Kept {
+  /** What the recording was made for: it serves steps with equal ones. */
+  key: readonly unknown[];
+  recording: Recording;
+  scratch: ScratchPool;
+}
+
+/**
+ * Issues decode steps: one that differs from the last one only in its rows' positions and in what they see is issued
+ * from a recording, in one submit, at a small part of the CPU time.
+ */
+export class RecordedSteps {
+  private kept: Kept | undefined;
+
+  constructor(
+    private readonly gpu: Gpu,
+    private readonly recorder: Recorder,
+    private readonly kernels: { embed: EmbedTokens; rotary: RotaryAppend; attention: Attention },
+    private readonly embedding: GpuTensor,
+  ) {}
+
+  /**
+   * Issues a step, whose result is in `work.final_norm`; false where it has to be issued graph by graph.
+   * @throws Error when rows do not fit; GpuMemoryError.
+   */
+  async issue(step: TokenStep): Promise<boolean> {
+    const { rotary, attention } = this.kernels;
+    const { plan, work, layers } = step;
+    const { k, v } = layers[0]!;
+    rotary.check(plan, { ...work, k_cache: k, v_cache: v });
+    attention.check(plan, { q: work.q, k, v, o: work.attention });
+    // Buffers that `grow` or a longer prompt replace have other tensors.
+    const key = [
+      step.rows,
+      step.tokens.buffer,
+      step.steps,
+      plan,
+      layers,
+      work,
+      ...attention.layoutOf(plan, k),
+    ];
+    if (!this.kept || !equal(this.kept.key, key)) {
+      const fresh = this.record(step, key);
+      if (!fresh) return false;
+      this.destroy();
+      this.kept = fresh;
+      if (this.gpu.memory.inDoubt) await this.gpu.memory.check();
+    }
+    const { recording } = this.kept;
+    attention.update(recording, plan, k);
+    this.recorder.replay(recording);
+    this.recorder.submit();
+    return true;
+  }
+
+  /** Forgets the recording. */
+  destroy(): void {
+    this.kept?.recording.destroy();
+    this.kept?.scratch.destroy();
+    this.kept = undefined;
+  }
+
+  private record(step: TokenStep, key: readonly unknown[]): Kept | undefined {
+    const { embed, rotary, attention } = this.kernels;
+    const { rows, tokens, plan, work } = step;
+    const { first, layers } = step.steps;
+    const captures = new Map([first, ...layers].map(({ graph }) => [graph, graph.capture?.(rows)]));
+    if ([...captures.values()].includes(undefined)) return undefined;
+    const scratch = new ScratchPool(this.gpu);
+    const recording = this.recorder.capture(() => {
+      const { q, k, v, attention: o, final_norm } = work;
+      let [hidden, spare] = work.hidden;
+      embed.record(this.recorder, { tokens, table: this.embedding, out: hidden, count: rows });
+      captures.get(first.graph)!(this.recorder, scratch, { ...first.weights, hidden }, { q, k, v });
+      for (const [i, { graph, weights }] of layers.entries()) {
+        const { k: k_cache, v: v_cache } = step.layers[i]!;
+        rotary.record(this.recorder, plan, { q, k, v, k_cache, v_cache });
+        attention.record(this.recorder, plan, { q, k: k_cache, v: v_cache, o });
+        const outputs = i === layers.length - 1 ? { hidden: spare, final_norm } : { hidden: spare, q, k, v };
+        const inputs = { ...weights, attention: o, residual: hidden };
+        captures.get(graph)!(this.recorder, scratch, inputs, outputs);
+        [hidden, spare] = [spare, hidden];
+      }
+    });
+    return { key, recording, scratch };
+  }
+}
+
+function equal(a: readonly unknown[], b: readonly unknown[]): boolean {
+  return a.length === b.length && a.every((item, i) => item === b[i]);
+}
