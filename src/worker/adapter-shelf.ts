@@ -9,6 +9,9 @@ import type { AdapterInfo } from './training-protocol';
 /** An adapter in PEFT's files, before it is on a GPU. */
 export type AdapterFiles = { [Name in keyof PeftFiles]: Uint8Array<ArrayBuffer> };
 
+/** What an adapter is placed on. */
+export type ShelfSession = Pick<Session, 'gpu' | 'model'>;
+
 /** An adapter on a session's GPU, and the decoder with it. */
 interface Placed {
   gpu: Gpu;
@@ -34,7 +37,7 @@ export class AdapterShelf {
    * @throws Error naming the file and tensor where it is no LoRA of the session's model.
    */
   async load(
-    session: Session,
+    session: ShelfSession,
     files: AdapterFiles,
     from: Pick<AdapterInfo, 'name' | 'run' | 'step'>,
   ): Promise<AdapterInfo> {
@@ -51,7 +54,7 @@ export class AdapterShelf {
    * The decoder with an adapter; undefined for '', the base.
    * @throws Error where there is no such adapter.
    */
-  async decoder(session: Session, adapter: string): Promise<DecoderSteps | undefined> {
+  async decoder(session: ShelfSession, adapter: string): Promise<DecoderSteps | undefined> {
     if (adapter === '') return undefined;
     const entry = this.shelf.get(adapter);
     if (!entry) throw new Error('That adapter is no longer loaded. Load it again.');
@@ -71,7 +74,7 @@ export class AdapterShelf {
   }
 }
 
-async function place(session: Session, files: AdapterFiles): Promise<Placed> {
+async function place(session: ShelfSession, files: AdapterFiles): Promise<Placed> {
   const { gpu, model } = session;
   const config = parseConfig(files['adapter_config.json']);
   const source = memorySource('adapter_model.safetensors', files['adapter_model.safetensors']);

@@ -183,15 +183,14 @@ export type TrainingRequest =
   /** Starts a run with the model that is loaded -> `run-started`. Answering waits until it is paused. */
   | { type: 'start-run'; id: number; name: string; config: RunConfig; data: TrainingData }
   /**
-   * Goes on from a run's last checkpoint (or `step`) -> `run-started`. Videos are not kept with a run: they come again,
-   * where this engine does not have them any more. `skip_question` leaves out the question that a reward failed on.
+   * Goes on from a run's last checkpoint (or `step`) -> `run-started`. The videos of `files` are not kept with a run:
+   * they come again where this engine does not have them any more. `skip_question` leaves out the question that a reward failed on.
    */
   | {
       type: 'resume-run';
       id: number;
       run: string;
       step?: number;
-      data?: TrainingData;
       videos?: VideoFolder;
       skip_question?: boolean;
     }

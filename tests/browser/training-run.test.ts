@@ -13,6 +13,7 @@ import type {
   TrainingEvent,
   TrainingRequest,
 } from '../../src/worker/training-protocol';
+import { findBox, parseBoxes, writeBoxes } from '../support/mp4-tree';
 
 type Posted = EngineEvent | TrainingEvent | BenchEvent | ModelEvent;
 type Of<T extends Posted['type']> = Extract<Posted, { type: T }>;
@@ -166,6 +167,84 @@ describe('runs', { timeout: 240_000 }, () => {
       'started eval reward-failed resumed saved paused resumed device-lost resumed eval saved done',
     );
     expect(await bytesOf(await files(cut, 'adapter'))).toEqual(await bytesOf(await files(whole, 'adapter')));
+  });
+
+  it('go on without a question that a reward failed on', async () => {
+    sandbox = () => ({ error: 'label is undefined' });
+    const once = { ...config, eval_questions: 0, grpo: { ...config.grpo, max_steps: 1 } };
+    let from = page.send({ type: 'start-run', id: ++id, name: 'Skip', config: once, data: { kind: 'toy' } });
+    const { run } = (await page.next('run-started', from)).run;
+    const { prompt } = await page.next('group-started', from);
+    await state(from, 'paused');
+    sandbox = lengths;
+    from = page.send({ type: 'resume-run', id: ++id, run, skip_question: true });
+    expect((await page.next('group-started', from)).prompt).not.toBe(prompt);
+    await state(from, 'done');
+    const { events, lines } = await read(run);
+    expect(events.map(({ code, text }) => (code === 'question-skipped' ? text : code)).join(', ')).toBe(
+      'started, reward-failed, question 1 is left out, resumed, saved, done',
+    );
+    expect(lines).toHaveLength(1);
+    await page.ask('runs', { type: 'delete-run', id: ++id, run });
+  });
+
+  it('pass over a clip that cannot be decoded, and ask for their folder again', async () => {
+    // The tables stay, the pictures do not.
+    const tree = parseBoxes(new Uint8Array(await clip.arrayBuffer()));
+    findBox(tree, 'mdat').payload.fill(0);
+    const broken = writeBoxes(tree);
+    const row = (video: string, word: string) => ({
+      problem: `${word} moves?\nOptions:\nA. it\nB. none`,
+      solution: '<answer>A</answer>',
+      video_filename: `./NExTVideo/${video}`,
+    });
+    const rows = [row('1/a.mp4', 'What'), row('2/a.mp4', 'Which'), row('2/gone.mp4', 'Who')];
+    const questions = new Blob([rows.map((one) => JSON.stringify(one)).join('\n')]);
+    const videos = [new File([clip], 'a.mp4'), new File([broken], 'a.mp4')];
+    const folder = { videos, paths: ['NExTVideo/1/a.mp4', 'NExTVideo/2/a.mp4'], folder: 'NExTVideo' };
+    const data: TrainingData = { kind: 'files', name: 'q.jsonl', questions, ...folder };
+    const three = { ...config, grpo: { ...config.grpo, max_steps: 3 } };
+    const begin = async (name: string) => {
+      const from = page.send({ type: 'start-run', id: ++id, name, config: three, data });
+      return { from, run: (await page.next('run-started', from)).run.run };
+    };
+    const whole = await begin('Whole');
+    await state(whole.from, 'done');
+    const reference = await read(whole.run);
+    expect(reference.run).toMatchObject({ data: 'files', folder: 'NExTVideo' });
+    const skipped = reference.lines.map(({ skipped_questions }) => skipped_questions!);
+    // Two questions in three steps: each pass meets the clip once.
+    expect(skipped.reduce((sum, count) => sum + count, 0)).toBeGreaterThanOrEqual(1);
+    expect(new Set(reference.completions.map(({ prompt }) => prompt))).toEqual(new Set([rows[0]!.problem]));
+    const told = reference.events.filter(({ code }) => code === 'question-skipped');
+    expect(told).toHaveLength(1);
+    expect(told[0]!.text).toMatch(/^\.\/NExTVideo\/2\/a\.mp4 is left out: /);
+
+    const { from, run } = await begin('Halves');
+    await page.next('group-traces', from, ({ question }) => question === 1);
+    page.send({ type: 'pause-run' });
+    await state(from, 'paused');
+    const other = { ...folder, paths: ['NExTVideo/1/b.mp4', 'NExTVideo/2/b.mp4'] };
+    const wrong = page.send({ type: 'resume-run', id: ++id, run, videos: other });
+    await expect(page.next('run-started', wrong)).rejects.toThrow(
+      /not the folder that Halves began with, NExTVideo\. \.\/NExTVideo\/1\/a\.mp4 is not among the videos\. So it is with 1 more\./,
+    );
+    // Found by its name alone.
+    const short = { ...folder, videos: [new File([clip, 'x'], 'a.mp4')], paths: ['Other/a.mp4'] };
+    const changed = page.send({ type: 'resume-run', id: ++id, run, videos: short });
+    await expect(page.next('run-started', changed)).rejects.toThrow(/1\/a\.mp4 is another file there\./);
+    // A video that was missing at the start changes nothing when it turns up.
+    const more = {
+      ...folder,
+      videos: [...videos, new File([clip], 'gone.mp4')],
+      paths: [...folder.paths, 'NExTVideo/2/gone.mp4'],
+    };
+    const again = page.send({ type: 'resume-run', id: ++id, run, videos: more });
+    await state(again, 'done');
+    const resumed = await read(run);
+    expect(numbers(resumed.lines)).toEqual(numbers(reference.lines));
+    expect(resumed.completions).toEqual(reference.completions);
+    for (const one of [run, whole.run]) await page.ask('runs', { type: 'delete-run', id: ++id, run: one });
   });
 
   it('are named, listed, held by one tab, and deleted', async () => {

@@ -1,12 +1,15 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { LORA_TARGETS } from '../../src/blocks/qwen2-graphs';
+import { BatchGenerator } from '../../src/generate/batch-generator';
 import { type Gpu, openGpu } from '../../src/gpu/device';
 import { readTrainingCheckpoint, writeTrainingCheckpoint } from '../../src/grpo/checkpoint';
 import { type GrpoConfig, TINYLLAVA_VIDEO_R1, TRL } from '../../src/grpo/grpo-config';
 import { GrpoTrainer, type StepResult } from '../../src/grpo/trainer';
 import { LoraAdapter } from '../../src/lora/adapter';
 import type { LoraConfig } from '../../src/lora/lora-config';
+import { writePeft } from '../../src/lora/peft-files';
 import { TinyLlava } from '../../src/model/tiny-llava';
+import { AdapterShelf } from '../../src/worker/adapter-shelf';
 import { goldenStore } from '../support/golden';
 
 /** Rewards vowels: something that a model with random weights can learn in a few steps. */
@@ -114,6 +117,71 @@ describe('GRPO trainer', () => {
     await expect(readTrainingCheckpoint(gpu, strange, model.config.text_config)).rejects.toThrow(
       /no checkpoint of a run/,
     );
+  });
+
+  it('switches between adapters and the base without uploading or compiling anything', async () => {
+    const text = model.config.text_config;
+    const shelf = new AdapterShelf();
+    const session = { gpu, model };
+    const load = async (name: string, lora: LoraConfig) => {
+      const made = LoraAdapter.create(gpu, lora, text);
+      made.initialise(3);
+      // B is zero at the start, and an adapter of that says nothing.
+      for (const [i, [tensor, [rows, width]]] of [...made.shapes].entries())
+        if (tensor.endsWith('lora_B.weight'))
+          made.set(
+            tensor,
+            Float32Array.from({ length: rows * width }, (_, j) => 0.1 * Math.sin(i + 7 * j)),
+          );
+      const files = await writePeft(made, 'base');
+      made.destroy();
+      const bytes = {
+        'adapter_config.json': new TextEncoder().encode(files['adapter_config.json']),
+        'adapter_model.safetensors': files['adapter_model.safetensors'],
+      };
+      return (await shelf.load(session, bytes, { name })).adapter;
+    };
+    const generator = await BatchGenerator.create(gpu, model);
+    const settings = { temperature: 0, top_k: 0, top_p: 1, seed: 1 };
+    const values = async (adapter: string) => {
+      const steps = await shelf.decoder(session, adapter);
+      const prompts = [{ ...questions()[0]!, question: 0 }];
+      const answers = [{ sample: 0, settings }];
+      const logps: number[] = [];
+      for await (const drawn of generator.generate({ prompts, answers, max_new_tokens: 3, steps }))
+        for (const { record } of drawn) logps.push(record.id, record.logp);
+      return logps;
+    };
+    const plain = await values('');
+    const some = { ...LORA, target_modules: ['self_attn.q_proj', 'mlp.down_proj'] as const };
+    // Each by itself, before the other is there.
+    const alone: number[][] = [];
+    for (const lora of [LORA, some]) {
+      const adapter = await load('alone', lora);
+      alone.push(await values(adapter));
+      shelf.unload(adapter);
+    }
+    const [a, b] = [await load('a', LORA), await load('b', some)];
+    const { bytes, buffers } = gpu.memory;
+    const compiled = vi.spyOn(gpu.device, 'createComputePipelineAsync');
+    const { queue } = gpu.device;
+    const written = vi.spyOn(queue, 'writeBuffer');
+    const made = vi.spyOn(gpu.device, 'createBuffer');
+    const inTurns: number[][] = [];
+    for (const adapter of [a, '', b, a, b, '']) inTurns.push(await values(adapter));
+    expect(compiled).not.toHaveBeenCalled();
+    const labels = [
+      ...written.mock.calls.map(([{ label }]) => label),
+      ...made.mock.calls.map(([to]) => to.label),
+    ];
+    expect(labels.length).toBeGreaterThan(10);
+    expect(labels.filter((label) => label?.includes('lora_'))).toEqual([]);
+    expect([gpu.memory.bytes, gpu.memory.buffers]).toEqual([bytes, buffers]);
+    for (const spy of [compiled, written, made]) spy.mockRestore();
+    expect(inTurns).toEqual([alone[0], plain, alone[1], alone[0], alone[1], plain]);
+    expect(new Set([plain, ...alone].map(String)).size).toBe(3);
+    shelf.clear();
+    generator.destroy();
   });
 
   it('leaves out an update whose gradient is not finite, and goes on', async () => {

@@ -4,23 +4,18 @@ import { chartData } from './chart-data';
 import { ahaByStep, type ChartSpec, chartSpecs } from './chart-model';
 import { MetricChart } from './metric-chart';
 import { StepTable } from './step-table';
-import { useRecord, useThrottled, useTraining, useTrainServices, useTrainView } from './train-services';
+import { useCompared, useRecord, useThrottled, useTrainServices, useTrainView } from './train-services';
 import type { RunRecord } from './training-state';
 
 /** The curves of the run that is shown, with those of the runs that it is compared with in grey. */
 export function ChartGrid() {
   const { trainView } = useTrainServices();
   const record = useThrottled(useRecord());
-  const records = useTraining((state) => state.records);
-  const names = useTrainView((view) => view.compared);
+  const compared = useCompared();
   const smoothing = useTrainView((view) => view.smoothing);
   const more = useTrainView((view) => view.moreCharts);
   const asTable = useTrainView((view) => view.asTable);
   const theme = useThemeName();
-  const compared = useMemo(
-    () => names.flatMap((run) => (records[run] && run !== record?.run.run ? [records[run]] : [])),
-    [names, records, record?.run.run],
-  );
   const charts = useMemo(
     () => (record ? makeCharts(record, compared, smoothing, more) : []),
     [record, compared, smoothing, more],

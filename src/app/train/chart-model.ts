@@ -126,6 +126,40 @@ export function chartSpecs(
         format: digits(2),
         range: [0, 0.1],
       },
+      {
+        name: 'answers that check themselves',
+        unit: 'right',
+        curves: [
+          { label: 'before', value: key('checked_right_before'), colour: '--c2', dash: [5, 2] },
+          { label: 'after', value: key('checked_right_after'), colour: '--c1' },
+        ],
+        format: digits(2),
+        range: [0, 1],
+      },
+      {
+        name: 'left out',
+        unit: 'of a step',
+        curves: [
+          { label: 'questions', value: key('skipped_questions'), colour: '--c2', dash: [5, 2] },
+          { label: 'updates', value: key('skipped_updates'), colour: '--c1' },
+        ],
+        format: digits(0),
+        range: [0, 1],
+      },
+      {
+        name: 'completion_length, longest',
+        unit: 'tokens',
+        curves: [{ value: key('completions/max_length'), colour: '--c1' }],
+        format: digits(0),
+        range: [0, 10],
+      },
+      {
+        name: 'num_tokens',
+        unit: 'so far',
+        curves: [{ value: key('num_tokens'), colour: '--c1' }],
+        format: (value) => Math.round(value).toLocaleString('en'),
+        range: [0, 10],
+      },
     ],
   };
 }

@@ -1,6 +1,7 @@
 import { useEffect, useRef, useState } from 'react';
 import type { DataReport } from '../../worker/training-protocol';
 import { Icon } from '../shared/icon';
+import { FolderButton } from './folder-button';
 import { OwnQuestions } from './own-questions';
 import { chosenData } from './setup-store';
 import { useSetup, useTrainServices } from './train-services';
@@ -44,7 +45,6 @@ function Files() {
   const videos = useSetup((state) => state.videos);
   const coldStart = useSetup((state) => state.config.stage === 'cold-start');
   const file = useRef<HTMLInputElement>(null);
-  const folder = useRef<HTMLInputElement>(null);
   return (
     <div className="data-files">
       <button type="button" className="btn small" onClick={() => file.current?.click()}>
@@ -64,24 +64,9 @@ function Files() {
           event.target.value = '';
         }}
       />
-      <button type="button" className="btn small" onClick={() => folder.current?.click()}>
-        <Icon name="folder" size={14} />
-        {videos ? `${videos.length} files` : 'Video folder'}
-      </button>
-      <input
-        ref={folder}
-        type="file"
-        hidden
-        aria-label="Video folder"
-        data-testid="videos-folder"
-        // React has no name for it: the picker takes a folder, and the files come with their paths in it.
-        {...{ webkitdirectory: '' }}
-        onChange={(event) => {
-          const chosen = [...(event.target.files ?? [])];
-          if (chosen.length > 0) setup.setState({ videos: chosen });
-          event.target.value = '';
-        }}
-      />
+      <FolderButton className="btn small" onChoose={(chosen) => setup.setState({ videos: chosen })}>
+        {videos ? `${videos.folder}, ${videos.videos.length} files` : 'Video folder'}
+      </FolderButton>
       <p className="xs t3">
         {coldStart ? (
           <>

@@ -1,16 +1,23 @@
 import type { EvalLine } from '../../worker/training-protocol';
-import { evalsByTime, interval95, nextEval } from './run-facts';
-import { useRecord } from './train-services';
+import { type ComparedEvals, ShareChart, type ShareCurve } from './held-out-chart';
+import { evalsByTime, nextEval } from './run-facts';
+import { useCompared, useRecord } from './train-services';
 
-const WIDTH = 272;
-const HEIGHT = 150;
-const PAD = { left: 26, right: 8, top: 8, bottom: 16 };
+const ACCURACY: readonly ShareCurve[] = [
+  { value: (line) => line.accuracy_sampled, className: 'held-line', points: true },
+  { value: (line) => line.self_check_rate, className: 'held-aha' },
+];
+const CHECKED: readonly ShareCurve[] = [
+  { value: (line) => line.checked_right_before, className: 'held-before', label: 'before' },
+  { value: (line) => line.checked_right_after, className: 'held-aha', label: 'after' },
+];
 
 const percent = (share: number) => `${Math.round(share * 100)}%`;
 
 /** Accuracy on questions that are never trained on, before, during and after, and what checking itself did there. */
 export function HeldOut() {
   const record = useRecord();
+  const compared = useCompared();
   if (!record) return null;
   const { evals, config, run } = record;
   const { before, during, after } = evalsByTime(evals, run.state === 'done' || run.state === 'stopped');
@@ -29,12 +36,18 @@ export function HeldOut() {
         <Share name={during ? `step ${during.step}` : 'during'} line={during} />
         <Share name={after ? `after, step ${after.step}` : 'after'} line={after} />
       </dl>
-      {evals.length > 0 && <HeldOutChart evals={evals} max_steps={run.max_steps} />}
+      {evals.length > 0 && (
+        <Accuracy
+          evals={evals}
+          max_steps={run.max_steps}
+          compared={compared.map((one) => ({ name: one.run.name, evals: one.evals }))}
+        />
+      )}
       <p className="xs t3">
         Sampled answers; bars show the 95% interval.
         {next === undefined ? '' : ` Next check at step ${next}.`}
       </p>
-      {last && <SelfChecks evals={evals} last={last} />}
+      {last && <SelfChecks evals={evals} last={last} max_steps={run.max_steps} />}
     </div>
   );
 }
@@ -51,48 +64,77 @@ function Share({ name, line }: { name: string; line: EvalLine | undefined }) {
 }
 
 /** How often held-out answers check themselves, and whether that helps them. */
-function SelfChecks({ evals, last }: { evals: readonly EvalLine[]; last: EvalLine }) {
+function SelfChecks({
+  evals,
+  last,
+  max_steps,
+}: {
+  evals: readonly EvalLine[];
+  last: EvalLine;
+  max_steps: number;
+}) {
   const first = evals[0]!;
   const { checked_right_before: before, checked_right_after: after, self_check_rate: rate } = last;
+  const judged = evals.filter((line) => line.checked_right_after !== undefined);
   return (
-    <dl className="self-checks">
-      <div>
-        <dt>
-          <mark className="aha-text">check themselves</mark>
-        </dt>
-        <dd>
-          {first === last ? '' : `${percent(first.self_check_rate)} → `}
-          <b>{percent(rate)}</b>
-        </dd>
-      </div>
-      {before !== undefined && after !== undefined && (
+    <>
+      <dl className="self-checks">
         <div>
-          <dt>of these right, before → after</dt>
+          <dt>
+            <mark className="aha-text">check themselves</mark>
+          </dt>
           <dd>
-            {percent(before)} → <b>{percent(after)}</b>
+            {first === last ? '' : `${percent(first.self_check_rate)} → `}
+            <b>{percent(rate)}</b>
           </dd>
         </div>
+        {before !== undefined && after !== undefined && (
+          <div>
+            <dt>of these right, before → after</dt>
+            <dd>
+              {percent(before)} → <b>{percent(after)}</b>
+            </dd>
+          </div>
+        )}
+        <div>
+          <dt>in the format</dt>
+          <dd>{percent(last.format_rate)}</dd>
+        </div>
+        <div>
+          <dt>greedy accuracy</dt>
+          <dd>{percent(last.accuracy_greedy)}</dd>
+        </div>
+      </dl>
+      {judged.length > 0 && (
+        <>
+          <p className="xs t3">Of answers that check themselves: right before the check, and after it.</p>
+          <ShareChart
+            evals={evals}
+            max_steps={max_steps}
+            curves={CHECKED}
+            height={96}
+            spoken={`Answers that check themselves, right before and after the check, by step. ${judged
+              .map(
+                (line) =>
+                  `step ${line.step}: ${percent(line.checked_right_before!)}, then ${percent(line.checked_right_after!)}`,
+              )
+              .join('; ')}.`}
+          />
+        </>
       )}
-      <div>
-        <dt>in the format</dt>
-        <dd>{percent(last.format_rate)}</dd>
-      </div>
-      <div>
-        <dt>greedy accuracy</dt>
-        <dd>{percent(last.accuracy_greedy)}</dd>
-      </div>
-    </dl>
+    </>
   );
 }
 
-function HeldOutChart({ evals, max_steps }: { evals: readonly EvalLine[]; max_steps: number }) {
-  const last = Math.max(max_steps, evals.at(-1)!.step, 1);
-  const x = (step: number) => PAD.left + (step / last) * (WIDTH - PAD.left - PAD.right);
-  const y = (share: number) => PAD.top + (1 - share) * (HEIGHT - PAD.top - PAD.bottom);
-  const right = WIDTH - PAD.right;
-  const chance = 0.25;
-  const path = (value: (line: EvalLine) => number) =>
-    evals.map((line, place) => `${place ? 'L' : 'M'}${x(line.step)} ${y(value(line))}`).join('');
+function Accuracy({
+  evals,
+  max_steps,
+  compared,
+}: {
+  evals: readonly EvalLine[];
+  max_steps: number;
+  compared: readonly ComparedEvals[];
+}) {
   const spoken = evals
     .map(
       (line) =>
@@ -100,46 +142,14 @@ function HeldOutChart({ evals, max_steps }: { evals: readonly EvalLine[]; max_st
     )
     .join('; ');
   return (
-    <svg
-      className="held-chart"
-      viewBox={`0 0 ${WIDTH} ${HEIGHT}`}
-      role="img"
-      aria-label={`Held-out accuracy by step. ${spoken}. Chance is 25%.`}
-    >
-      {[0, 0.5, 1].map((share) => (
-        <g key={share}>
-          <path d={`M${PAD.left} ${y(share)}H${right}`} stroke="var(--c-grid)" />
-          <text x={PAD.left - 6} y={y(share) + 3.3} textAnchor="end">
-            {share * 100}
-          </text>
-        </g>
-      ))}
-      <path d={`M${PAD.left} ${y(chance)}H${right}`} stroke="var(--c-ghost)" strokeDasharray="1.5 2.5" />
-      <text x={right} y={y(chance) + 11} textAnchor="end">
-        chance, 4 options
-      </text>
-      <path
-        d={`M${x(evals[0]!.step)} ${y(evals[0]!.accuracy_sampled)}H${right}`}
-        stroke="var(--text-3)"
-        strokeDasharray="4 3"
-      />
-      <path d={path((line) => line.self_check_rate)} className="held-aha" />
-      <path d={path((line) => line.accuracy_sampled)} className="held-line" />
-      {evals.map((line) => {
-        const { low, high } = interval95(line.accuracy_sampled, line.questions);
-        const at = x(line.step);
-        return (
-          <g key={line.step} className="held-point">
-            <path d={`M${at} ${y(low)}V${y(high)}M${at - 3} ${y(low)}h6M${at - 3} ${y(high)}h6`} />
-            <circle cx={at} cy={y(line.accuracy_sampled)} r="3.2" className={line.step === 0 ? 'open' : ''} />
-          </g>
-        );
-      })}
-      {[0, Math.round(last / 2), last].map((step, place) => (
-        <text key={step} x={x(step)} y={HEIGHT - 3} textAnchor={(['start', 'middle', 'end'] as const)[place]}>
-          {step}
-        </text>
-      ))}
-    </svg>
+    <ShareChart
+      evals={evals}
+      max_steps={max_steps}
+      curves={ACCURACY}
+      height={150}
+      spoken={`Held-out accuracy by step. ${spoken}. Chance is 25%.`}
+      compared={compared}
+      chance={{ share: 0.25, label: 'chance, 4 options' }}
+    />
   );
 }

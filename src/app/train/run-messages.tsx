@@ -3,6 +3,7 @@ import type { MemoryPlan, RunConfig } from '../../worker/training-protocol';
 import { formatBytes } from '../shared/format';
 import { ErrorMessage } from '../shared/message';
 import { useServices } from '../store/app-services';
+import { FolderAgain } from './folder-again';
 import type { Planned } from './memory-plan';
 import { changeConfig } from './setup-store';
 import { useLive, useRecord, useSetup, useTraining, useTrainServices } from './train-services';
@@ -161,6 +162,13 @@ function OfRun({ record }: { record: RunRecord }) {
         <button type="button" className="btn" onClick={() => actions.newRun(record.config)}>
           Edit reward in a new run
         </button>
+        <button
+          type="button"
+          className="btn"
+          onClick={() => actions.resume(run.run, { skip_question: true })}
+        >
+          Skip this question
+        </button>
         <button type="button" className="btn q" onClick={() => actions.resume(run.run)}>
           Try again
         </button>
@@ -184,7 +192,7 @@ function OfRun({ record }: { record: RunRecord }) {
         testId="run-message"
       >
         {back !== undefined && (
-          <button type="button" className="btn" onClick={() => actions.resume(run.run, back)}>
+          <button type="button" className="btn" onClick={() => actions.resume(run.run, { step: back })}>
             Go back to step {back}
           </button>
         )}
@@ -214,7 +222,7 @@ function OfRun({ record }: { record: RunRecord }) {
         </button>
       </ErrorMessage>
     );
-  if (state === 'paused' && !training.hasData(run.run, run.data)) return <FilesAgain record={record} />;
+  if (state === 'paused' && !training.hasData(run.run, run.data)) return <FolderAgain run={run} />;
   if (live?.message)
     return (
       <ErrorMessage
@@ -235,28 +243,6 @@ function StorageFull({ message }: { message: string }) {
       testId="run-message"
     >
       <ManageStorage />
-    </ErrorMessage>
-  );
-}
-
-/** A page cannot keep files over a reload. */
-function FilesAgain({ record: { run, config } }: { record: RunRecord }) {
-  const actions = useRunActions();
-  return (
-    <ErrorMessage
-      error={{
-        code: 'files-again',
-        title: `${run.name} needs its files again.`,
-        message:
-          'A page cannot keep the files of a folder. Choose the same JSONL file and video folder in the setup of a new run, come back to this one in the list, and press Go on.',
-      }}
-      icon="folder"
-      tone="warn"
-      testId="run-message"
-    >
-      <button type="button" className="btn" onClick={() => actions.newRun(config)}>
-        Choose the files
-      </button>
     </ErrorMessage>
   );
 }

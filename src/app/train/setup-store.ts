@@ -3,6 +3,7 @@ import type { OwnQuestion, RunConfig, TrainingData } from '../../worker/training
 import { readStored, writeStored } from '../store/local-storage';
 import { type PresetName, presetConfig } from './presets';
 import { runProblems } from './run-problems';
+import { type ChosenFolder, sent } from './video-folder';
 
 /** What a new run is going to be. */
 export interface Setup {
@@ -11,9 +12,9 @@ export interface Setup {
   /** The configuration that `yours` brings back. */
   yours?: RunConfig;
   data: TrainingData['kind'];
-  /** A JSONL file, and the folder's files. */
+  /** A JSONL file, and the folder of the videos. */
   questions?: File;
-  videos?: readonly File[];
+  videos?: ChosenFolder;
   own: readonly OwnQuestion[];
   /** Empty: the next number. */
   name: string;
@@ -90,7 +91,9 @@ export function chosenData({ data, questions, videos, own }: Setup): TrainingDat
     case 'toy':
       return { kind: 'toy' };
     case 'files':
-      return questions && videos ? { kind: 'files', name: questions.name, questions, videos } : undefined;
+      return questions && videos
+        ? { kind: 'files', name: questions.name, questions, ...sent(videos) }
+        : undefined;
     case 'own':
       return own.length > 0 ? { kind: 'own', questions: own } : undefined;
   }

@@ -1,4 +1,4 @@
-import { createContext, useContext, useEffect, useRef, useState } from 'react';
+import { createContext, useContext, useEffect, useMemo, useRef, useState } from 'react';
 import { useStore } from 'zustand';
 import { useMediaQuery } from '../shared/use-media-query';
 import type { AppServices } from '../store/app-services';
@@ -56,6 +56,17 @@ export function useTrainView<T>(select: (view: TrainView) => T): T {
 /** The run that is shown, where it was read. */
 export function useRecord(): RunRecord | undefined {
   return useTraining(({ shown, records }) => (shown === undefined ? undefined : records[shown]));
+}
+
+/** The runs that it is compared with, where they were read. */
+export function useCompared(): RunRecord[] {
+  const records = useTraining((state) => state.records);
+  const shown = useTraining((state) => state.shown);
+  const names = useTrainView((view) => view.compared);
+  return useMemo(
+    () => names.flatMap((run) => (records[run] && run !== shown ? [records[run]] : [])),
+    [names, records, shown],
+  );
 }
 
 /** The live side of the run that is shown. */

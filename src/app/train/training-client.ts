@@ -10,6 +10,7 @@ import type {
   TrainingData,
   TrainingEvent,
   TrainingRequest,
+  VideoFolder,
 } from '../../worker/training-protocol';
 import type { EngineClient } from '../engine-client';
 import { reduceTraining, type TrainingAction } from './reduce-training';
@@ -39,8 +40,8 @@ export class TrainingClient {
     number,
     { resolve: (event: Reply) => void; reject: (error: Error) => void }
   >();
-  /** The data of runs that began here, by run: a folder's files are not kept on disk. */
-  private readonly data = new Map<string, TrainingData>();
+  /** The videos of runs, by run, where they were chosen in this tab: they are not kept on disk. */
+  private readonly videos = new Map<string, VideoFolder>();
 
   constructor(
     private readonly engine: EngineClient,
@@ -80,26 +81,29 @@ export class TrainingClient {
     return (await this.ask({ type: 'plan-memory', config })).plan;
   }
 
-  async startRun(name: string, config: RunConfig, data: TrainingData): Promise<void> {
+  /** Starts a run. @returns its id. */
+  async startRun(name: string, config: RunConfig, data: TrainingData): Promise<string> {
     const { run } = await this.ask({ type: 'start-run', name, config, data });
-    this.data.set(run.run, data);
+    if (data.kind === 'files') this.videos.set(run.run, data);
+    return run.run;
   }
 
-  /** Goes on from the last checkpoint, or from the one at `step`. `data` where the run's files are chosen again. */
-  async resumeRun(run: string, { step, data }: { step?: number; data?: TrainingData } = {}): Promise<void> {
-    const known = data ?? this.data.get(run);
-    await this.ask({
-      type: 'resume-run',
-      run,
-      ...(step === undefined ? {} : { step }),
-      ...(known ? { data: known } : {}),
-    });
-    if (known) this.data.set(run, known);
+  /**
+   * Goes on from the last checkpoint, or from the one at `step`. `videos` where a run's folder is chosen again;
+   * `skip_question` leaves out the question that a reward failed on.
+   */
+  async resumeRun(
+    run: string,
+    from: { step?: number; videos?: VideoFolder; skip_question?: boolean } = {},
+  ): Promise<void> {
+    const videos = from.videos ?? this.videos.get(run);
+    await this.ask({ type: 'resume-run', run, ...from, ...(videos ? { videos } : {}) });
+    if (videos) this.videos.set(run, videos);
   }
 
-  /** Whether a run's questions are at hand: a folder's files only where they were chosen in this tab. */
+  /** Whether all that a run needs is at hand: a folder's videos only where they were chosen in this tab. */
   hasData(run: string, kind: TrainingData['kind']): boolean {
-    return kind !== 'files' || this.data.has(run);
+    return kind !== 'files' || this.videos.has(run);
   }
 
   pause(): void {
@@ -126,7 +130,7 @@ export class TrainingClient {
 
   async delete(run: string): Promise<void> {
     await this.ask({ type: 'delete-run', run });
-    this.data.delete(run);
+    this.videos.delete(run);
     this.dispatch({ type: 'page/deleted', run });
   }
 

@@ -7,11 +7,13 @@ import { download } from '../shared/download';
 import { type AppServices, useServices } from '../store/app-services';
 import { BASE, type EngineState, type ModelState } from '../store/engine-state';
 import { showPage } from '../store/pages';
+import { forgetFolder, keepFolder, keptFolder } from './kept-folders';
 import { runProblems } from './run-problems';
 import { chosenData } from './setup-store';
 import { type TrainServices, useTrainServices } from './train-services';
 import { TrainingError } from './training-client';
 import { isActive } from './training-state';
+import { type ChosenFolder, reopenFolder, sent } from './video-folder';
 
 /** What the Train page does, for buttons and keys. */
 export function useRunActions() {
@@ -68,6 +70,12 @@ export function runActions(services: AppServices, { training, setup, trainView }
       });
     });
   };
+  /** The videos of a run's kept folder, where they are not at hand. */
+  const keptVideos = async (run: string) => {
+    const kind = training.store.getState().runs?.find((one) => one.run === run)?.data ?? 'toy';
+    const handle = training.hasData(run, kind) ? undefined : await keptFolder(run);
+    return handle && reopenFolder(handle);
+  };
   const nextName = () => {
     const numbers = (training.store.getState().runs ?? []).map(({ name }) =>
       Number(/^Run (\d+)$/.exec(name)?.[1] ?? 0),
@@ -88,18 +96,28 @@ export function runActions(services: AppServices, { training, setup, trainView }
       const data = chosenData(state);
       if (!data || startBlocker(client.store.getState(), { setup })) return;
       trainView.setState({ question: undefined });
-      void guard(training.startRun(state.name.trim() || nextName(), state.config, data));
+      const handle = state.data === 'files' ? state.videos?.handle : undefined;
+      void guard(
+        training.startRun(state.name.trim() || nextName(), state.config, data).then((run) => {
+          if (handle) void keepFolder(run, handle);
+        }),
+      );
       setup.setState({ name: '' });
     },
-    resume(run: string, step?: number): void {
-      const { runs } = training.store.getState();
-      const kind = runs?.find((one) => one.run === run)?.data ?? 'toy';
-      const chosen = chosenData(setup.getState());
-      // Files that were chosen again stand in the setup.
-      const data = !training.hasData(run, kind) && chosen?.kind === kind ? chosen : undefined;
+    /** Goes on; with the videos of a folder that is kept for the run, or that was chosen again. */
+    resume(
+      run: string,
+      { folder, ...from }: { step?: number; skip_question?: boolean; folder?: ChosenFolder } = {},
+    ): void {
       trainView.setState({ question: undefined });
-      const from = { ...(step === undefined ? {} : { step }), ...(data ? { data } : {}) };
-      void guard(haveModel(run).then(() => training.resumeRun(run, from)));
+      const go = async () => {
+        // First of all: a permission can be asked for in a press alone.
+        const videos = folder ?? (await keptVideos(run));
+        await haveModel(run);
+        await training.resumeRun(run, { ...from, ...(videos ? { videos: sent(videos) } : {}) });
+        if (folder?.handle) await keepFolder(run, folder.handle);
+      };
+      void guard(go());
     },
     /** Pauses the run that is shown, or lets it go on. */
     togglePause(): boolean {
@@ -122,7 +140,7 @@ export function runActions(services: AppServices, { training, setup, trainView }
     },
     show: (run: string) => void guard(training.showRun(run)),
     rename: (run: string, name: string) => void guard(training.rename(run, name)),
-    delete: (run: string) => void guard(training.delete(run)),
+    delete: (run: string) => void guard(training.delete(run).then(() => forgetFolder(run))),
     compare(run: string): void {
       const { compared } = trainView.getState();
       const on = !compared.includes(run);

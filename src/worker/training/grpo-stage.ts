@@ -1,11 +1,12 @@
 import { type CompletionRow, completionRows } from '../../grpo/completion-row';
-import { type GroupScores, scoreGroup } from '../../grpo/rewards/score-group';
+import { type GroupScores, RewardError, scoreGroup } from '../../grpo/rewards/score-group';
 import { GrpoTrainer, type RewardFunction } from '../../grpo/trainer';
 import type { LoraAdapter } from '../../lora/adapter';
 import type { DecoderSteps } from '../../model/decoder-steps';
 import { LiveGroups } from './live-groups';
 import type { RunQuestion } from './question-source';
-import type { RunStage, StageContext, TakenStep } from './run-stage';
+import { QuestionError } from './run-ending';
+import { type RunStage, type StageContext, skippedQuestions, type TakenStep } from './run-stage';
 
 /** GRPO's steps: questions of the run's source, live groups, the run's rewards. */
 export class GrpoStage implements RunStage {
@@ -38,7 +39,7 @@ export class GrpoStage implements RunStage {
 
   async take(): Promise<TakenStep> {
     const { trainer, scoring } = this;
-    const { run, use, signal, post, progress, config } = this.context;
+    const { run, use, signal, post, progress, config, passedOver, skips } = this.context;
     const { source } = use;
     const { questions_per_step, num_generations, seed, max_completion_length, ...grpo } = config().grpo;
     const { temperature, top_k, top_p, min_p = 0 } = grpo;
@@ -48,7 +49,9 @@ export class GrpoStage implements RunStage {
     try {
       for (let i = 0; i < questions_per_step; i++) {
         progress(`question ${i + 1} of ${questions_per_step}`, i, questions_per_step);
-        questions.push(await source.training(seed, first + i, signal));
+        const question = await source.training(seed, first + i, signal, skips(first + i));
+        questions.push(question);
+        if (question.passed) await passedOver(question.passed);
       }
       const settings = { temperature, top_k, top_p, min_p, max_new_tokens: max_completion_length, seed };
       const group = { run, step, first, questions, settings, num_generations };
@@ -56,7 +59,7 @@ export class GrpoStage implements RunStage {
       scoring.score = (texts, place, tokens) => {
         live.end(place);
         const answers = texts.map((text, i) => ({ text, tokens: tokens[i]! }));
-        return this.score(answers, questions[place]!);
+        return this.score(answers, questions[place]!, first + place);
       };
       const rows: CompletionRow[] = [];
       const asked = questions.map((question) => ({ ...question, about: question }));
@@ -71,7 +74,7 @@ export class GrpoStage implements RunStage {
           progress(`update, question ${place + 1} of ${questions_per_step}`, place, questions_per_step);
         },
       });
-      return { line, rows };
+      return { line: { ...line, ...skippedQuestions(questions) }, rows };
     } finally {
       for (const { visual } of questions) visual.buffer.destroy();
     }
@@ -84,6 +87,7 @@ export class GrpoStage implements RunStage {
   private async score(
     answers: readonly { text: string; tokens: readonly number[] }[],
     question: RunQuestion,
+    number: number,
   ): Promise<GroupScores> {
     const { use, signal, config } = this.context;
     const { rewards, grpo, max_length_reward } = config();
@@ -96,6 +100,7 @@ export class GrpoStage implements RunStage {
       });
     } catch (cause) {
       signal.throwIfAborted();
+      if (cause instanceof RewardError) throw new QuestionError(number, cause);
       throw cause;
     }
   }

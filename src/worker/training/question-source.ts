@@ -9,7 +9,7 @@ import { buildPrompt } from '../../model/prompt';
 import type { TinyLlava } from '../../model/tiny-llava';
 import type { Preprocessor } from '../../video/preprocessor';
 import { type PreparedQuestion, ToyQuestions } from './toy-questions';
-import type { VideoTokens } from './video-tokens';
+import type { PassedOver, VideoTokens } from './video-tokens';
 
 /** A question of a run, ready for the model. */
 export interface RunQuestion {
@@ -21,6 +21,8 @@ export interface RunQuestion {
   prompt_ids: Int32Array;
   /** Visual tokens `[num_queries, H]` f32; their owner destroys the buffer. */
   visual: GpuTensor;
+  /** Questions in whose place it is. */
+  passed?: readonly PassedOver[];
 }
 
 /** A prompt with traces to learn; the owner destroys the buffer of `visual`. */
@@ -28,6 +30,8 @@ export interface RunDemonstration {
   prompt_ids: Int32Array;
   visual: GpuTensor;
   traces: readonly DemonstratedTrace[];
+  /** Those in whose place it is. */
+  passed?: readonly PassedOver[];
 }
 
 /** Where a run's questions come from. What it gives depends on seed and number alone. */
@@ -36,7 +40,8 @@ export interface QuestionSource {
   readonly heldOutCount: number;
   /** Questions of a pass over the data; undefined where it never ends. */
   readonly length?: number;
-  training(seed: number, number: number, signal: AbortSignal): Promise<RunQuestion>;
+  /** @param skip how many questions of this number are left out, as the user said; another takes their place. */
+  training(seed: number, number: number, signal: AbortSignal, skip?: number): Promise<RunQuestion>;
   heldOut(number: number, signal: AbortSignal): Promise<RunQuestion>;
   /** For the cold start. */
   demonstration(seed: number, number: number, signal: AbortSignal): Promise<RunDemonstration>;
@@ -53,6 +58,9 @@ export interface QuestionModel {
 /** Share of the toy world's traces that guess first, and then check. */
 const CHECKING = 0.3;
 
+/** Another question of the same number in the toy world is so many away: no run comes that far. */
+const TOY_SKIP = 2 ** 41;
+
 /** The toy world: never runs out. */
 export async function toySource({ gpu, model }: QuestionModel): Promise<QuestionSource> {
   const toy = await ToyQuestions.create(gpu, model);
@@ -63,7 +71,7 @@ export async function toySource({ gpu, model }: QuestionModel): Promise<Question
   };
   return {
     heldOutCount: Number.POSITIVE_INFINITY,
-    training: (seed, number) => asRun(toy.training(seed, number)),
+    training: (seed, number, _signal, skip = 0) => asRun(toy.training(seed, number + skip * TOY_SKIP)),
     heldOut: (number) => asRun(toy.heldOut(number)),
     async demonstration(seed, number) {
       const { question, prompt_ids, visual } = await toy.training(seed, number);
@@ -95,13 +103,14 @@ export class FileSource implements QuestionSource {
   }
 
   /** As GRPO training asks: the instruction joined by a space. */
-  training(seed: number, number: number, signal: AbortSignal): Promise<RunQuestion> {
-    return this.question(this.questions.training, shuffledIndex(seed, number, this.length), true, signal);
+  training(seed: number, number: number, signal: AbortSignal, skip = 0): Promise<RunQuestion> {
+    const from = shuffledIndex(seed, number, this.length);
+    return this.question(this.questions.training, { from, skip }, true, signal);
   }
 
   /** As evaluation asks. */
   heldOut(number: number, signal: AbortSignal): Promise<RunQuestion> {
-    return this.question(this.questions.heldOut, number, false, signal);
+    return this.question(this.questions.heldOut, { from: number, skip: 0 }, false, signal);
   }
 
   demonstration(): Promise<RunDemonstration> {
@@ -114,11 +123,11 @@ export class FileSource implements QuestionSource {
 
   private async question(
     questions: readonly FileQuestion[],
-    from: number,
+    { from, skip }: { from: number; skip: number },
     training: boolean,
     signal: AbortSignal,
   ): Promise<RunQuestion> {
-    const { item, visual } = await this.videos.firstReadable(questions, from, signal);
+    const { item, visual, passed } = await this.videos.firstReadable(questions, from, signal, skip);
     const { problem, solution } = item;
     return {
       problem,
@@ -126,6 +135,7 @@ export class FileSource implements QuestionSource {
       options: splitProblem(problem).options,
       prompt_ids: this.model.tokenizer.encodePrompt(buildPrompt(problem, { training })),
       visual,
+      passed,
     };
   }
 }
@@ -154,8 +164,8 @@ export class DemonstrationSource implements QuestionSource {
 
   async demonstration(seed: number, number: number, signal: AbortSignal): Promise<RunDemonstration> {
     const from = shuffledIndex(seed, number, this.length);
-    const { item, visual } = await this.videos.firstReadable(this.demonstrations, from, signal);
-    return { ...demonstrate(this.model.tokenizer, item.message, item.answer), visual };
+    const { item, visual, passed } = await this.videos.firstReadable(this.demonstrations, from, signal);
+    return { ...demonstrate(this.model.tokenizer, item.message, item.answer), visual, passed };
   }
 
   destroy(): void {

@@ -17,7 +17,7 @@ import type { Tokenizer } from '../../model/tokenizer';
 import type { OpenRun, RunStore } from '../../storage/run-store';
 import { openVideo } from '../../video/container';
 import { VideoError } from '../../video/errors';
-import type { DataReport, OwnQuestion, TrainingData } from '../training-protocol';
+import type { DataReport, OwnQuestion, TrainingData, VideoFolder } from '../training-protocol';
 import {
   DemonstrationSource,
   FileSource,
@@ -35,6 +35,14 @@ const LEAST_ANSWER = 32;
 /** Files whose tables are read at a time. */
 const AT_ONCE = 8;
 const QUESTIONS = 'questions.jsonl';
+/** What a run began with, a `BeganWith`: it goes on with the same, so that it keeps its place in the data. */
+const BEGAN_WITH = 'began-with.json';
+
+/** The lines that a run began without, and the bytes of each video that is not kept with it. */
+interface BeganWith {
+  left_out: number[];
+  bytes: Record<string, number>;
+}
 
 type FileData = Exclude<TrainingData, { kind: 'toy' }>;
 type Find = (video_filename: string) => Promise<Blob | undefined>;
@@ -50,13 +58,23 @@ interface Usable {
 /** The data's questions as text, and the file of each video. */
 async function readData(data: FileData): Promise<{ text: string; find: Find }> {
   if (data.kind === 'files') {
-    const find = videoFinder(data.videos);
-    return { text: await data.questions.text(), find: async (name) => find(name) };
+    return { text: await data.questions.text(), find: folderFinder(data) };
   }
   const clips = namedClips(data.questions);
   const byName = new Map(clips.map(({ video_filename, clip }) => [video_filename, clip]));
   const rows = clips.map(({ problem, solution, video_filename }) => ({ problem, solution, video_filename }));
   return { text: writeQuestionFile(rows), find: async (name) => byName.get(name) };
+}
+
+function folderFinder({ videos, paths }: VideoFolder): Find {
+  const find = videoFinder(
+    videos.map((file, i) => ({
+      file,
+      name: file.name,
+      webkitRelativePath: paths?.[i] ?? file.webkitRelativePath,
+    })),
+  );
+  return async (name) => find(name)?.file;
 }
 
 /** Own questions as rows of a file, each clip under a name of its own. */
@@ -80,8 +98,16 @@ function namedClips(questions: readonly OwnQuestion[]) {
   });
 }
 
-/** Leaves out lines that are malformed, whose video is missing, or whose prompt is too long for the model. */
-async function usable(text: string, find: Find, model: TinyLlava | undefined): Promise<Usable> {
+/**
+ * Leaves out lines that are malformed, whose video is missing, or whose prompt is too long for the model.
+ * @param without lines that are not looked at.
+ */
+async function usable(
+  text: string,
+  find: Find,
+  model: TinyLlava | undefined,
+  without: ReadonlySet<number> = new Set(),
+): Promise<Usable> {
   const parsed = isDemonstrationFile(text)
     ? { questions: [], ...parseDemonstrationFile(text) }
     : { demonstrations: [], ...parseQuestionFile(text) };
@@ -93,6 +119,7 @@ async function usable(text: string, find: Find, model: TinyLlava | undefined): P
     const kept: T[] = [];
     for (const row of rows) {
       const { line, video_filename } = row;
+      if (without.has(line)) continue;
       if (!(await find(video_filename)))
         problems.push({ line, code: 'missing-video', message: `${video_filename} is not among the videos.` });
       else {
@@ -198,42 +225,76 @@ export async function keepData(open: OpenRun<StoredRun>, data: TrainingData): Pr
 }
 
 /**
- * A run's questions. `data` is needed where the run's videos are the user's files, which are not kept on disk.
+ * A run's questions. `videos` are needed where they are the user's files, which are not kept on disk.
  * @throws Error with a sentence where the data is not there, is another, or has nothing to train on.
  */
 export async function openSource(
   use: QuestionModel,
   store: RunStore<StoredRun>,
-  { run, name, data: kept, config }: StoredRun,
-  data: TrainingData | undefined,
+  open: OpenRun<StoredRun>,
+  videos: VideoFolder | undefined,
 ): Promise<QuestionSource> {
+  const { run, name, data: kept, config } = open.header;
   if (kept.kind === 'toy') return toySource(use);
   const text = await (await store.data(run, QUESTIONS))?.text();
   if (text === undefined) throw new Error(`The questions of ${name} are no longer on this device.`);
   let find: Find = async (file) => store.data(run, file.slice(2));
   if (kept.kind === 'files') {
-    if (data?.kind !== 'files')
-      throw new Error(
-        `Choose the questions and the videos of ${name} again: videos are not kept with a run.`,
-      );
-    const given = await readData(data);
-    if (given.text !== text)
-      throw new Error(
-        `These are other questions than those ${name} began with (${kept.name}). Choose its own file.`,
-      );
-    find = given.find;
+    if (!videos)
+      throw new Error(`Choose the folder with the videos of ${name} again: a page cannot keep them.`);
+    find = folderFinder(videos);
   }
-  const { questions, demonstrations } = await usable(text, find, use.model);
-  const videos = new VideoTokens(use, find);
+  const kept_text = await (await store.data(run, BEGAN_WITH))?.text();
+  const before = kept_text === undefined ? undefined : (JSON.parse(kept_text) as BeganWith);
+  const found = await usable(text, find, use.model, new Set(before?.left_out));
+  const { questions, demonstrations } = found;
+  const bytes = kept.kind === 'files' ? await videoBytes([...questions, ...demonstrations], find) : {};
+  if (before) checkVideos(open.header, found.problems, before, bytes);
+  else {
+    const left_out = [...new Set(found.problems.map(({ line }) => line))];
+    await open.writeData(BEGAN_WITH, JSON.stringify({ left_out, bytes } satisfies BeganWith));
+  }
+  const tokens = new VideoTokens(use, find);
   if (config.stage === 'cold-start') {
     if (demonstrations.length === 0)
       throw new Error('The cold start learns from given traces, and these data have none that can be used.');
-    return new DemonstrationSource(use.model, videos, demonstrations);
+    return new DemonstrationSource(use.model, tokens, demonstrations);
   }
   const split = splitHeldOut(questions);
   if (split.training.length === 0)
     throw new Error('None of the questions can be used: see the report on the data.');
-  return new FileSource(use.model, videos, split);
+  return new FileSource(use.model, tokens, split);
+}
+
+async function videoBytes(
+  rows: readonly { video_filename: string }[],
+  find: Find,
+): Promise<Record<string, number>> {
+  const bytes: Record<string, number> = {};
+  for (const { video_filename } of rows) bytes[video_filename] ??= (await find(video_filename))?.size ?? 0;
+  return bytes;
+}
+
+/** @throws Error where the folder lacks videos that the run began with, or has others in their place. */
+function checkVideos(
+  { name, data }: StoredRun,
+  problems: readonly DataProblem[],
+  before: BeganWith,
+  bytes: Readonly<Record<string, number>>,
+): void {
+  const lacking = new Set(
+    problems.filter(({ code }) => code === 'missing-video').map(({ message }) => message),
+  );
+  for (const [video, size] of Object.entries(bytes))
+    if (before.bytes[video] !== undefined && before.bytes[video] !== size)
+      lacking.add(`${video} is another file there.`);
+  const [first] = lacking;
+  if (first === undefined) return;
+  const more = lacking.size > 1 ? ` So it is with ${lacking.size - 1} more.` : '';
+  const folder = data.folder ? `, ${data.folder}` : '';
+  throw new Error(
+    `This is not the folder that ${name} began with${folder}. ${first}${more} Choose the folder that has them.`,
+  );
 }
 
 /** The run's questions and clips as files, in the format that is read. */

@@ -1,4 +1,4 @@
-import { RewardError } from '../../grpo/rewards/score-group';
+import type { RewardError } from '../../grpo/rewards/score-group';
 import { StorageError } from '../../storage/errors';
 import { VideoError } from '../../video/errors';
 import type { RunEvent } from '../training-protocol';
@@ -25,10 +25,21 @@ export class Pause extends Error {
   }
 }
 
+/** A reward failed on a question, which the run can go on without. */
+export class QuestionError extends Error {
+  /** @param question its number in the run. */
+  constructor(
+    readonly question: number,
+    override readonly cause: RewardError,
+  ) {
+    super(cause.message);
+  }
+}
+
 /** What an error means for the run: it is paused where the user can do something about it and go on. */
 export function pauseFor(cause: unknown, step: number): Pause | undefined {
   if (cause instanceof Pause) return cause;
-  if (cause instanceof RewardError)
+  if (cause instanceof QuestionError)
     return new Pause(
       'paused',
       'reward-failed',

@@ -9,9 +9,10 @@ import type { LiveSettings, RunConfig, RunEvent, RunState, TrainingEvent } from 
 import { ColdStartStage } from './cold-start-stage';
 import { GrpoStage } from './grpo-stage';
 import { checkHeldOut } from './held-out-check';
-import { Pause, pauseFor, type RunEnding } from './run-ending';
+import { Pause, pauseFor, QuestionError, type RunEnding } from './run-ending';
 import type { RunStage, RunUse, StageContext } from './run-stage';
 import type { StoredRun } from './stored-run';
+import type { PassedOver } from './video-tokens';
 
 /** What a run holds on the GPU. */
 interface Held {
@@ -30,6 +31,8 @@ export class RunSession {
   private abandoned = false;
   /** Steps whose held-out check is done. */
   private readonly checked: Set<number>;
+  /** Videos that were told to be passed over. */
+  private readonly passed = new Set<string>();
 
   /** @param checked steps with a line in `evals.jsonl`. */
   constructor(
@@ -152,6 +155,8 @@ export class RunSession {
       config: () => this.config,
       signal: this.signal,
       post: (event) => this.post(event),
+      passedOver: (passed) => this.passedOver(passed),
+      skips: (question) => this.open.header.skips?.[question] ?? 0,
       progress: (...told) => this.progress(...told),
     };
     const stage: RunStage =
@@ -191,7 +196,13 @@ export class RunSession {
       model: use.model,
       generator,
       steps: stage.steps,
-      source: use.source,
+      source: {
+        heldOut: async (number, signal) => {
+          const question = await use.source.heldOut(number, signal);
+          await this.passedOver(question.passed ?? []);
+          return question;
+        },
+      },
       count,
       max_new_tokens: config.grpo.max_completion_length,
       signal: this.signal,
@@ -239,6 +250,15 @@ export class RunSession {
     );
   }
 
+  /** Says it once of each video. */
+  private async passedOver(passed: readonly PassedOver[]): Promise<void> {
+    for (const { video_filename, message } of passed) {
+      if (this.passed.has(video_filename)) continue;
+      this.passed.add(video_filename);
+      await this.event('question-skipped', `${video_filename} is left out: ${message}`);
+    }
+  }
+
   private async writeCheckpoint({ adapter, stage }: Held): Promise<void> {
     this.saving = false;
     const { step, num_tokens, optimiser } = stage.trainer;
@@ -270,6 +290,7 @@ export class RunSession {
     // What a lost GPU makes of a step is not told: the engine opens it again, and the run goes on.
     if (this.abandoned || (!pause && (await isLost(this.use.gpu, cause)))) return { state: 'paused' };
     try {
+      if (cause instanceof QuestionError) await this.open.update({ failed_question: cause.question });
       if (held) await this.writeCheckpoint(held);
     } catch (failure) {
       if (pause) return this.endAs({ state: 'failed', message: String(failure), cause: failure });

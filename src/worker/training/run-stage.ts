@@ -5,6 +5,7 @@ import type { EngineEvent } from '../protocol';
 import type { RunConfig, StepLine, TrainingEvent } from '../training-protocol';
 import type { QuestionModel, QuestionSource } from './question-source';
 import type { ScoreCalls } from './score-calls';
+import type { PassedOver } from './video-tokens';
 
 /** What a run is made with. */
 export interface RunUse extends QuestionModel {
@@ -22,6 +23,10 @@ export interface StageContext {
   /** Ends a step before its update. */
   signal: AbortSignal;
   post: (event: TrainingEvent) => void;
+  /** Tells of questions that were passed over. */
+  passedOver: (passed: readonly PassedOver[]) => Promise<void>;
+  /** How often a question, by its number in the run, was left out on the user's word. */
+  skips: (question: number) => number;
   progress: (label: string, done: number, total: number) => void;
 }
 
@@ -46,4 +51,11 @@ export interface RunStage {
   take(): Promise<TakenStep>;
   /** Frees what the stage made; the adapter stays with its owner. */
   destroy(): void;
+}
+
+/** The log's count of questions in whose place others were taken. */
+export function skippedQuestions(given: readonly { passed?: readonly PassedOver[] }[]): {
+  skipped_questions: number;
+} {
+  return { skipped_questions: given.reduce((sum, { passed }) => sum + (passed?.length ?? 0), 0) };
 }

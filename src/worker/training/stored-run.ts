@@ -1,5 +1,16 @@
-import type { RunHeader, RunStore } from '../../storage/run-store';
-import type { EvalLine, RunConfig, RunState, RunSummary, StepLine, TrainingData } from '../training-protocol';
+import { StorageError } from '../../storage/errors';
+import type { OpenRun, RunHeader, RunStore } from '../../storage/run-store';
+import type {
+  CompletionRow,
+  EvalLine,
+  RunConfig,
+  RunEvent,
+  RunState,
+  RunSummary,
+  StepLine,
+  TrainingData,
+  TrainingEvent,
+} from '../training-protocol';
 
 /** A run's `run.json`. */
 export interface StoredRun extends RunHeader {
@@ -7,17 +18,43 @@ export interface StoredRun extends RunHeader {
   /** Name of the model that it trains. */
   model: string;
   config: RunConfig;
-  data: { kind: TrainingData['kind']; name?: string };
+  /** `name` of the file, `folder` of the videos. */
+  data: { kind: TrainingData['kind']; name?: string; folder?: string };
   /** As of the last change; a run whose tab was closed still says `running`. */
   state: RunState;
   saved_step: number;
   /** It was paused for its KL, and goes on all the same until the KL has been below the limit. */
   kl_warned?: boolean;
+  /** The question, by its number in the run, that a reward failed on last. */
+  failed_question?: number | undefined;
+  /** How often the user had a question left out, by its number in the run. */
+  skips?: Readonly<Record<number, number>>;
+}
+
+/** What a run keeps of its data beside the questions. */
+export function storedData(data: TrainingData): StoredRun['data'] {
+  const { kind } = data;
+  if (kind !== 'files') return { kind };
+  return { kind, name: data.name, ...(data.folder ? { folder: data.folder } : {}) };
 }
 
 /** A new run's id: sorts by time, and two tabs never choose the same. */
 export function newRunId(now: number): string {
   return `${now.toString(36)}-${crypto.randomUUID().slice(0, 8)}`;
+}
+
+/**
+ * Leaves out the question that a reward failed on: another takes its place from now on.
+ * @returns its number in the run; undefined where none failed.
+ */
+export async function leaveOut(open: OpenRun<StoredRun>): Promise<number | undefined> {
+  const { failed_question, skips = {} } = open.header;
+  if (failed_question === undefined) return undefined;
+  await open.update({
+    failed_question: undefined,
+    skips: { ...skips, [failed_question]: (skips[failed_question] ?? 0) + 1 },
+  });
+  return failed_question;
 }
 
 /** What the list of runs shows. `live` is the state of a run that this engine is working on. */
@@ -43,6 +80,7 @@ export async function summarise(
     stage: config.stage,
     model,
     data: data.kind,
+    ...(data.folder ? { folder: data.folder } : {}),
     state: live ?? (left ? 'paused' : header.state),
     step: lines.at(-1)?.step ?? 0,
     saved_step,
@@ -52,4 +90,24 @@ export async function summarise(
     created,
     bytes,
   };
+}
+
+/** All that is known of a run. @throws StorageError `missing`. */
+export async function readRun(
+  store: RunStore<StoredRun>,
+  run: string,
+  summary: (header: StoredRun, held: ReadonlySet<string>) => Promise<RunSummary>,
+): Promise<Omit<Extract<TrainingEvent, { type: 'run-data' }>, 'type' | 'id'>> {
+  const header = await store.header(run);
+  if (!header) throw new StorageError('missing', 'There is no such run on this device.');
+  const [held, lines, evals, events, completions, checkpoints] = await Promise.all([
+    store.held(),
+    store.lines<StepLine>(run, 'log'),
+    store.lines<EvalLine>(run, 'evals'),
+    store.lines<RunEvent>(run, 'events'),
+    store.lines<CompletionRow>(run, 'completions'),
+    store.checkpoints(run),
+  ]);
+  const { config } = header;
+  return { run: await summary(header, held), config, lines, evals, events, completions, checkpoints };
 }

@@ -1,5 +1,4 @@
 import type { SavedCheckpoint } from '../../storage/checkpoints';
-import { StorageError } from '../../storage/errors';
 import { webLocks } from '../../storage/locks';
 import { opfsFolder } from '../../storage/opfs-folder';
 import { type OpenRun, RunStore } from '../../storage/run-store';
@@ -8,14 +7,12 @@ import { engineError } from '../engine-error';
 import type { EngineEvent } from '../protocol';
 import type { Session } from '../session';
 import type {
-  CompletionRow,
   EvalLine,
   RunEvent,
   RunSummary,
-  StepLine,
-  TrainingData,
   TrainingEvent,
   TrainingRequest,
+  VideoFolder,
 } from '../training-protocol';
 import { checkConfig, checkGrpo } from './check-config';
 import { exportRun, runAdapter } from './export-run';
@@ -23,7 +20,7 @@ import { planRunMemory } from './plan-run-memory';
 import { checkData, keepData, openSource } from './run-data';
 import { RunSession } from './run-session';
 import { ScoreCalls } from './score-calls';
-import { newRunId, type StoredRun, summarise } from './stored-run';
+import { leaveOut, newRunId, readRun, type StoredRun, storedData, summarise } from './stored-run';
 
 type Request<T extends TrainingRequest['type']> = Extract<TrainingRequest, { type: T }>;
 
@@ -55,8 +52,8 @@ export class TrainingDesk {
   private files: Promise<RunStore<StoredRun>> | undefined;
   private readonly calls: ScoreCalls;
   private checking: AbortController | undefined;
-  /** Data of runs that are not kept on disk, by run. */
-  private readonly data = new Map<string, TrainingData>();
+  /** Videos of runs, which are not kept on disk, by run. */
+  private readonly videos = new Map<string, VideoFolder>();
 
   constructor(
     private readonly engine: DeskEngine,
@@ -179,7 +176,7 @@ export class TrainingDesk {
       created: now,
       model: session.name,
       config,
-      data: { kind: data.kind, ...(data.kind === 'files' ? { name: data.name } : {}) },
+      data: storedData(data),
       state: 'compiling',
       saved_step: 0,
     });
@@ -191,10 +188,12 @@ export class TrainingDesk {
       await store.remove(run);
       throw cause;
     }
-    await this.go(session, open, { id, data, began: ['started', 'started'] });
+    const videos = data.kind === 'files' ? data : undefined;
+    await this.go(session, open, { id, videos, began: ['started', 'started'] });
   }
 
-  private async resume({ id, run, step, data }: Request<'resume-run'>, session: NamedSession): Promise<void> {
+  private async resume(request: Request<'resume-run'>, session: NamedSession): Promise<void> {
+    const { id, run, step, videos } = request;
     const store = await this.store();
     const open = await store.open(run);
     const { model, name, saved_step } = open.header;
@@ -208,17 +207,22 @@ export class TrainingDesk {
       const from = checkpoint?.step ?? 0;
       await open.cutAfter(from);
       await open.update({ saved_step: from });
-      if (from < saved_step) {
-        const text = `from step ${saved_step}`;
-        const event: RunEvent = { step: from, code: 'went-back', text, time: Date.now() };
+      const tell = async (code: RunEvent['code'], text: string) => {
+        const event: RunEvent = { step: from, code, text, time: Date.now() };
+        this.engine.post({ type: 'run-event', run, event });
         await open.append('events', [event]);
+      };
+      if (from < saved_step) await tell('went-back', `from step ${saved_step}`);
+      if (request.skip_question) {
+        const question = await leaveOut(open);
+        if (question !== undefined) await tell('question-skipped', `question ${question + 1} is left out`);
       }
     } catch (cause) {
       await open.close();
       throw cause;
     }
     const began: [RunEvent['code'], string] = ['resumed', `goes on from step ${checkpoint?.step ?? 0}`];
-    await this.go(session, open, { id, data, checkpoint, began });
+    await this.go(session, open, { id, videos, checkpoint, began });
   }
 
   private async go(
@@ -226,12 +230,12 @@ export class TrainingDesk {
     open: OpenRun<StoredRun>,
     {
       id,
-      data,
+      videos,
       checkpoint,
       began,
     }: {
       id: number;
-      data: TrainingData | undefined;
+      videos: VideoFolder | undefined;
       checkpoint?: SavedCheckpoint | undefined;
       began: [RunEvent['code'], string];
     },
@@ -241,12 +245,12 @@ export class TrainingDesk {
     const store = await this.store();
     let running: RunSession;
     try {
-      const known = data ?? this.data.get(run);
-      if (known?.kind === 'files') this.data.set(run, known);
+      const known = videos ?? this.videos.get(run);
+      if (known) this.videos.set(run, known);
       const evals = await store.lines<EvalLine>(run, 'evals');
       // Answers and their forks leave the room to the run.
       session.writer.forget();
-      const source = await openSource(session, store, header, known);
+      const source = await openSource(session, store, open, known);
       const { post } = this.engine;
       const use = { ...session, source, calls: this.calls, post };
       running = new RunSession(
@@ -287,12 +291,16 @@ export class TrainingDesk {
         if (this.current?.run === request.run)
           throw new Error('This run is going on. Pause or stop it, then delete it.');
         await store.remove(request.run);
-        this.data.delete(request.run);
+        this.videos.delete(request.run);
         return this.listRuns(id, store);
       case 'list-runs':
         return this.listRuns(id, store);
       case 'read-run':
-        return this.readRun(request, store);
+        return post({
+          type: 'run-data',
+          id,
+          ...(await readRun(store, request.run, (header, held) => this.summarise(store, header, held))),
+        });
       case 'export-run': {
         const { run, what } = request;
         post({ type: 'run-files', id, run, what, files: await exportRun(store, run, what) });
@@ -346,32 +354,6 @@ export class TrainingDesk {
   ): Promise<RunSummary> {
     const live = this.current?.run === header.run ? this.current.state : undefined;
     return summarise(store, header, held, live);
-  }
-
-  private async readRun({ id, run }: Request<'read-run'>, store: RunStore<StoredRun>): Promise<void> {
-    const header = await store.header(run);
-    if (!header) throw new StorageError('missing', 'There is no such run on this device.');
-    const [held, lines, evals, events, completions, checkpoints] = await Promise.all([
-      store.held(),
-      store.lines<StepLine>(run, 'log'),
-      store.lines<EvalLine>(run, 'evals'),
-      store.lines<RunEvent>(run, 'events'),
-      store.lines<CompletionRow>(run, 'completions'),
-      store.checkpoints(run),
-    ]);
-    const summary = await this.summarise(store, header, held);
-    const { config } = header;
-    this.engine.post({
-      type: 'run-data',
-      id,
-      run: summary,
-      config,
-      lines,
-      evals,
-      events,
-      completions,
-      checkpoints,
-    });
   }
 
   private async loadAdapter({ id, from }: Request<'load-adapter'>, session: NamedSession): Promise<void> {

@@ -6,6 +6,13 @@ import type { QuestionModel } from './question-source';
 /** Visual tokens that are kept, bytes: the toy's of 32,000 clips, the published model's of 250. */
 const CACHE_BYTES = 2 ** 30;
 
+/** A question that was passed over, as its video cannot be read. */
+export interface PassedOver {
+  video_filename: string;
+  /** What is wrong with it, a sentence. */
+  message: string;
+}
+
 const SILENT = {
   onScan() {},
   onInfo() {},
@@ -27,32 +34,50 @@ export class VideoTokens {
 
   /**
    * The first of `items`, from place `from` on and around, whose video can be read, with its visual tokens
-   * `[num_queries, H]` f32; their owner destroys the buffer.
-   * @throws VideoError where none can be, the signal's reason when aborted.
+   * `[num_queries, H]` f32, whose owner destroys the buffer, and what was passed over on the way.
+   * @param skip so many that can be read are left out as well.
+   * @throws VideoError where none can be read, Error where all are left out, the signal's reason when aborted.
    */
   async firstReadable<T extends { video_filename: string }>(
     items: readonly T[],
     from: number,
     signal: AbortSignal,
-  ): Promise<{ item: T; visual: GpuTensor }> {
+    skip = 0,
+  ): Promise<{ item: T; visual: GpuTensor; passed: PassedOver[] }> {
+    const passed: PassedOver[] = [];
+    let left = skip;
     for (let i = 0; i < items.length; i++) {
       const item = items[(from + i) % items.length]!;
-      if (this.unreadable.has(item.video_filename)) continue;
-      try {
-        return { item, visual: await this.encode(item.video_filename, signal) };
-      } catch (cause) {
-        if (!(cause instanceof VideoError)) throw cause;
-        this.unreadable.set(item.video_filename, cause);
-      }
+      const { video_filename } = item;
+      const visual = await this.readable(video_filename, signal);
+      if (visual instanceof VideoError) passed.push({ video_filename, message: visual.message });
+      else if (left > 0) {
+        left -= 1;
+        visual.buffer.destroy();
+      } else return { item, visual, passed };
     }
     const [first] = this.unreadable.values();
-    throw first ?? new Error('There is nothing to train on.');
+    if (first && left === skip) throw first;
+    throw new Error('No other question is there to take the place of the one that was left out.');
   }
 
   /** Forgets what is kept. */
   clear(): void {
     this.cache.clear();
     this.bytes = 0;
+  }
+
+  /** A video's tokens, or what is wrong with it: it is tried once. */
+  private async readable(name: string, signal: AbortSignal): Promise<GpuTensor | VideoError> {
+    const known = this.unreadable.get(name);
+    if (known) return known;
+    try {
+      return await this.encode(name, signal);
+    } catch (cause) {
+      if (!(cause instanceof VideoError)) throw cause;
+      this.unreadable.set(name, cause);
+      return cause;
+    }
   }
 
   private async encode(name: string, signal: AbortSignal): Promise<GpuTensor> {
