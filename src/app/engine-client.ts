@@ -1,10 +1,8 @@
 import { createStore, type StoreApi } from 'zustand/vanilla';
-import type { BenchEvent, BenchRequest, BenchShapes } from '../worker/bench-protocol';
-import type { ModelEvent, ModelRequest } from '../worker/model-protocol';
+import type { BenchShapes } from '../worker/bench-protocol';
 import type {
   BlockBackend,
   EngineEvent,
-  EngineRequest,
   ErrorScope,
   FrameSampling,
   ModelPrecision,
@@ -12,7 +10,8 @@ import type {
   Question,
   SamplingSettings,
 } from '../worker/protocol';
-import type { AdapterInfo, TrainingEvent, TrainingRequest } from '../worker/training-protocol';
+import type { AdapterInfo, TrainingRequest } from '../worker/training-protocol';
+import { type AnyEvent, type AnyRequest, type CreateWorker, EngineThreads } from './engine-threads';
 import { DeskClient } from './models/desk-client';
 import { missingCapability } from './recorded/capabilities';
 import {
@@ -31,10 +30,9 @@ import {
   runningAnswer,
   usableAdapters,
 } from './store/engine-state';
+import { EventBatch } from './store/event-batch';
 import { type PageAction, reduceEvent } from './store/reduce-event';
-
-/** The part of `Worker` that the client uses. */
-export type EngineWorker = Pick<Worker, 'postMessage' | 'terminate' | 'onmessage' | 'onerror'>;
+import { isTrainingNews, type TrainingNews } from './training-news';
 
 /** A model to load. `backend` forces a dense backend, `precision` how it is stored. `recorded` plays recordings instead: nothing is computed. */
 export interface ModelChoice {
@@ -47,31 +45,6 @@ export interface ModelChoice {
   recorded?: boolean;
 }
 
-/** What the engine says about training, its errors of that scope included. */
-export type TrainingNews = TrainingEvent | Extract<EngineEvent, { type: 'error' }>;
-
-const TRAINING_EVENTS = {
-  'data-report': true,
-  'memory-plan': true,
-  'run-started': true,
-  'run-state': true,
-  'group-started': true,
-  'group-traces': true,
-  'group-scored': true,
-  'run-step': true,
-  'run-eval': true,
-  'run-event': true,
-  'run-progress': true,
-  'score-answers': true,
-  runs: true,
-  'run-data': true,
-  'run-files': true,
-  adapters: true,
-} satisfies Record<TrainingEvent['type'], true>;
-
-/** Starts the engine's thread, or the player of recorded answers. */
-export type CreateWorker = (recorded: boolean) => EngineWorker;
-
 /**
  * The page's side of the engine: starts the worker, numbers the requests, and folds the engine's events into
  * `store`, at most once per animation frame.
@@ -81,39 +54,48 @@ export class EngineClient {
   /** What the engine says about its kernels. */
   readonly bench: StoreApi<BenchState> = createStore<BenchState>(() => INITIAL_BENCH_STATE);
   /** Models on disk, and what one that is not loaded would take. */
-  readonly desk = new DeskClient({ newId: () => this.newId(), send: (request) => this.sendDesk(request) });
+  readonly desk = new DeskClient({
+    newId: () => this.newId(),
+    send: (request) => this.threads.sendDesk(request, this.choice?.recorded ?? false),
+  });
   /** Takes what the engine says about training: the Train page's part of the client, once it is there. */
   onTraining: ((event: TrainingNews) => void) | undefined;
-  private readonly createWorker: CreateWorker;
-  private worker: EngineWorker | undefined;
-  /** The engine's thread while recorded answers are played: it loads nothing, and knows what is kept. */
-  private reader: EngineWorker | undefined;
+  private readonly threads: EngineThreads;
+  private readonly batch = new EventBatch((events) => this.take(events));
   private choice: ModelChoice | undefined;
   /** By the id of their load: one that fails goes back to the one before. */
   private readonly choices = new Map<number, ModelChoice>();
   private nextId = 1;
-  private queue: EngineEvent[] = [];
-  private flushHandle: (() => void) | undefined;
 
   constructor(createWorker: CreateWorker) {
-    this.createWorker = createWorker;
+    this.threads = new EngineThreads(
+      createWorker,
+      (event) => this.receive(event),
+      (detail) => this.crashed(detail),
+    );
   }
 
   /**
-   * Loads a model, starting the engine where it does not run, and then reads the video that is open. A browser
-   * that lacks what it takes gets an error in the store instead (`missingCapability`).
+   * Loads a model, starting the engine where it does not run, and then reads the video that is open. One that takes
+   * its time comes beside the model that is there, which goes on answering. A browser that lacks what it takes gets an
+   * error in the store instead (`missingCapability`).
    */
   loadModel(choice: ModelChoice): void {
     const recorded = choice.recorded ?? false;
-    // Another model in the place of one that answers: what is being written ends with the old one.
-    this.stop();
-    if (recorded !== (this.choice?.recorded ?? false)) this.dropWorker();
-    this.choice = choice;
+    const { model } = this.store.getState();
+    const slow = choice.keep || choice.source.kind === 'kept';
+    const beside = slow && !recorded && !model.recorded && ['ready', 'loading'].includes(model.status);
+    if (!beside) {
+      // Another model in the place of one that answers: what is being written ends with the old one.
+      this.stop();
+      if (recorded !== (this.choice?.recorded ?? false)) this.dropWorker();
+      this.choice = choice;
+    }
     const id = this.nextId++;
     this.choices.set(id, choice);
     const { name, source, backend, keep, precision } = choice;
     this.desk.tell({ type: 'page/loading' });
-    this.dispatch({ type: 'page/load-model', id, name, source, recorded });
+    this.dispatch({ type: 'page/load-model', id, name, source, recorded, ...(beside ? { beside } : {}) });
     const missing = recorded ? undefined : missingCapability();
     if (missing) {
       this.dispatch({ type: 'error', id, error: missing });
@@ -127,8 +109,15 @@ export class EngineClient {
       ...(backend ? { backend } : {}),
       ...(keep ? { keep } : {}),
       ...(precision ? { precision } : {}),
+      ...(beside ? { beside } : {}),
     });
-    this.reopenVideo();
+    if (!beside) this.reopenVideo();
+  }
+
+  /** The load that was tried last and did not succeed; undefined where the last one did. */
+  lastTried(): ModelChoice | undefined {
+    const last = Math.max(...this.choices.keys());
+    return last > this.store.getState().model.id ? this.choices.get(last) : undefined;
   }
 
   /** Loads the model of the last `loadModel` again, with a new worker, and then the video that was open. */
@@ -159,7 +148,7 @@ export class EngineClient {
   cancelVideo(): void {
     const { video } = this.store.getState();
     if (video?.status !== 'reading') return;
-    if (this.worker) this.send({ type: 'cancel-video' });
+    if (this.threads.running) this.send({ type: 'cancel-video' });
     this.dispatch({ type: 'page/cancel-video' });
     // The engine keeps its last readable video, but one that it never finished is not there.
     if (this.store.getState().video?.status === 'reading') this.reopenVideo();
@@ -286,79 +275,27 @@ export class EngineClient {
   private dropWorker(): void {
     this.tellBench({ type: 'page/engine-gone' });
     this.desk.tell({ type: 'page/engine-gone' });
-    if (this.worker) this.worker.onmessage = null;
-    this.worker?.terminate();
-    this.worker = undefined;
-    for (const event of this.queue) if (event.type === 'frame') event.thumbnail.close();
-    this.queue = [];
+    this.threads.drop();
+    this.batch.drop();
   }
 
-  private send(request: EngineRequest | TrainingRequest | BenchRequest | ModelRequest): void {
-    if (!this.worker) {
-      const recorded = this.choice?.recorded ?? false;
-      this.worker = (recorded ? undefined : this.reader) ?? this.startWorker(recorded);
-      if (!recorded) this.reader = undefined;
-    }
-    this.worker.postMessage(request);
+  private send(request: AnyRequest): void {
+    this.threads.send(request, this.choice?.recorded ?? false);
   }
 
-  /** Sends what needs no model; the player of recorded answers knows nothing of it. */
-  private sendDesk(request: ModelRequest): void {
-    if (!this.choice?.recorded) this.send(request);
+  private receive(event: AnyEvent): void {
+    if (isBenchNews(event)) this.tellBench(event);
+    else if (isDeskNews(this.desk.store.getState(), event)) this.desk.tell(event);
+    else if (isTrainingNews(event)) this.onTraining?.(event);
     else {
-      this.reader ??= this.startWorker(false);
-      this.reader.postMessage(request);
-    }
-  }
-
-  private startWorker(recorded: boolean): EngineWorker {
-    const worker = this.createWorker(recorded);
-    worker.onmessage = ({ data }: MessageEvent<EngineEvent | TrainingEvent | BenchEvent | ModelEvent>) => {
-      if (isBenchNews(data)) this.tellBench(data);
-      else if (isDeskNews(this.desk.store.getState(), data)) this.desk.tell(data);
-      else if (!this.receiveTraining(data)) this.receive(data);
-    };
-    worker.onerror = (event) => {
-      event.preventDefault();
-      this.crashed(event.message);
-    };
-    return worker;
-  }
-
-  /** Passes on what is about training. Returns whether it was. */
-  private receiveTraining(event: EngineEvent | TrainingEvent): event is TrainingEvent {
-    const about = event.type === 'error' ? event.error.scope === 'train' : event.type in TRAINING_EVENTS;
-    if (about) this.onTraining?.(event as TrainingNews);
-    return about;
-  }
-
-  private receive(event: EngineEvent): void {
-    this.queue.push(event);
-    if (event.type === 'progress' && event.bytes) {
+      this.batch.add(event);
+      if (event.type !== 'progress' || !event.bytes) return;
       const { done, total } = event;
       this.desk.tell({ type: 'page/loaded', time: performance.now(), done, total });
     }
-    if (this.flushHandle) return;
-    const flush = () => this.flush();
-    // A hidden tab has no animation frames, and the answer must go on there.
-    if (document.visibilityState === 'hidden') {
-      const handle = setTimeout(flush, 100);
-      this.flushHandle = () => clearTimeout(handle);
-    } else {
-      const handle = requestAnimationFrame(flush);
-      const late = setTimeout(flush, 500);
-      this.flushHandle = () => {
-        cancelAnimationFrame(handle);
-        clearTimeout(late);
-      };
-    }
   }
 
-  private flush(): void {
-    this.flushHandle?.();
-    this.flushHandle = undefined;
-    const events = this.queue;
-    this.queue = [];
+  private take(events: readonly EngineEvent[]): void {
     const before = this.store.getState();
     const after = events.reduce<EngineState>(reduceEvent, before);
     this.commit(before, after);
@@ -370,12 +307,14 @@ export class EngineClient {
     // Nor one whose second reading a newer file has cut short, where that file then failed.
     const fellBack = before.previousVideo !== undefined && after.video === before.previousVideo;
     const unread = lost ? before.video?.status === 'reading' : fellBack && after.video?.status === 'reading';
-    if (unread) this.reopenVideo();
+    // A model that was loaded beside the one before has not seen the video.
+    const replaced = after.model.status === 'ready' && after.model.id === before.nextModel?.id;
+    if (unread || replaced) this.reopenVideo();
   }
 
   private dispatch(event: EngineEvent | PageAction): void {
     // What the engine said before comes first: a video that has just become readable would else be forgotten.
-    if (this.queue.length > 0) this.flush();
+    this.batch.flush();
     const before = this.store.getState();
     this.commit(before, reduceEvent(before, event));
   }

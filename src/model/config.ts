@@ -198,6 +198,7 @@ function layersUsed(root: Section, layers: number): number {
 }
 
 function parseVision(section: Section): VisionConfig {
+  section.oneOf('model_type', ['siglip_vision_model'], 'siglip_vision_model');
   section.oneOf('hidden_act', ['gelu_pytorch_tanh'], 'gelu_pytorch_tanh');
   const config: VisionConfig = {
     hidden_size: section.int('hidden_size'),

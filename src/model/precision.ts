@@ -1,5 +1,5 @@
 import type { ExpectedTensors } from '../weights/load-weights';
-import type { WeightPrecision } from '../weights/quantiser';
+import { WEIGHT_PRECISIONS, type WeightPrecision } from '../weights/quantiser';
 import { CONNECTOR_PREFIX, LANGUAGE_PREFIX, VISION_PREFIX } from './tensor-names';
 
 /** Parts of a model that can be stored in a precision of their own. */
@@ -40,6 +40,18 @@ export interface PartPrecision {
 export function defaultPrecision(parameters: number): ModelPrecision {
   if (parameters < LARGE) return FULL_PRECISION;
   return { language: 'q4', embedding: 'q8', vision: 'f16', connector: 'f16' };
+}
+
+/** A precision as a line of text: "language q4, embedding q8, vision f16, connector f16". */
+export function precisionLine(precision: ModelPrecision): string {
+  return MODEL_PARTS.map((part) => `${part} ${precision[part]}`).join(', ');
+}
+
+/** The precision that `precisionLine` wrote; undefined where it is none. */
+export function parsePrecisionLine(line: string): ModelPrecision | undefined {
+  const parts = new Map(line.split(', ').map((part) => part.split(' ') as [string, string]));
+  const found = MODEL_PARTS.map((part) => [part, WEIGHT_PRECISIONS.find((one) => one === parts.get(part))]);
+  return found.every(([, one]) => one) ? (Object.fromEntries(found) as ModelPrecision) : undefined;
 }
 
 /** The part whose precision a tensor has; undefined for one that is f32 always. */

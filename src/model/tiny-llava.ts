@@ -6,14 +6,14 @@ import { type Checkpoint, openCheckpoint, readJson } from '../weights/checkpoint
 import { checkpointRevision } from '../weights/checkpoint-revision';
 import type { FileStore } from '../weights/file-store';
 import type { TensorCache } from '../weights/kept-tensors';
-import { loadWeights, type Weights } from '../weights/load-weights';
+import { checkTensors, loadWeights, type Weights } from '../weights/load-weights';
 import { parseConfig, type TinyLlavaConfig } from './config';
 import { LanguageModel } from './language-model';
 import {
   defaultPrecision,
-  MODEL_PARTS,
   type ModelPrecision,
   type PartPrecision,
+  precisionLine,
   summarisePrecision,
   tensorPrecision,
 } from './precision';
@@ -45,8 +45,8 @@ export interface LoadModelOptions extends BlockRuntimesOptions {
 export interface ModelCache extends TensorCache {
   /** Something could not be kept; the model is loaded all the same. */
   failed(cause: unknown): void;
-  /** Nothing more is read or kept. `whole`: the model has all its tensors. */
-  close(whole: boolean): Promise<void>;
+  /** Nothing more is read or kept. `whole`: the model has all its tensors; else `cause` is why it has not. */
+  close(whole: boolean, cause?: unknown): Promise<void>;
 }
 
 /** A whole model on the GPU: tokenizer, vision tower, resampler, language model, over one copy of the weights. */
@@ -82,6 +82,8 @@ export class TinyLlava {
     const config = parseConfig(checkpoint.config);
     const tokenizer = await Tokenizer.load(store);
     const expected = expectedTensors(config);
+    // Nothing is kept, and no memory taken, before it is known to be the model that the config describes.
+    if (checkpoint.files.length > 0) checkTensors(checkpoint, expected);
     const parameters = [...expected.used.values()].reduce((sum, shape) => sum + sizeOf(shape), 0);
     const precision = { ...defaultPrecision(parameters), ...wanted };
     const normalisation = parseProcessorConfig(
@@ -89,9 +91,12 @@ export class TinyLlava {
       config.vision_config.image_size,
     );
     const compiled = (done: number) => onProgress({ stage: 'compile', done, total: 3 });
-    const line = MODEL_PARTS.map((part) => `${part} ${precision[part]}`).join(', ');
     const cache =
-      openCache && (await openCache({ revision: await checkpointRevision(checkpoint), precision: line }));
+      openCache &&
+      (await openCache({
+        revision: await checkpointRevision(checkpoint),
+        precision: precisionLine(precision),
+      }));
     // What is there when a later part fails, last first.
     const made: { destroy(): void | Promise<void> }[] = [];
     const keep = <T extends { destroy(): void | Promise<void> }>(part: T): T => {
@@ -107,7 +112,7 @@ export class TinyLlava {
       });
       await loading.then(
         () => cache?.close(true),
-        () => cache?.close(false),
+        (cause: unknown) => cache?.close(false, cause),
       );
       const weights = keep(await loading);
       compiled(0);

@@ -23,6 +23,8 @@ export interface KeptManifest extends KeptSource {
   /** Milliseconds since 1970. */
   created: number;
   used: number;
+  /** SHA-256 of each small file. */
+  files?: Record<string, string>;
 }
 
 /** A kept model, for the list. */
@@ -156,19 +158,34 @@ export class OpenModel {
     return this.entries;
   }
 
-  /** The small files of the checkpoint (config.json, the tokenizer's) that were kept. */
+  /**
+   * The small files of the checkpoint (config.json, the tokenizer's) that were kept.
+   * @throws StorageError `damaged` where one of them is not what was written.
+   */
   async files(): Promise<Map<string, Uint8Array<ArrayBuffer>>> {
     const files = new Map<string, Uint8Array<ArrayBuffer>>();
-    for (const { name } of await this.folder.list(`${this.path}/files`)) {
+    for (const [name, sum] of Object.entries(this.manifest.files ?? {})) {
       const file = await this.folder.open(`${this.path}/files/${name}`);
-      if (file) files.set(name, new Uint8Array(await file.arrayBuffer()));
+      const bytes = file && new Uint8Array(await file.arrayBuffer());
+      if (!bytes || (await sha256(bytes)) !== sum)
+        throw new StorageError(
+          'damaged',
+          `${name} of ${this.manifest.name} is not what was kept. Load the model from where it came from.`,
+        );
+      files.set(name, bytes);
     }
     return files;
   }
 
-  /** Keeps a small file. */
-  async addFile(name: string, content: Uint8Array<ArrayBuffer>): Promise<void> {
-    await this.folder.write(`${this.path}/files/${name}`, content);
+  /** Keeps small files, and forgets those of before. */
+  async addFiles(files: ReadonlyMap<string, Uint8Array<ArrayBuffer>>): Promise<void> {
+    const sums: Record<string, string> = {};
+    for (const [name, content] of files) {
+      await this.folder.write(`${this.path}/files/${name}`, content);
+      sums[name] = await sha256(content);
+    }
+    this.manifest.files = sums;
+    await writeManifest(this.folder, this.path, this.manifest);
   }
 
   /**
@@ -219,6 +236,12 @@ export class OpenModel {
   async complete(): Promise<void> {
     this.manifest.complete = true;
     await writeManifest(this.folder, this.path, this.manifest);
+  }
+
+  /** Removes it; `close` comes after. */
+  async discard(): Promise<void> {
+    await this.folder.remove(this.path);
+    this.entries.clear();
   }
 
   /** Lets other tabs have it. */

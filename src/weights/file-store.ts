@@ -6,6 +6,9 @@ import { openUrl } from './url-source';
 /** Larger files are no configuration or tokenizer. */
 const SMALL_FILE_BYTES = 64 * 2 ** 20;
 
+/** What small files of a store, each fetched whole, may take in memory together. */
+const WHOLE_BYTES = 24 * 2 ** 20;
+
 /** A checkpoint folder: files by name. */
 export interface FileStore {
   /** What to call the folder in messages. */
@@ -42,7 +45,8 @@ function storeOf(
 /** A folder behind a URL, e.g. `models/toy/`, or a hub's `https://host/owner/name/resolve/main/`. It cannot list its files. */
 export function urlStore(base: string, options: RequestOptions = {}): FileStore {
   const folder = base.endsWith('/') ? base : `${base}/`;
-  return storeOf(base, (name) => openUrl(folder + name, name, options));
+  const whole = { left: WHOLE_BYTES };
+  return storeOf(base, (name) => openUrl(folder + name, name, { whole, ...options }));
 }
 
 /**
@@ -98,12 +102,14 @@ export function hubStore(
   commit(): string | undefined;
 } {
   let commit: string | undefined;
+  const whole = { left: WHOLE_BYTES };
   const onAnswer = (response: Response) => {
     commit ??= response.headers.get('x-repo-commit') ?? undefined;
     options.onAnswer?.(response);
   };
   const store = storeOf(repository, (name) =>
     openUrl(`${endpoint.replace(/\/+$/, '')}/${repository}/resolve/${commit ?? revision}/${name}`, name, {
+      whole,
       ...options,
       onAnswer,
     }),

@@ -3,7 +3,7 @@ import { Recorder } from '../gpu/recorder';
 import { byteLength, type GpuTensor } from '../gpu/tensor';
 
 /** Bytes that are in memory at a time, on their way between disk and GPU. */
-const PART_BYTES = 8 * 2 ** 20;
+const PART_BYTES = 4 * 2 ** 20;
 
 /** Where weights are kept as they lie on the GPU (`OpenModel` of the storage room is one). */
 export interface TensorCache {
@@ -58,6 +58,8 @@ export async function fillFromCache(
     for await (const part of cache.read(name)) {
       const { buffer, offset } = places[i++]!;
       gpu.device.queue.writeBuffer(buffer, offset, part);
+      // What was written waits in memory until the GPU has taken it.
+      if (part.byteLength === PART_BYTES) await gpu.device.queue.onSubmittedWorkDone();
     }
   } catch {
     // Damaged: what the checksum found once must not be trusted, and can be had again.

@@ -1,14 +1,14 @@
 import type { Gpu } from '../gpu/device';
 import { byteLength, createTensor, destroyTensor, type GpuTensor } from '../gpu/tensor';
 import type { Checkpoint, StoredTensor } from './checkpoint';
-import { CheckpointError } from './errors';
+import { BadWeightsError, CheckpointError, DamagedKeepError } from './errors';
 import { fillFromCache, type TensorCache, TensorKeeper, tensorBytes } from './kept-tensors';
 import { Quantiser, type WeightPrecision } from './quantiser';
 import { FLOAT_BYTES, type FloatDtype, firstNonFinite, isFloatDtype, widenToF32 } from './widen';
 
 /** Bytes read at once: small neighbours come in one read, large tensors in several. A multiple of 4. */
-const CHUNK_BYTES = 16 * 2 ** 20;
-const READS_IN_FLIGHT = 4;
+const CHUNK_BYTES = 4 * 2 ** 20;
+const READS_IN_FLIGHT = 6;
 
 /** What a model needs of a checkpoint (see `expectedTensors` in model/tensor-names). */
 export interface ExpectedTensors {
@@ -166,7 +166,7 @@ export async function loadWeights(
     const missing = await takeKept(gpu, tensors, errors, options);
     const damaged = [...missing.keys()].find((name) => !checkpoint.tensors.has(name));
     if (damaged)
-      throw new CheckpointError(
+      throw new DamagedKeepError(
         `The tensor ${damaged} was kept in this browser and is damaged. Load the model from where it came from: what is missing is fetched again.`,
       );
     const reads = planReads(checkpoint, missing);
@@ -241,7 +241,7 @@ async function readAll(
       for (const piece of read.pieces)
         upload(gpu, quantiser, read, piece, bytes.subarray(piece.from - read.start, piece.to - read.start));
       // What was written waits in memory until the GPU has taken it.
-      if (quantiser) await gpu.device.queue.onSubmittedWorkDone();
+      await gpu.device.queue.onSubmittedWorkDone();
       for (const { name, tensor } of read.pieces) {
         left.set(name, left.get(name)! - 1);
         if (keeper && left.get(name) === 0) await keeper.keep(name, tensor);
@@ -281,7 +281,7 @@ function upload(
   else quantiser!.convert(name, tensor, { bytes, dtype, row: element / tensor.shape.at(-1)! });
 }
 
-function notFinite(file: string, piece: Piece, index: number): CheckpointError {
+function notFinite(file: string, piece: Piece, index: number): BadWeightsError {
   const { shape } = piece.tensor;
   let rest = piece.element + index;
   const position: number[] = [];
@@ -289,7 +289,7 @@ function notFinite(file: string, piece: Piece, index: number): CheckpointError {
     position.unshift(rest % dim);
     rest = Math.floor(rest / dim);
   }
-  return new CheckpointError(
+  return new BadWeightsError(
     `${file}: the tensor ${piece.name} [${shape.join(', ')}] has a value that is NaN or infinite, at [${position.join(', ')}]. ` +
       'The file is damaged or its training went wrong: get it again.',
   );

@@ -19,6 +19,8 @@ const PASSING = new Set([408, 425, 429, 500, 502, 503, 504]);
 export interface RequestOptions {
   signal?: AbortSignal;
   retry?: RetryPolicy;
+  /** Bytes that small files may take in memory together; counted down as they are opened. */
+  whole?: { left: number };
   /** Called with the first answer about each file. */
   onAnswer?: (response: Response) => void;
 }

@@ -1,17 +1,19 @@
 import { formatBytes } from '../gpu/format-bytes';
 import { type ByteSource, checkRange, memorySource } from './byte-source';
 import { CheckpointError } from './errors';
-import { PassingError, type RequestOptions, requestOnce, withRetry } from './retry';
+import { fill, isHtml, RemoteFile } from './remote-file';
+import { PassingError, type RequestOptions } from './retry';
+import { sequentialSource } from './sequential-source';
 
-// A file up to this size comes in one request: fewer round trips than one for every few tensors.
-const WHOLE_FILE_BYTES = 64 * 2 ** 20;
-// A server without range requests sends a file whole, and it stays in memory until its tensors are read.
-const MOST_WITHOUT_RANGES = 2 ** 30;
+// A file up to this size comes in one request, and stays in memory: fewer round trips than one for every few tensors.
+const WHOLE_FILE_BYTES = 8 * 2 ** 20;
+// What comes compressed has no length that is known beforehand, and can only be taken whole.
+const MOST_OF_UNKNOWN_LENGTH = 64 * 2 ** 20;
 
 /**
  * A file behind a URL. Small files are fetched once, as a stream: a read returns as soon as its own bytes are there.
- * Larger ones are read by range requests. A server without range requests gets one request for the whole file. What
- * fails in passing is asked for again, from the byte at which it broke off.
+ * Larger ones are read by range requests; from a server without those as a stream from their beginning, best in order.
+ * What fails in passing is asked for again, from the byte at which it broke off.
  * @returns undefined where the server has no such file (404, or a page of HTML in its place).
  * @throws CheckpointError for any other answer, and where the file changes between two answers.
  */
@@ -38,7 +40,7 @@ export async function openUrl(
   if (total === undefined && probe.status !== 206) return wholeFile(file, await file.checked(probe, 200));
   // Without the header of the range, a page may not know how long the file is, nor what it got.
   await (await file.checked(probe, 206)).body?.cancel();
-  if (total === undefined || total <= WHOLE_FILE_BYTES)
+  if (total === undefined || takeWhole(total, options))
     return wholeFile(file, await file.checked(await file.request(undefined), 200), total);
   const source: ByteSource = {
     name,
@@ -54,139 +56,60 @@ export async function openUrl(
   return source;
 }
 
-/** Requests for one file, and what must stay the same between them. */
-class RemoteFile {
-  /** Bytes, where an answer has told. */
-  size: number | undefined;
-  /** What names the content, where the server says it. */
-  tag: string | undefined;
-
-  constructor(
-    private readonly url: string,
-    readonly name: string,
-    readonly options: RequestOptions,
-  ) {}
-
-  /** An answer, whatever it says; passing failures are tried again. */
-  request(range: string | undefined): Promise<Response> {
-    return withRetry(this.options, () => this.once(range));
-  }
-
-  /** Keeps what the first answer says of the file. */
-  remember(response: Response): void {
-    this.size = totalOf(response);
-    this.tag = tagOf(response);
-  }
-
-  /** The answer itself, where it has the status that was expected and speaks of the same file. */
-  async checked(response: Response, status: number): Promise<Response> {
-    const tag = tagOf(response);
-    const size = totalOf(response);
-    const problem =
-      response.status !== status
-        ? `the server answered ${response.status}${status === 206 ? ' to a range request' : ''}`
-        : isHtml(response)
-          ? 'the server answered with a page of HTML in its place'
-          : (this.tag !== undefined && tag !== undefined && tag !== this.tag) ||
-              (this.size !== undefined && size !== undefined && size !== this.size)
-            ? 'it changed on the server while it was read. Load the model again'
-            : undefined;
-    if (problem === undefined) return response;
-    await response.body?.cancel();
-    throw new CheckpointError(`${this.name} could not be read: ${problem}.`);
-  }
-
-  /**
-   * Fills `bytes` from `[received]` on with the file's from byte `start + received` on.
-   * @param onBytes called with the number that is there, as it grows.
-   */
-  async receive(
-    bytes: Uint8Array<ArrayBuffer>,
-    start: number,
-    received: number,
-    onBytes: (received: number) => void = () => {},
-  ): Promise<void> {
-    const end = start + bytes.byteLength;
-    let at = received;
-    await withRetry(this.options, async () => {
-      const response = await this.checked(await this.once(`bytes=${start + at}-${end - 1}`), 206);
-      await fill(this.name, response, bytes, at, start, (count) => {
-        at = count;
-        onBytes(count);
-      });
-    });
-  }
-
-  private once(range: string | undefined): Promise<Response> {
-    const { signal } = this.options;
-    return requestOnce(this.url, this.name, {
-      ...(signal ? { signal } : {}),
-      ...(range ? { headers: { Range: range } } : {}),
-    });
-  }
-}
-
-/**
- * Writes a body into `bytes` from `at` on, to their end.
- * @param start the file's byte at `bytes[0]`, for messages.
- * @param onBytes called with the number of bytes that are there, as it grows.
- * @throws PassingError where it ends before.
- */
-async function fill(
-  name: string,
-  response: Response,
-  bytes: Uint8Array<ArrayBuffer>,
-  at: number,
-  start: number,
-  onBytes: (received: number) => void,
-): Promise<void> {
-  const reader = response.body!.getReader();
-  let received = at;
-  for (;;) {
-    // A connection that breaks off and a body that ends early are the same to the reader of the file.
-    const { done, value } = await reader.read().catch(() => ({ done: true, value: undefined }));
-    if (done || !value) break;
-    if (received + value.byteLength > bytes.byteLength) {
-      await reader.cancel();
-      throw new CheckpointError(
-        `${name} is longer than the ${start + bytes.byteLength} bytes that the server announced.`,
-      );
-    }
-    bytes.set(value, received);
-    received += value.byteLength;
-    onBytes(received);
-  }
-  if (received < bytes.byteLength)
-    throw new PassingError(
-      `${name} broke off at byte ${start + received}; ${start + bytes.byteLength} were expected. Try again.`,
-    );
-}
-
 /**
  * A body as a source. Its length is known before its end only where it is sent as it is: of a file that is kept or
  * sent compressed (a browser's cache may do so) `content-length`, and a range's total too, count compressed bytes.
  * @param announced the total that an earlier answer gave; then the server has ranges.
  */
 async function wholeFile(file: RemoteFile, response: Response, announced?: number): Promise<ByteSource> {
-  const { name } = file;
+  const { name, options } = file;
   const size = Number(response.headers.get('content-length') ?? announced);
-  if (size > MOST_WITHOUT_RANGES) {
-    await response.body?.cancel();
-    throw new CheckpointError(
-      `${name} has ${formatBytes(size)}, and the server sends files only as a whole (no range requests). Download the files and choose their folder.`,
-    );
-  }
   const plain = size > 0 && size === (announced ?? size) && !response.headers.get('content-encoding');
-  if (plain) return streamSource(file, size, response, announced !== undefined);
+  if (plain && (announced !== undefined || takeWhole(size, options)))
+    return streamSource(file, size, response, announced !== undefined);
+  if (plain) return sequentialSource(file, size, response);
   try {
-    const source = memorySource(name, new Uint8Array(await response.arrayBuffer()));
+    const source = memorySource(name, await bytesOf(response, name));
     return file.tag ? Object.assign(source, { tag: file.tag }) : source;
   } catch (cause) {
-    file.options.signal?.throwIfAborted();
+    options.signal?.throwIfAborted();
+    if (cause instanceof CheckpointError) throw cause;
     throw new CheckpointError(
       `${name} could not be read to its end: ${cause instanceof Error ? cause.message : String(cause)}. Try again.`,
     );
   }
+}
+
+/** Whether a file is taken whole: small ones, as long as those that were taken stay few bytes in all. */
+function takeWhole(size: number, { whole }: RequestOptions): boolean {
+  if (size > WHOLE_FILE_BYTES || (whole && size > whole.left)) return false;
+  if (whole) whole.left -= size;
+  return true;
+}
+
+/** A body whose length is not known beforehand. */
+async function bytesOf(response: Response, name: string): Promise<Uint8Array<ArrayBuffer>> {
+  const parts: Uint8Array<ArrayBuffer>[] = [];
+  let size = 0;
+  const reader = response.body!.getReader();
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    parts.push(value);
+    size += value.byteLength;
+    if (size <= MOST_OF_UNKNOWN_LENGTH) continue;
+    await reader.cancel();
+    throw new CheckpointError(
+      `${name} has more than ${formatBytes(MOST_OF_UNKNOWN_LENGTH)}, and the server sends it compressed, whole and without its length. Download the files and choose their folder.`,
+    );
+  }
+  const bytes = new Uint8Array(size);
+  let at = 0;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += part.byteLength;
+  }
+  return bytes;
 }
 
 /** A body that is being received: reads wait until their last byte has arrived. */
@@ -231,23 +154,6 @@ function streamSource(file: RemoteFile, size: number, response: Response, ranges
     },
   };
   return source;
-}
-
-/** Bytes of the whole file by the header of a range. */
-function totalOf(response: Response): number | undefined {
-  const total = /\/(\d+)$/.exec(response.headers.get('content-range') ?? '')?.[1];
-  return total === undefined ? undefined : Number(total);
-}
-
-/** What names the content: a hub's own tag of a large file, or the usual one, weak or not. */
-function tagOf(response: Response): string | undefined {
-  if (response.headers.get('content-encoding')) return undefined;
-  const tag = response.headers.get('x-linked-etag') ?? response.headers.get('etag');
-  return tag?.replace(/^W\//, '');
-}
-
-function isHtml(response: Response): boolean {
-  return response.headers.get('content-type')?.startsWith('text/html') ?? false;
 }
 
 /** Why a host does not give a repository's files, where it is not the file that is missing. */

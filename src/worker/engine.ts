@@ -1,33 +1,28 @@
-import { openGpu } from '../gpu/device';
 import { GpuMemoryError } from '../gpu/errors';
-import { reopenGpu } from '../gpu/reopen';
+import { DamagedKeepError } from '../weights/errors';
 import { AdapterShelf } from './adapter-shelf';
+import { AskedAdapters } from './asked-adapters';
 import type { BenchEvent, BenchRequest } from './bench-protocol';
 import { engineError, lostAgain, NoModelError } from './engine-error';
 import { KernelDesk } from './kernel-desk';
 import { LossLimit } from './loss-limit';
 import { ModelDesk, type PreparedLoad } from './model-desk';
 import type { ModelEvent, ModelRequest } from './model-protocol';
+import { type Loaded, type LoadProgress, openSession } from './open-session';
 import type { EngineEvent, EngineRequest, ErrorScope } from './protocol';
-import { closeSession, isLost, loadSession, lossOf, type Session } from './session';
+import { closeSession, isLost, lossOf, type Session } from './session';
 import type { NamedSession } from './training/training-desk';
 import { TrainingDoor } from './training/training-door';
 import type { TrainingEvent, TrainingRequest } from './training-protocol';
 import { type EncodedVideo, readVideo } from './video-reader';
 
 type Request<T extends EngineRequest['type']> = Extract<EngineRequest, { type: T }>;
-type LoadProgress = (label: string, done: number, total: number, bytes?: true) => void;
 type Post = (event: EngineEvent | TrainingEvent | BenchEvent | ModelEvent, transfer?: Transferable[]) => void;
 
-/** A session, and the request that it came from. */
-interface Loaded extends Session {
-  request: Request<'load-model'>;
-}
-
 /**
- * The engine behind the protocol. Requests run one after another; a newer video ends the one being read and the
- * answer being written, `stop` ends the answer at once. When the GPU is lost, model and video are loaded again; when a
- * model cannot be loaded, the one before it stays.
+ * The engine behind the protocol. Requests run one after another, but for a model's weights, which may come beside. A
+ * newer video ends the one being read and the answer being written, `stop` ends the answer at once. When the GPU is
+ * lost, model and video are loaded again; when a model cannot be loaded, the one before it stays.
  */
 export class Engine {
   private session: Loaded | undefined;
@@ -38,14 +33,12 @@ export class Engine {
   /** Set from a loss until a model is loaded again. */
   private lost = false;
   private lastVideo: Request<'open-video'> | undefined;
+  /** The load that goes on beside the queue. */
+  private beside: { request: Request<'load-model'> } | undefined;
   private tail: Promise<void> = Promise.resolve();
   private reading: AbortController | undefined;
   private answering: AbortController | undefined;
-  /** What wrote the answers to earlier requests. */
-  private readonly asked = new Map<
-    number,
-    Pick<Request<'ask'>, 'num_generations'> & { adapters: readonly string[] }
-  >();
+  private readonly asked = new AskedAdapters();
   private readonly shelf = new AdapterShelf();
   private readonly training: TrainingDoor;
   private readonly kernels: KernelDesk;
@@ -86,11 +79,8 @@ export class Engine {
         this.reading?.abort();
         return;
       case 'load-model':
-        this.interrupt();
-        this.kernels.interrupt();
-        this.models.interrupt();
-        this.training.pause();
-        this.enqueue('model', request.id, undefined, () => this.loadModel(request));
+        if (request.beside) void this.loadBeside(request);
+        else this.loadNext(request);
         return;
       case 'open-video': {
         this.interrupt();
@@ -145,15 +135,76 @@ export class Engine {
         if (signal?.aborted && cause === signal.reason) return;
         // The loss is told as such, not as what it made of a request.
         if (session && (await isLost(session.gpu, cause))) return;
-        this.post({ type: 'error', id, error: engineError(scope, cause), ...this.keptModel(scope, id) });
+        this.tellError(scope, id, cause);
       }
       this.reportMemory();
     });
     return this.tail;
   }
 
-  private async loadModel(request: Request<'load-model'>): Promise<void> {
-    const { session: before, lastModel } = this;
+  private tellError(scope: ErrorScope, id: number, cause: unknown): void {
+    this.post({ type: 'error', id, error: engineError(scope, cause), ...this.keptModel(scope, id) });
+  }
+
+  /** Ends what is under way, and then loads a model. */
+  private loadNext(request: Request<'load-model'>): void {
+    this.models.interrupt();
+    this.beside = undefined;
+    this.interrupt();
+    this.kernels.interrupt();
+    this.training.pause();
+    this.enqueue('model', request.id, undefined, () => this.loadModel(request));
+  }
+
+  /** Loads a model whose weights come beside what goes on; the queue waits for the rest of it alone. */
+  private async loadBeside(request: Request<'load-model'>): Promise<void> {
+    this.models.interrupt();
+    const beside = { request };
+    this.beside = beside;
+    let leave = () => {};
+    const left = new Promise<void>((resolve) => {
+      leave = resolve;
+    });
+    const isNewest = () => this.beside === beside;
+    const takeTurn = () =>
+      new Promise<void>((resolve) => {
+        this.kernels.interrupt();
+        this.training.pause();
+        this.enqueue('model', request.id, undefined, () => {
+          resolve();
+          return left;
+        });
+      });
+    try {
+      await this.loadModel(request, { takeTurn, isNewest });
+    } catch (cause) {
+      // One that a newer load has ended is told of nowhere.
+      if (isNewest()) this.tellError('model', request.id, cause);
+    } finally {
+      if (this.beside === beside) this.beside = undefined;
+      leave();
+    }
+  }
+
+  /**
+   * Loads a model in the place of the one before.
+   * @param beside left out, it is this load's turn. Else `takeTurn`, called once the weights are there, waits for what
+   * is in the queue, and `isNewest` says whether no newer load has taken the place of this one.
+   */
+  private async loadModel(
+    request: Request<'load-model'>,
+    beside?: { takeTurn: () => Promise<void>; isNewest: () => boolean },
+  ): Promise<void> {
+    // The model that stays where this one cannot be loaded, and the request for it; known from this load's turn on.
+    let before: { kept: Loaded | undefined; lastModel: Request<'load-model'> | undefined } | undefined;
+    const begin = async () => {
+      if (before) return before;
+      await beside?.takeTurn();
+      if (beside && !beside.isNewest()) throw new DOMException('A newer model is loaded.', 'AbortError');
+      before = { kept: this.session, lastModel: this.lastModel };
+      this.lastModel = request;
+      return before;
+    };
     const progress: LoadProgress = (label, done, total, bytes) =>
       this.post({
         type: 'progress',
@@ -164,34 +215,37 @@ export class Engine {
         total,
         ...(bytes ? { bytes } : {}),
       });
-    this.lastModel = request;
+    if (!beside) await begin();
     progress('Opening the GPU', 0, 0);
-    // The model that stays where this one cannot be loaded.
-    let kept = before;
     let load: PreparedLoad;
     let session: Loaded;
     try {
       load = await this.models.prepare(request);
-      session = await this.loadOnGpu(request, load, progress).catch(async (cause: unknown) => {
-        if (!kept || this.session !== kept || !(cause instanceof GpuMemoryError)) throw cause;
+      session = await this.loadOnGpu(request, load, progress, begin).catch(async (cause: unknown) => {
+        if (!(cause instanceof GpuMemoryError)) throw cause;
+        const place = await begin();
+        const old = place.kept;
+        if (!old || this.session !== old) throw cause;
         // There is no room for both: the one before goes, and none is left where this fails too.
         progress('Making room on the GPU', 0, 0);
-        const old = kept;
-        kept = undefined;
+        place.kept = undefined;
         this.session = undefined;
         this.video = undefined;
         await closeSession(old);
         load = await this.models.prepare(request);
-        return this.loadOnGpu(request, load, progress);
+        return this.loadOnGpu(request, load, progress, begin);
       });
-      if (kept && this.session !== kept) {
-        // The GPU was lost in the meantime, and this request is in the queue again.
-        await closeSession(session);
-        return;
-      }
     } catch (cause) {
-      if (this.session === kept) this.lastModel = kept && lastModel;
+      if (before && this.session === before.kept) this.lastModel = before.kept && before.lastModel;
       throw cause;
+    }
+    const { kept, lastModel } = await begin();
+    const newer = beside?.isNewest() === false;
+    if (newer && this.session === kept) this.lastModel = kept && lastModel;
+    if (newer || (kept && this.session !== kept)) {
+      // A newer load takes its place; or the GPU was lost in the meantime, and this request is in the queue again.
+      await closeSession(session);
+      return;
     }
     // The files of adapters stay where it is the same model again, after a loss.
     if (lastModel !== request) this.shelf.clear();
@@ -220,25 +274,25 @@ export class Engine {
     load.finished();
   }
 
-  /** Opens the GPU and loads what was prepared. */
+  /** Opens the GPU and loads what was prepared; what is damaged of a kept model is loaded from where it came from. */
   private async loadOnGpu(
     request: Request<'load-model'>,
-    { source, options }: PreparedLoad,
+    load: PreparedLoad,
     progress: LoadProgress,
+    begin: () => Promise<unknown>,
   ): Promise<Loaded> {
-    const gpu = await (this.lost ? reopenGpu() : openGpu());
-    this.post({ type: 'gpu', adapter: gpu.adapter, f16: gpu.f16, subgroups: gpu.subgroups });
-    const session = await loadSession(gpu, source, {
-      ...options,
-      ...(await this.kernels.loadOptions(gpu)),
-      ...(request.backend ? { backend: request.backend } : {}),
-      ...(request.precision ? { precision: request.precision } : {}),
-      onProgress: ({ stage, done, total }) =>
-        stage === 'weights'
-          ? progress('Loading the weights', done, total, true)
-          : progress('Compiling shaders', done, total),
-    });
-    return { ...session, request };
+    const { post, kernels, lost } = this;
+    const once = (prepared: PreparedLoad) =>
+      openSession(request, prepared, { post, kernels, lost, progress, begin });
+    try {
+      return await once(load);
+    } catch (cause) {
+      if (!(cause instanceof DamagedKeepError) || !load.anew) throw cause;
+      const anew = await load.anew();
+      const session = await once(anew);
+      load.finished = anew.finished;
+      return session;
+    }
   }
 
   private async openVideo(request: Request<'open-video'>, signal: AbortSignal): Promise<void> {
@@ -286,22 +340,11 @@ export class Engine {
   private async ask(request: Request<'ask'>, signal: AbortSignal): Promise<void> {
     const session = this.needSession();
     if (!this.video) throw new Error('Open a video first, then ask about it.');
-    const own = this.forked(request);
+    const own = this.asked.add(request);
     const adapters = own.adapters ?? [''];
-    this.asked.set(own.id, { adapters, num_generations: own.num_generations });
     const decoders = [];
     for (const adapter of adapters) decoders.push(await this.shelf.decoder(session, adapter));
     await session.writer.write(own, this.video.visual, signal, this.post, decoders);
-  }
-
-  /** A fork is written by the adapter whose answer it leaves, with the random numbers of that answer. */
-  private forked(request: Request<'ask'>): Request<'ask'> {
-    const { fork } = request;
-    const from = fork && this.asked.get(fork.ask);
-    if (!from || request.adapters) return request;
-    const { adapters, num_generations } = from;
-    const adapter = adapters[Math.floor(fork.sample / num_generations)] ?? '';
-    return { ...request, adapters: [adapter], fork: { ...fork, sample: fork.sample % num_generations } };
   }
 
   private named(): NamedSession | undefined {
@@ -327,6 +370,7 @@ export class Engine {
     this.lost = true;
     void closeSession(lost);
     const { lastModel, lastVideo } = this;
+    const beside = this.beside?.request;
     const recovers = this.losses.recovers(performance.now());
     this.training.lost(recovers);
     if (!recovers) {
@@ -334,8 +378,10 @@ export class Engine {
       return;
     }
     this.post({ type: 'device-lost', reason });
-    if (lastModel) this.handle(lastModel);
+    if (lastModel) this.loadNext(lastModel);
     if (lastVideo) this.handle(lastVideo);
+    // A load beside it was lost as well: it goes on from what was kept.
+    if (beside && beside !== lastModel) this.handle(beside);
   }
 
   private reportMemory(): void {

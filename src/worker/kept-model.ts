@@ -1,8 +1,9 @@
+import { type ModelPrecision, parsePrecisionLine } from '../model/precision';
 import type { ModelCache } from '../model/tiny-llava';
 import { StorageError } from '../storage/errors';
 import type { KeptModels, OpenModel } from '../storage/kept-models';
 import type { Checkpoint } from '../weights/checkpoint';
-import { CheckpointError } from '../weights/errors';
+import { BadWeightsError, CheckpointError } from '../weights/errors';
 import { copyingStore, type FileStore, memoryStore } from '../weights/file-store';
 
 /** Small files of a checkpoint that a model is made of, beside its weights. */
@@ -34,7 +35,7 @@ export function keepWhileLoading(
       let model: OpenModel | undefined;
       try {
         model = await models.open({ source, revision, precision }, name, Date.now());
-        for (const [file, bytes] of files) await model.addFile(file, bytes);
+        await model.addFiles(files);
         return cacheOf(model, (cause) => {
           failure = cause;
         });
@@ -48,16 +49,27 @@ export function keepWhileLoading(
   };
 }
 
+/** A kept model, and what is known of where it came from. */
+export interface KeptOpening {
+  name: string;
+  /** What the user chose, as a line of text. */
+  source: string;
+  /** How its parts are stored. */
+  precision: ModelPrecision | undefined;
+  /** It as a checkpoint without weight files: undefined where its small files are damaged. */
+  checkpoint: Checkpoint | undefined;
+  openCache: KeptLoading['openCache'];
+}
+
 /**
- * Loads a kept model from disk alone.
+ * Opens a kept model, to be loaded from disk alone.
  * @throws StorageError `missing` where there is none of that id, or not all of it; `in-use`.
  */
-export async function openKept(
-  models: KeptModels,
-  id: string,
-): Promise<{ name: string; checkpoint: Checkpoint; openCache: KeptLoading['openCache'] }> {
+export async function openKept(models: KeptModels, id: string): Promise<KeptOpening> {
   const model = await models.openById(id, Date.now());
-  const { name, complete } = model.manifest;
+  const { name, complete, source } = model.manifest;
+  const precision = parsePrecisionLine(model.manifest.precision);
+  const known = { name, source, precision, openCache: async () => cacheOf(model, () => {}) };
   try {
     if (!complete)
       throw new StorageError(
@@ -69,9 +81,10 @@ export async function openKept(
     if (config === undefined)
       throw new CheckpointError(`${name} was kept without its ${CONFIG}. Load it again.`);
     const checkpoint = { name, store, config: JSON.parse(config), tensors: new Map(), files: [], bytes: 0 };
-    return { name, checkpoint, openCache: async () => cacheOf(model, () => {}) };
+    return { ...known, checkpoint };
   } catch (cause) {
     model.close();
+    if (cause instanceof StorageError && cause.code === 'damaged') return { ...known, checkpoint: undefined };
     throw cause;
   }
 }
@@ -87,9 +100,11 @@ function cacheOf(model: OpenModel, onFailure: (cause: unknown) => void): ModelCa
     read: (name) => model.read(name),
     add: (tensor, parts) => model.add(tensor, parts),
     failed: fail,
-    async close(whole) {
+    async close(whole, cause) {
       try {
         if (whole && !failed) await model.complete();
+        // What no second try can go on with is not left behind.
+        else if (model.tensors.size === 0 || cause instanceof BadWeightsError) await model.discard();
       } catch (cause) {
         fail(cause);
       } finally {

@@ -2,6 +2,7 @@ import { parseConfig } from '../model/config';
 import type { LoadModelOptions } from '../model/tiny-llava';
 import type { KeptModels } from '../storage/kept-models';
 import { type Checkpoint, openCheckpoint } from '../weights/checkpoint';
+import { CheckpointError } from '../weights/errors';
 import { type FileStore, fileStore, storeAt } from '../weights/file-store';
 import type { ModelEvent, ModelRequest, StorageRoom } from './model-protocol';
 import type { EngineRequest, ModelSource } from './protocol';
@@ -18,9 +19,11 @@ export interface ModelDeskEngine {
 /** What a load takes, and what it leaves to say. */
 export interface PreparedLoad {
   source: FileStore | Checkpoint;
-  options: Pick<LoadModelOptions, 'openCache' | 'signal'>;
+  options: Pick<LoadModelOptions, 'openCache' | 'signal' | 'precision'>;
   /** After the load: tells of what could not be kept. */
   finished(): void;
+  /** Where what was kept is damaged: the load from where it came from, which fetches what is not right. */
+  anew?(): Promise<PreparedLoad>;
 }
 
 /** Where models come from, which of them are on disk, and what they would take. */
@@ -57,27 +60,43 @@ export class ModelDesk {
 
   /** Begins a load, ending the one before it. */
   async prepare(request: LoadRequest): Promise<PreparedLoad> {
-    const { source, keep, name } = request;
+    const { source, keep, name, precision: wanted } = request;
     const { signal } = (this.loading = new AbortController());
     if (source.kind === 'kept') {
       const { openKept } = await parts();
-      const { checkpoint, openCache } = await openKept(await keptModels(), source.id);
-      return { source: checkpoint, options: { openCache, signal }, finished: () => {} };
+      const kept = await openKept(await keptModels(), source.id);
+      const { checkpoint, openCache, precision = wanted } = kept;
+      const stored = precision ? { precision } : {};
+      const url = /^https?:/.test(kept.source) ? kept.source : undefined;
+      const anew = () =>
+        this.prepare({ ...request, ...stored, source: { kind: 'url', url: url! }, keep: true });
+      if (!checkpoint && url) return anew();
+      if (!checkpoint)
+        throw new CheckpointError(
+          `What was kept of ${kept.name} is damaged. Open its folder again: what is not right is read again.`,
+        );
+      return {
+        source: checkpoint,
+        options: { openCache, signal, ...stored },
+        finished: () => {},
+        ...(url ? { anew } : {}),
+      };
     }
+    const asked = wanted ? { precision: wanted } : {};
     const store = storeOf(source, signal);
-    if (!keep) return { source: store, options: { signal }, finished: () => {} };
+    if (!keep) return { source: store, options: { signal, ...asked }, finished: () => {} };
     const models = await keptModels().catch(() => undefined);
     if (!models) {
       const message = 'This browser keeps no files for this page, so the model is loaded anew at each visit.';
       const finished = () => this.engine.post({ type: 'not-kept', id: request.id, message });
-      return { source: store, options: { signal }, finished };
+      return { source: store, options: { signal, ...asked }, finished };
     }
     const from = source.kind === 'url' ? source.url : `folder ${store.name}`;
     const { keepWhileLoading } = await parts();
     const kept = keepWhileLoading(models, store, { source: from, name });
     return {
       source: kept.store,
-      options: { openCache: kept.openCache, signal },
+      options: { openCache: kept.openCache, signal, ...asked },
       finished: () => {
         const message = kept.problem();
         if (message) this.engine.post({ type: 'not-kept', id: request.id, message });

@@ -67,6 +67,11 @@ export type EngineRequest =
       precision?: Partial<ModelPrecision>;
       /** Keep the weights in this browser as they lie on the GPU; what was kept before is not loaded again. */
       keep?: boolean;
+      /**
+       * Its weights come while the model before it goes on answering; that one goes once they are there. Videos are
+       * to be opened again then.
+       */
+      beside?: boolean;
     }
   /** Reads a video, samples its frames and encodes them. Replaces the video before it. */
   | { type: 'open-video'; id: number; file: Blob; name: string; sampling?: FrameSampling }

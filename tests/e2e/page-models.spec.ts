@@ -152,7 +152,7 @@ test('a large model: its plan first, then its bytes as they come, and an end to 
   expect(await last(page, 'load-model')).toMatchObject({ name: 'Toy model' });
   await plan.getByRole('button', { name: 'Download 7.30 GB' }).click();
   const load = await last(page, 'load-model');
-  expect(load).toMatchObject({ name: 'big-model', keep: true, precision: { language: 'q4' } });
+  expect(load).toMatchObject({ name: 'big-model', keep: true, beside: true, precision: { language: 'q4' } });
   const bytes = (done: number) =>
     emit(page, {
       type: 'progress',
@@ -172,6 +172,12 @@ test('a large model: its plan first, then its bytes as they come, and an end to 
     })
     .toMatch(/4\.00 GB of 5\.00 GB.*left.*\/s now/);
   await expect(loading).toContainText('what was loaded is kept');
+  // The toy model answers meanwhile.
+  await loading.getByRole('button', { name: 'Keep asking the toy model' }).click();
+  await expect(dialog).toBeHidden();
+  await expect(page.getByTestId('model-chip')).toHaveAttribute('data-status', 'ready');
+  await expect(page.getByTestId('model-chip')).toContainText('Toy model');
+  await page.getByRole('button', { name: 'big-model: loading 80 %' }).click();
   await loading.getByRole('button', { name: 'Stop' }).click();
   expect((await requests(page)).at(-1)).toMatchObject({ type: 'cancel-load' });
   const stopped = {

@@ -84,6 +84,12 @@ describe('parseConfig', () => {
     [{ num_key_value_heads: 3 }, 'text_config', /not a multiple of num_key_value_heads/],
     [{ rope_scaling: { type: 'yarn', factor: 4 } }, 'text_config', /text_config.rope_scaling is set/],
     [{ use_sliding_window: true }, 'text_config', /text_config.use_sliding_window/],
+    [{ model_type: 'phi' }, 'text_config', /text_config.model_type is "phi", and only qwen2 can be run/],
+    [
+      { model_type: 'clip_vision_model' },
+      'vision_config',
+      /model_type is "clip_vision_model", and only siglip/,
+    ],
     [{ hidden_act: 'gelu' }, 'vision_config', /vision_config.hidden_act is "gelu"/],
   ];
   for (const [change, section, message] of cases) {

@@ -43,7 +43,7 @@ const weightsFile = () => [...folder.files.keys()].find((path) => path.endsWith(
 describe('a kept model', () => {
   it('gives back what was kept, in a later visit', async () => {
     await opened(async (model) => {
-      await model.addFile('config.json', new TextEncoder().encode('{}'));
+      await model.addFiles(new Map([['config.json', new TextEncoder().encode('{}')]]));
       await model.add(tensor('w'), [bytes(3), bytes(5, 40)]);
       await model.add({ name: 'norm', dtype: 'f32', shape: [4] }, [bytes(7, 16)]);
       await model.complete();

@@ -1,6 +1,6 @@
 import type { EngineError, ErrorScope } from '../../worker/protocol';
 import type { EngineClient } from '../engine-client';
-import { chooseModel } from '../models/choose-model';
+import { chooseAgain, chooseModel } from '../models/choose-model';
 import { ErrorMessage } from '../shared/message';
 import { ProgressBar } from '../shared/progress-bar';
 import { useEngine, useModels, useServices } from '../store/app-services';
@@ -55,7 +55,18 @@ function WayOut({ error }: { error: EngineError }) {
     );
   }
   // A model that could not be loaded, and the one before it goes on.
-  if (error.scope === 'model' && model.status === 'ready') return close;
+  const tried = client.lastTried();
+  if (error.scope === 'model' && (model.status === 'ready' || tried))
+    return (
+      <>
+        {tried && (
+          <button type="button" className="btn" onClick={() => chooseAgain(services)}>
+            {error.code === 'cancelled' ? 'Go on' : 'Try again'}
+          </button>
+        )}
+        {close}
+      </>
+    );
   const notHere = NOT_HERE.includes(error.code);
   return (
     <>

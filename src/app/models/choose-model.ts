@@ -97,9 +97,10 @@ export function loadPlanned(
  */
 export function startModel(services: AppServices): void {
   const { client, models } = services;
-  client.store.subscribe(({ model }, before) => {
+  client.store.subscribe(({ model, nextModel }, before) => {
     const back = before.previousModel !== undefined && model.id === before.previousModel.id;
-    if (back && model.id !== before.model.id) models.setState({ chosen: chosenOf(model) });
+    const stays = before.nextModel && !nextModel && model.id === before.model.id;
+    if ((back && model.id !== before.model.id) || stays) models.setState({ chosen: chosenOf(model) });
   });
   client.desk.store.subscribe(({ plan }, before) => {
     if (plan?.plan && plan !== before.plan && plan.plan.download < LARGE) loadPlanned(services, plan);
@@ -135,12 +136,21 @@ function loadRemembered(
   client.desk.list();
 }
 
+/** Loads again what could not be loaded, or was stopped; what was kept of it is not loaded again. */
+export function chooseAgain(services: AppServices): void {
+  const { name, source, precision } = services.client.lastTried() ?? {};
+  if (source?.kind === 'files') loadFolder(services, { name: name!, files: source.files }, precision);
+  else if (source?.kind === 'kept') chooseModel(services, { ...source, name: name! });
+  else if (source) chooseModel(services, source, precision);
+}
+
 /** Whether an address is of the page's own host: what comes with the page is neither planned nor kept. */
 function isOwn(url: string): boolean {
   return new URL(url).origin === new URL(document.baseURI).origin;
 }
 
-function chosenOf({ name, source, recorded }: ModelState): ChosenModel {
+/** What was chosen to load a model. */
+export function chosenOf({ name, source, recorded }: ModelState): ChosenModel {
   if (recorded) return { kind: 'recorded' };
   if (source.kind === 'files') return { kind: 'folder', name };
   if (source.kind === 'kept') return { kind: 'kept', id: source.id, name };

@@ -3,14 +3,23 @@ import type { KeptModel } from '../../worker/model-protocol';
 import { formatBytes } from '../shared/format';
 import { Icon } from '../shared/icon';
 import { useDesk, useEngine, useModels, useServices } from '../store/app-services';
+import type { ModelState as Model } from '../store/engine-state';
 import { chooseModel, chooseUrl } from './choose-model';
 import { ModelState } from './model-state';
 import { keptPrecision } from './plan-facts';
 
 /** A model that is kept in this browser: its size, whether it is whole, and a way to delete it. */
-export function KeptRow({ model, inUse }: { model: KeptModel; inUse: boolean }) {
+export function KeptRow({
+  model,
+  loaded,
+}: {
+  model: KeptModel;
+  /** It as it answers, or is being loaded. */
+  loaded: Model | undefined;
+}) {
   const services = useServices();
-  const failed = useEngine(({ model: { status } }) => status === 'failed');
+  const inUse = loaded !== undefined;
+  const failed = loaded?.status === 'failed';
   const planned = useDesk(({ plan }) => plan?.of.source.kind === 'url' && plan.of.source.url);
   const [asking, setAsking] = useState(false);
   const { id, name, source, bytes, complete } = model;
@@ -38,7 +47,7 @@ export function KeptRow({ model, inUse }: { model: KeptModel; inUse: boolean }) 
         title={source}
         onClick={choose}
       >
-        <ModelState inUse={inUse} />
+        <ModelState model={loaded} />
         <span className="med ell">{name}</span>
         <span className="t3 sm model-note">{state}</span>
       </button>

@@ -1,16 +1,19 @@
 import { formatBytes } from '../shared/format';
 import { Icon } from '../shared/icon';
 import { ProgressBar } from '../shared/progress-bar';
-import { useDesk, useEngine, useModels, useServices } from '../store/app-services';
+import { useDesk, useEngine, useServices } from '../store/app-services';
+import { chosenOf } from './choose-model';
 import { aboutTime, loadSpeed, secondsLeft } from './load-speed';
 
 /** The load under way: bytes, speed, time left, and its end. */
 export function LoadingModel() {
   const { client, view } = useServices();
-  const model = useEngine((state) => state.model);
+  const next = useEngine((state) => state.nextModel);
+  const current = useEngine((state) => state.model);
   const before = useEngine((state) => state.previousModel?.name);
   const samples = useDesk((desk) => desk.samples);
-  const chosen = useModels((models) => models.chosen);
+  const model = next ?? current;
+  const chosen = chosenOf(model);
   const { progress } = model;
   const stoppable = chosen.kind !== 'toy' && chosen.kind !== 'recorded';
   const speed = loadSpeed(samples);
@@ -44,17 +47,24 @@ export function LoadingModel() {
             {disk
               ? 'Its files are in this browser. '
               : 'Stop, or close this tab: what was loaded is kept, and it goes on from there. '}
-            {before ? `${before} is back where you stop.` : ''}
+            {next
+              ? `${current.name} answers until it is there.`
+              : before && `${before} is back where you stop.`}
           </p>
           <button type="button" className="btn" onClick={() => client.desk.cancelLoad()}>
             <Icon name="stop" size={14} />
             Stop
           </button>
           <button type="button" className="btn" onClick={() => view.setState({ dialog: undefined })}>
-            Close, and load on
+            {next ? `Keep asking ${inSentence(current.name)}` : 'Close, and load on'}
           </button>
         </div>
       )}
     </section>
   );
+}
+
+/** A model's name inside of a sentence. */
+function inSentence(name: string): string {
+  return name === 'Toy model' ? 'the toy model' : name;
 }

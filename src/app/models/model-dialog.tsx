@@ -20,16 +20,17 @@ function Columns() {
   const { client } = useServices();
   const id = useEngine(({ model }) => model.id);
   const status = useEngine(({ model }) => model.status);
+  const next = useEngine(({ nextModel }) => nextModel?.id);
   const plan = useDesk((desk) => desk.plan);
   // biome-ignore lint/correctness/useExhaustiveDependencies: what is kept changes with every load
-  useEffect(() => client.desk.list(), [client, id, status]);
+  useEffect(() => client.desk.list(), [client, id, status, next]);
   return (
     <div className="models-columns">
       <ModelList />
       <div className="model-side">
         {plan ? (
           <PlanPanel key={plan.id} state={plan} />
-        ) : status === 'loading' ? (
+        ) : next !== undefined || status === 'loading' ? (
           <LoadingModel />
         ) : (
           <ModelDetails />

@@ -1,11 +1,12 @@
 import type { KeptModel } from '../../worker/model-protocol';
 import { Icon } from '../shared/icon';
 import { useDesk, useEngine, useModels, useServices } from '../store/app-services';
+import type { ModelState as Model } from '../store/engine-state';
 import { AddressForm } from './address-form';
-import { chooseModel, chooseUrl } from './choose-model';
+import { chooseModel, chooseUrl, chosenOf } from './choose-model';
 import { FolderButton } from './folder-button';
 import { KeptRow } from './kept-row';
-import { ModelState } from './model-state';
+import { ModelState, useRowModel } from './model-state';
 import { type ChosenModel, chosenName } from './model-store';
 import { precisionLine } from './plan-facts';
 import { StorageBar } from './storage-bar';
@@ -14,23 +15,35 @@ import { StorageBar } from './storage-bar';
 export function ModelList() {
   const recent = useModels((models) => models.recent);
   const lastFolder = useModels((models) => models.lastFolder);
-  const chosen = useModels((models) => models.chosen);
   const kept = useDesk((desk) => desk.kept) ?? [];
-  const line = useEngine(({ model }) => precisionLine(model.info?.precision ?? []));
-  const inUse = kept.find((model) => isChosen(model, chosen, line));
+  const current = useEngine(({ model }) => model);
+  const next = useEngine(({ nextModel }) => nextModel);
+  // What answers and what is loaded, and the row of those that are kept.
+  const loaded = [next, current]
+    .filter((model): model is Model => model !== undefined && model.status !== 'idle')
+    .map((model) => ({ model, row: kept.find((row) => isOf(row, model)) }));
   const addresses = recent.filter((url) => !kept.some(({ source }) => source === url));
-  const loose = !inUse && (chosen.kind === 'folder' || chosen.kind === 'kept');
+  const loose = loaded
+    .filter(({ row }) => !row)
+    .map(({ model }) => chosenOf(model))
+    .filter(({ kind }) => kind === 'folder' || kind === 'kept');
   return (
     <div className="model-list">
       <ul>
         <ModelRow model={{ kind: 'toy' }} note="4.6 MB, comes with the page, answers about moving shapes" />
-        {kept.map((model) => (
-          <KeptRow key={model.id} model={model} inUse={model === inUse} />
+        {kept.map((row) => (
+          <KeptRow key={row.id} model={row} loaded={loaded.find((one) => one.row === row)?.model} />
         ))}
         {addresses.map((url) => (
           <ModelRow key={url} model={{ kind: 'url', url }} note={url} />
         ))}
-        {loose && <ModelRow model={chosen} note={chosen.kind === 'folder' ? 'from this computer' : 'kept'} />}
+        {loose.map((chosen) => (
+          <ModelRow
+            key={chosenName(chosen)}
+            model={chosen}
+            note={chosen.kind === 'folder' ? 'from this computer' : 'kept'}
+          />
+        ))}
         <ModelRow model={{ kind: 'recorded' }} note="about the sample clips; nothing is computed" />
       </ul>
       <div className="model-folder">
@@ -38,7 +51,7 @@ export function ModelList() {
           <Icon name="folder" size={15} />
           <span className="med">Open a checkpoint folder</span>
           <span className="t3 sm model-note">
-            {lastFolder && chosen.kind !== 'folder'
+            {lastFolder && !loaded.some(({ model }) => model.source.kind === 'files')
               ? `“${lastFolder}” was open last. A page cannot keep files: choose it again`
               : 'safetensors files already on this computer; or drop the folder on the page'}
           </span>
@@ -52,15 +65,16 @@ export function ModelList() {
 
 function ModelRow({ model, note }: { model: ChosenModel; note: string }) {
   const services = useServices();
-  const inUse = useModels(({ chosen }) => sameModel(chosen, model));
+  const loaded = useRowModel((chosen) => sameModel(chosen, model));
+  const inUse = loaded !== undefined && loaded.status !== 'failed';
   const planned = useDesk(({ plan }) => plan?.of.source.kind === 'url' && plan.of.source.url);
-  const on = planned ? model.kind === 'url' && model.url === planned : inUse;
+  const on = planned ? model.kind === 'url' && model.url === planned : loaded !== undefined;
   return (
     <li>
       <button
         type="button"
         className={`model-row ${on ? 'on' : ''}`}
-        aria-current={inUse ? 'true' : undefined}
+        aria-current={loaded ? 'true' : undefined}
         disabled={inUse && !planned}
         onClick={() => {
           if (inUse) services.client.desk.closePlan();
@@ -68,7 +82,7 @@ function ModelRow({ model, note }: { model: ChosenModel; note: string }) {
           else if (model.kind !== 'folder') chooseModel(services, model);
         }}
       >
-        <ModelState inUse={inUse} />
+        <ModelState model={loaded} />
         <span className="med ell">{chosenName(model)}</span>
         <span className="t3 sm model-note">{note}</span>
       </button>
@@ -76,11 +90,12 @@ function ModelRow({ model, note }: { model: ChosenModel; note: string }) {
   );
 }
 
-/** Whether a kept model is the one that was chosen: by its row, or from where it came. `line` is the precision in use. */
-function isChosen(model: KeptModel, chosen: ChosenModel, line: string): boolean {
-  if (chosen.kind === 'kept') return model.id === chosen.id;
-  if (chosen.kind !== 'url' || model.source !== chosen.url) return false;
-  return line === '' || line === model.precision;
+/** Whether a kept model is the one that is loaded: by its row, or from where it came, in the precision in use. */
+function isOf(row: KeptModel, { source, info }: Model): boolean {
+  if (source.kind === 'kept') return row.id === source.id;
+  if (source.kind !== 'url' || row.source !== source.url) return false;
+  const line = precisionLine(info?.precision ?? []);
+  return line === '' || line === row.precision;
 }
 
 function sameModel(a: ChosenModel, b: ChosenModel): boolean {

@@ -1,5 +1,5 @@
 import type { EngineError, EngineEvent, EngineRequest } from '../../worker/protocol';
-import type { EngineWorker } from '../engine-client';
+import type { EngineWorker } from '../engine-threads';
 import type { TraceDocument } from '../export/trace-document';
 import { playFrames } from './clip-frames';
 import { hashFile } from './hash-file';

@@ -87,14 +87,24 @@ function ModelNote() {
   const { view } = useServices();
   const hidden = useView((state) => state.dialog === 'models');
   const loaded = useEngine(({ model }) => model.id);
-  const note = useDesk(({ plan, notKept }) => {
+  const loading = useEngine(({ nextModel }) => {
+    if (!nextModel) return undefined;
+    const { done = 0, total = 0 } = nextModel.progress ?? {};
+    return `${nextModel.name}: loading${total > 0 ? ` ${Math.floor((done / total) * 100)} %` : ''}`;
+  });
+  const planned = useDesk(({ plan, notKept }) => {
     if (plan?.plan) return `${plan.of.name}: ${formatBytes(plan.plan.download)} to load. See the plan`;
     if (plan?.error) return `${plan.of.name} cannot be loaded`;
     return notKept?.id === loaded ? 'The model is not kept for the next visit' : undefined;
   });
+  const note = loading ?? planned;
   if (!note || hidden) return null;
   return (
-    <button type="button" className="chip warn" onClick={() => view.setState({ dialog: 'models' })}>
+    <button
+      type="button"
+      className={`chip ${loading ? 'n' : 'warn'}`}
+      onClick={() => view.setState({ dialog: 'models' })}
+    >
       {note}
     </button>
   );

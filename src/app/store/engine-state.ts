@@ -129,6 +129,8 @@ export interface EngineState {
   model: ModelState;
   /** The model before the one being loaded: it comes back if the new one cannot be loaded. */
   previousModel?: ModelState;
+  /** A model that is loaded while `model` goes on answering: it takes its place when it is ready. */
+  nextModel?: ModelState;
   video?: VideoState;
   /** The video before the one being read: it comes back if the new one cannot be read. */
   previousVideo?: VideoState;

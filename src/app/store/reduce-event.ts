@@ -1,11 +1,19 @@
 import type { EngineError, EngineEvent, ErrorScope, FrameSampling, ModelSource } from '../../worker/protocol';
 import type { AdapterInfo } from '../../worker/training-protocol';
-import { type EngineState, runningAnswer, type VideoState } from './engine-state';
+import { type EngineState, type ModelState, runningAnswer, type VideoState } from './engine-state';
 import { type AnswerAction, failRunning, onRunning, reduceAnswers } from './reduce-answers';
 
 /** What the page itself does, beside the engine's events. */
 export type PageAction =
-  | { type: 'page/load-model'; id: number; name: string; source: ModelSource; recorded: boolean }
+  | {
+      type: 'page/load-model';
+      id: number;
+      name: string;
+      source: ModelSource;
+      recorded: boolean;
+      /** The model before it answers until this one is ready. */
+      beside?: boolean;
+    }
   | {
       type: 'page/open-video';
       id: number;
@@ -34,12 +42,15 @@ export function reduceEvent(state: EngineState, event: EngineEvent | PageAction)
   switch (event.type) {
     case 'page/load-model': {
       const { id, name, source, recorded } = event;
+      const loading = { id, status: 'loading' as const, name, source, recorded };
+      const { nextModel: _, ...rest } = state;
+      if (event.beside) return { ...rest, nextModel: loading, errors: without(state.errors, 'model') };
       // The engine drops its video with the model: both of ours have to be read again.
       const previous = state.previousVideo;
       return {
-        ...failRunning(state),
+        ...failRunning(rest),
         ...(previous ? { previousVideo: { ...previous, status: 'reading' } } : {}),
-        model: { id, status: 'loading', name, source, recorded },
+        model: loading,
         adapters: [],
         ...(state.model.info ? { previousModel: state.model } : {}),
         errors: without(state.errors, 'model', 'gpu', 'ask'),
@@ -66,8 +77,9 @@ export function reduceEvent(state: EngineState, event: EngineEvent | PageAction)
     }
     case 'page/engine-gone': {
       const { progress: _, ...model } = state.model;
+      const { nextModel: __, ...rest } = state;
       return {
-        ...failRunning(state),
+        ...failRunning(rest),
         model: { ...model, status: 'failed' },
         adapters: [],
         training: false,
@@ -105,6 +117,7 @@ export function reduceEvent(state: EngineState, event: EngineEvent | PageAction)
     case 'progress':
       return progress(state, event);
     case 'model-ready': {
+      if (event.id === state.nextModel?.id) return reduceEvent(inPlace(state, state.nextModel), event);
       if (event.id !== state.model.id) return state;
       const { previousModel, ...rest } = state;
       const { progress: _, ...model } = state.model;
@@ -148,6 +161,8 @@ export function reduceEvent(state: EngineState, event: EngineEvent | PageAction)
     case 'ask-done':
       return reduceAnswers(state, event);
     case 'error':
+      if (event.id === state.nextModel?.id && ['gpu', 'model'].includes(event.error.scope))
+        return failNext(state, event.error, event.model_kept !== undefined);
       return event.model_kept === undefined || event.model_kept !== state.previousModel?.id
         ? fail(state, event.id, event.error)
         : keepModel(state, event.id, event.error);
@@ -176,6 +191,8 @@ function progress(state: EngineState, event: Extract<EngineEvent, { type: 'progr
   switch (event.scope) {
     case 'gpu':
     case 'model':
+      if (event.id === state.nextModel?.id)
+        return { ...state, nextModel: { ...state.nextModel, progress: value } };
       return state.model.status === 'loading' && event.id === state.model.id
         ? { ...state, model: { ...state.model, progress: value } }
         : state;
@@ -231,6 +248,32 @@ function fail(state: EngineState, id: number, error: EngineError): EngineState {
     case 'ask':
       return runningAnswer(state)?.id === id ? { ...failRunning(state), errors } : state;
   }
+}
+
+/** A model that was loaded beside takes the place of the one that answered. */
+function inPlace(state: EngineState, model: ModelState): EngineState {
+  const { nextModel: _, previousModel: __, ...rest } = state;
+  // The engine drops its video with the model.
+  const previous = state.previousVideo;
+  return {
+    ...failRunning(rest),
+    ...(previous ? { previousVideo: { ...previous, status: 'reading' } } : {}),
+    model,
+    adapters: [],
+  };
+}
+
+/**
+ * A model that was loaded beside another could not be: that one goes on.
+ * @param kept the engine still has one; it had to go where there was no room for both.
+ */
+function failNext(state: EngineState, error: EngineError, kept: boolean): EngineState {
+  const { nextModel, ...rest } = state;
+  if (nextModel && state.model.status === 'ready' && !kept)
+    return fail(inPlace(state, nextModel), nextModel.id, error);
+  const stays = state.model.status === 'ready' ? ` ${state.model.name} stays loaded.` : '';
+  const told = { ...error, scope: 'model' as const, message: `${error.message}${stays}` };
+  return { ...rest, errors: { ...state.errors, model: told } };
 }
 
 /** A model could not be loaded, and the one before it goes on. */

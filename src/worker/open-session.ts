@@ -1,0 +1,52 @@
+import { openGpu } from '../gpu/device';
+import { reopenGpu } from '../gpu/reopen';
+import type { KernelDesk } from './kernel-desk';
+import type { PreparedLoad } from './model-desk';
+import type { EngineEvent, EngineRequest } from './protocol';
+import { loadSession, type Session } from './session';
+
+type LoadRequest = Extract<EngineRequest, { type: 'load-model' }>;
+
+/** A session, and the request that it came from. */
+export interface Loaded extends Session {
+  request: LoadRequest;
+}
+
+/** Tells how far a load is; with `bytes`, the numbers are bytes of the weights. */
+export type LoadProgress = (label: string, done: number, total: number, bytes?: true) => void;
+
+/** What opening a session takes of the engine. */
+export interface SessionPlace {
+  post: (event: EngineEvent) => void;
+  kernels: KernelDesk;
+  /** The GPU was lost: it is waited for. */
+  lost: boolean;
+  progress: LoadProgress;
+  /** Awaited once the weights are there, before kernels are compiled and measured. */
+  begin: () => Promise<unknown>;
+}
+
+/** Opens the GPU and loads what was prepared. @throws as `loadSession`, `openGpu` and `reopenGpu`. */
+export async function openSession(
+  request: LoadRequest,
+  { source, options }: PreparedLoad,
+  { post, kernels, lost, progress, begin }: SessionPlace,
+): Promise<Loaded> {
+  const gpu = await (lost ? reopenGpu() : openGpu());
+  post({ type: 'gpu', adapter: gpu.adapter, f16: gpu.f16, subgroups: gpu.subgroups });
+  const kernelOptions = await kernels.loadOptions(gpu);
+  const session = await loadSession(gpu, source, {
+    ...options,
+    ...kernelOptions,
+    beforeCompile: async (...model) => {
+      await begin();
+      await kernelOptions.beforeCompile?.(...model);
+    },
+    ...(request.backend ? { backend: request.backend } : {}),
+    onProgress: ({ stage, done, total }) =>
+      stage === 'weights'
+        ? progress('Loading the weights', done, total, true)
+        : progress('Compiling shaders', done, total),
+  });
+  return { ...session, request };
+}

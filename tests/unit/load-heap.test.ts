@@ -1,0 +1,66 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { expect, it } from 'vitest';
+import { syntheticRepository } from '../../src/cli/synthetic-hub/repository';
+import { parseConfig } from '../../src/model/config';
+import { defaultPrecision, tensorPrecision } from '../../src/model/precision';
+import { expectedTensors } from '../../src/model/tensor-names';
+import { openCheckpoint } from '../../src/weights/checkpoint';
+import { loadWeights } from '../../src/weights/load-weights';
+import { nodeCountingGpu } from '../support/counting';
+import { publishedConfig, repositoryStore } from '../support/published-model';
+
+const MB = 2 ** 20;
+
+it('holds few bytes of a large model at a time, while they are converted and kept', async () => {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  const config = await publishedConfig();
+  const checkpoint = await openCheckpoint(repositoryStore(syntheticRepository(config, new Map())));
+  expect(checkpoint.bytes).toBeGreaterThan(7e9);
+  // The headers are those of the whole model; its values are zeros, and come a moment later, as from a network.
+  const source = (name: string, size: number) => ({
+    name,
+    size,
+    read: async (start: number, end: number) => {
+      const bytes = new Uint8Array(end - start);
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      return bytes;
+    },
+  });
+  for (const tensor of checkpoint.tensors.values())
+    tensor.source = source(tensor.source.name, tensor.source.size);
+  const expected = expectedTensors(parseConfig(config));
+  const stop = new AbortController();
+  let kept = 0;
+  collect();
+  const before = process.memoryUsage().arrayBuffers;
+  let peak = 0;
+  let samples = 0;
+  const loading = loadWeights(nodeCountingGpu(), checkpoint, expected, {
+    precision: tensorPrecision(expected, defaultPrecision(3.6e9)),
+    signal: stop.signal,
+    cache: {
+      tensors: new Map(),
+      read: () => {
+        throw new Error('Nothing is there.');
+      },
+      add: async (_, parts) => {
+        for await (const part of parts) kept += part.byteLength;
+      },
+    },
+    onProgress: (done) => {
+      if (done < (samples + 1) * 24 * MB) return;
+      samples++;
+      // The first collection frees what it finds in the background, the second one waits for that.
+      collect();
+      collect();
+      peak = Math.max(peak, process.memoryUsage().arrayBuffers - before);
+      if (samples === 10) stop.abort(new Error('enough'));
+    },
+  });
+  await expect(loading).rejects.toThrow('enough');
+  expect(kept).toBeGreaterThan(30 * MB);
+  expect(peak).toBeGreaterThan(8 * MB);
+  expect(peak).toBeLessThan(48 * MB);
+});
