@@ -70,6 +70,9 @@ describe('the script for TRL', () => {
       '    max_steps=60,',
       '    per_device_train_batch_size=8,',
       '    gradient_accumulation_steps=8,',
+      '    steps_per_generation=8,',
+      '    warmup_steps=2,',
+      '    min_p=None,',
       '    rewards.make_signed_reward(300),',
       '    rewards.make_repetition_penalty(4, -1),',
       '    rewards.make_soft_overlong_punishment(512, 103),',
@@ -81,6 +84,19 @@ describe('the script for TRL', () => {
     expect(train).not.toContain('kl_clamp');
     expect(filesOf().get('README.md')).toContain('the run did, at 100');
     expect(JSON.parse(filesOf().get('dataset.jsonl')!)).toEqual(question);
+    // TRL's steps are updates: here four a step.
+    const grpo = { ...config.grpo, num_iterations: 2, steps_per_generation: 2, min_p: 0.1 };
+    const more = filesOf({ grpo }).get('train.py')!;
+    for (const line of [
+      'num_iterations=2',
+      'min_p=0.1',
+      'max_steps=240',
+      'warmup_steps=8',
+      'gradient_accumulation_steps=4',
+      'steps_per_generation=8',
+      'save_steps=80',
+    ])
+      expect(more).toContain(`    ${line},\n`);
   });
 
   describe.runIf(python)('in Python', () => {

@@ -23,7 +23,6 @@ const SAME_NAME = [
   'temperature',
   'top_k',
   'top_p',
-  'min_p',
   'num_iterations',
   'loss_type',
   'beta',
@@ -34,7 +33,6 @@ const SAME_NAME = [
   'mask_truncated_completions',
   'learning_rate',
   'lr_scheduler_type',
-  'warmup_ratio',
   'adam_beta1',
   'adam_beta2',
   'adam_epsilon',
@@ -66,11 +64,10 @@ function trainScript({ config, data }: TrlRun, step: number): string {
   const { grpo, rewards } = config;
   const settings: Record<string, unknown> = {
     ...Object.fromEntries(SAME_NAME.map((name) => [name, grpo[name]])),
-    max_steps: Math.max(1, grpo.max_steps - step),
-    // A device's batch is counted in answers: a question a pass, and as many passes as a step has questions.
+    min_p: grpo.min_p || undefined,
+    // A device's batch is counted in answers: a question a pass.
     per_device_train_batch_size: grpo.num_generations,
-    gradient_accumulation_steps: grpo.questions_per_step,
-    save_steps: config.save_steps,
+    ...stepSettings(config, step),
   };
   const lines = Object.entries(settings).map(([name, value]) => `    ${name}=${python(value)},`);
   const PROBLEM = 'PROBLEM';
@@ -88,6 +85,21 @@ function trainScript({ config, data }: TrlRun, step: number): string {
   code = fill(code, 'REWARD_WEIGHTS', '[]', python(rewards.map(({ weight }) => weight)));
   code = fill(code, 'PROMPT_BEFORE', '""', python(before));
   return fill(code, 'PROMPT_AFTER', '""', python(after));
+}
+
+/** TRL counts updates as steps, and passes as `steps_per_generation`. Warm-up by steps: not all versions take a ratio. */
+function stepSettings({ grpo, save_steps }: RunConfig, step: number): Record<string, number> {
+  const { questions_per_step, num_iterations, steps_per_generation: parts = 1, warmup_ratio } = grpo;
+  const gradient_accumulation_steps = Math.ceil(questions_per_step / parts);
+  const updates = parts * num_iterations;
+  const max_steps = Math.max(1, grpo.max_steps - step) * updates;
+  return {
+    max_steps,
+    warmup_steps: Math.ceil(warmup_ratio * max_steps),
+    gradient_accumulation_steps,
+    steps_per_generation: gradient_accumulation_steps * parts,
+    save_steps: save_steps * updates,
+  };
 }
 
 function rewardCall(reward: RewardSetting, { grpo, max_length_reward }: RunConfig): string {
@@ -123,6 +135,8 @@ function python(value: unknown): string {
 function readme({ name, model, config, data }: TrlRun, step: number): string {
   const { grpo, rewards } = config;
   const notes = [
+    'The script was held against the code of TRL 1.10 by reading it. It has not been run.',
+    'On N GPUs a step has N times as many questions. Divide `gradient_accumulation_steps` and `steps_per_generation` by N for the run’s own number.',
     'AdamW starts with empty moments, and the schedule of the learning rate anew, over the steps that are left.',
     ...(grpo.advantage_noise > 0
       ? [`TRL adds no noise to advantages; the run had ${grpo.advantage_noise}.`]

@@ -163,6 +163,10 @@ def main():
         train_dataset=Dataset.from_list(rows),
         processing_class=tokenizer,
     )
+    # TRL's reference is a copy of the adapter as it is here; the run's is the model without one.
+    for name, value in trainer.model.named_parameters():
+        if ".lora_B.ref." in name:
+            value.data.zero_()
     trainer.train()
     trainer.save_model(args.out)
 
