@@ -4,10 +4,13 @@
 // shared prefix once for all its children and all query heads of the KV head. Units of more virtual rows go through
 // their keys again for each ROWS of them.
 // A thread makes 4 x BK scores; then it owns 4 rows and every LANES-th vec4 of the output, in registers.
+// What the lanes of 4 rows tell each other (maxima, weights, sums) goes through workgroup memory (BARRIER), or where a
+// subgroup surely holds LANES threads by shuffles (SUBGROUP): no weights in memory, and larger tiles fit.
 // Workgroup memory: KEYS * (C + 1) vectors of the storage's type (K, then V in its place; one more a key keeps
-// neighbouring threads on different banks), ROWS * KEYS floats of weights, ROWS * LANES of maxima. 4 barriers a tile.
-// Results as forward.wgsl. Limits: ROWS a multiple of 4. Constants: as units.wgsl, and ROWS, LANES, BK (keys a
-// thread), CPT = ceil(C / LANES).
+// neighbouring threads on different banks); with BARRIER also ROWS * KEYS floats of weights and ROWS * LANES of maxima.
+// 4 barriers a tile. Results as forward.wgsl. Limits: ROWS a multiple of 4. Constants: as units.wgsl, and ROWS, LANES (a
+// power of 2; with SUBGROUP not above the smallest subgroup), BK (keys a thread), CPT = ceil(C / LANES); of BARRIER and
+// SUBGROUP one is 1, one 0.
 
 @group(0) @binding(2) var<storage, read> q: array<Q4>;              // [rows, Hq, D]
 @group(0) @binding(3) var<storage, read> k: array<K4>;              // [T, Hkv, D]
@@ -23,11 +26,19 @@ const THREADS: u32 = LANES * QUADS;
 const STRIDE: u32 = C + 1u;
 
 var<workgroup> tile: array<K4, KEYS * STRIDE>;
+#for m in BARRIER
 var<workgroup> weights: array<V4, KEYS * QUADS>; // [key, rows / 4]
 var<workgroup> lane_values: array<V4, THREADS>;  // [rows / 4, lane]
+#end
 
 @compute @workgroup_size(THREADS)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(local_invocation_index) thread: u32,
+#for s in SUBGROUP
+  @builtin(subgroup_invocation_id) place: u32,
+#end
+) {
   let unit = work[params.first_unit + group.x];
   let kv_head = group.y;
   let virtual_rows = unit.y * GROUP;
@@ -73,7 +84,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         s$b = select(V4(LOWEST), s$b * params.scale, see$b);
         most = max(most, s$b);
 #end
+#for m in BARRIER
         lane_values[thread] = most;
+#end
         workgroupBarrier();
         // K is used up, and every lane's maximum is there.
         for (var i = thread; i < KEYS * C; i += THREADS) {
@@ -81,15 +94,25 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
           tile[i / C * STRIDE + i % C] = v[(row * KV_HEADS + kv_head) * C + i % C];
         }
         let old = top;
+#for m in BARRIER
         for (var l = 0u; l < LANES; l++) {
           top = max(top, lane_values[quad * LANES + l]);
         }
+#end
+#for s in SUBGROUP
+        for (var step = LANES / 2u; step > 0u; step /= 2u) {
+          most = max(most, subgroupShuffleXor(most, step));
+        }
+        top = max(top, most);
+#end
         let keep = exp(old - top);
         sum *= keep;
 #for b in BK
         let p$b = select(V4(0.0), exp(s$b - top), see$b);
         sum += p$b;
+#for m in BARRIER
         weights[(lane + $bu * LANES) * QUADS + quad] = p$b;
+#end
 #end
 #for r in 4
 #for j in CPT
@@ -97,6 +120,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 #end
 #end
         workgroupBarrier();
+#for m in BARRIER
         for (var n = 0u; n < KEYS; n++) {
           let weight = weights[n * QUADS + quad];
 #for j in CPT
@@ -106,9 +130,24 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 #end
 #end
         }
+#end
+#for s in SUBGROUP
+        for (var l = 0u; l < LANES; l++) {
+#for b in BK
+          let weight$b = subgroupShuffle(p$b, place - lane + l);
+#for j in CPT
+          let v$b_$j = V4(tile[(l + $bu * LANES) * STRIDE + min(lane + $ju * LANES, C - 1u)]);
+#for r in 4
+          acc$r_$j += weight$b[$r] * v$b_$j;
+#end
+#end
+#end
+        }
+#end
         workgroupBarrier();
       }
     }
+#for m in BARRIER
     lane_values[thread] = sum;
     workgroupBarrier();
     var total = V4(0.0);
@@ -116,6 +155,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
       total += lane_values[quad * LANES + l];
     }
     workgroupBarrier();
+#end
+#for s in SUBGROUP
+    var total = sum;
+    for (var step = LANES / 2u; step > 0u; step /= 2u) {
+      total += subgroupShuffleXor(total, step);
+    }
+#end
 #for r in 4
     if (first + $ru < virtual_rows) {
       let head$r = kv_head * GROUP + vr$r % GROUP;

@@ -5,6 +5,7 @@ import type { Gpu } from '../gpu/device';
 import type { Kernel } from '../gpu/kernel';
 import type { Recorder } from '../gpu/recorder';
 import type { Recording } from '../gpu/recording';
+import { subgroupSize } from '../gpu/subgroup-size';
 import { createTensor, type GpuTensor, sizeOf } from '../gpu/tensor';
 import { checkAttentionShape, need } from './check';
 import { foldGrid } from './grid';
@@ -98,7 +99,7 @@ export class Attention {
   ): Promise<Attention> {
     const { types = F32_TYPES } = options;
     checkAttentionShape(shape, types, gpu);
-    const variants = variantsFor(shape, gpu.adapter, types);
+    const variants = variantsFor(shape, gpu.adapter, types, subgroupSize(gpu));
     const allowed = gpu.off.has('tiles') ? variants.filter(({ kind }) => kind !== 'tiles') : variants;
     const variant = options.variant ?? allowed[0]!;
     const W = gpu.adapter.isFallback ? shape.head_dim / 4 : 1;
@@ -254,14 +255,15 @@ async function compileForward(
     });
     return { many, few: many };
   }
-  const { LANES, BK, ROWS, FEW } = variant;
+  const { LANES, BK, ROWS, FEW, subgroups } = variant;
   const CPT = Math.ceil(shape.head_dim / 4 / LANES);
   const compile = (rows: number) =>
     compileUnits(gpu, shape, types, {
       name: `attention forward, tiles of ${rows}`,
       code: tileCode,
-      counts: { BK, CPT },
+      counts: { BK, CPT, SUBGROUP: +subgroups, BARRIER: +!subgroups },
       constants: { ROWS: rows, LANES, BK, CPT },
+      subgroups,
     });
   // The same text is compiled once.
   const [many, few] = await Promise.all([compile(ROWS), compile(FEW)]);

@@ -37,6 +37,8 @@ export interface TileVariant {
   /** Threads that share the keys of a tile, and keys of each. */
   readonly LANES: number;
   readonly BK: number;
+  /** Whether they share what they find by shuffles: LANES are of one subgroup then. */
+  readonly subgroups: boolean;
   /** Workgroups that a step should have at least. */
   readonly groups: number;
 }
@@ -66,8 +68,9 @@ const TILES: readonly Pick<TileVariant, 'ROWS' | 'LANES' | 'BK'>[] = [
 const SHARED_VIRTUAL_ROWS = 512;
 
 /**
- * The one table of forward kernels, by shape, types and adapter; the best first, each next one a way out where the one
- * before is wrong on an adapter. The last handles everything.
+ * The one table of forward kernels, by shape, types, adapter and the threads that a subgroup surely has (1: no subgroup
+ * operations); the best first, each next one a way out where the one before is wrong on an adapter. The last handles
+ * everything.
  * - A GPU shares tiles through workgroup memory. In registers alone rows a thread are few, and loops are unrolled.
  * - A CPU adapter (SwiftShader) pays for barriers, for every load and for every load it compiles. So rows a thread are
  *   many, there are no barriers, and loops stay loops: unrolled, head size 32 took 4 times as long to compile and 72
@@ -77,6 +80,7 @@ export function variantsFor(
   shape: AttentionShape,
   adapter: AdapterKind,
   types: AttentionTypes = F32_TYPES,
+  subgroup = 1,
 ): AttentionVariant[] {
   const { head_dim, q_heads, kv_heads } = shape;
   const group = q_heads / kv_heads;
@@ -94,24 +98,30 @@ export function variantsFor(
     threads: 8192,
   };
   const { maxComputeWorkgroupStorageSize, maxComputeInvocationsPerWorkgroup } = adapter.limits;
-  const sizes = TILES.find(
-    (tile) =>
-      tileBytes(tile, head_dim, types) <= maxComputeWorkgroupStorageSize &&
-      (tile.ROWS / 4) * tile.LANES <= maxComputeInvocationsPerWorkgroup,
-  );
-  if (!sizes) return [registers];
-  return [{ kind: 'tiles', ...sizes, FEW: Math.min(16, sizes.ROWS), groups: 256 }, registers];
+  const tiles = (subgroups: boolean): TileVariant[] => {
+    const sizes = TILES.map((tile) => ({
+      ...tile,
+      LANES: subgroups ? Math.min(tile.LANES, subgroup) : tile.LANES,
+      subgroups,
+    })).find(
+      (tile) =>
+        tileBytes(tile, head_dim, types) <= maxComputeWorkgroupStorageSize &&
+        (tile.ROWS / 4) * tile.LANES <= maxComputeInvocationsPerWorkgroup,
+    );
+    return sizes ? [{ kind: 'tiles', ...sizes, FEW: Math.min(16, sizes.ROWS), groups: 256 }] : [];
+  };
+  return [...(subgroup >= 4 ? tiles(true) : []), ...tiles(false), registers];
 }
 
 /** Workgroup memory of forward-tile.wgsl. */
 export function tileBytes(
-  { ROWS, LANES, BK }: Pick<TileVariant, 'ROWS' | 'LANES' | 'BK'>,
+  { ROWS, LANES, BK, subgroups }: Pick<TileVariant, 'ROWS' | 'LANES' | 'BK' | 'subgroups'>,
   head_dim: number,
   types: AttentionTypes,
 ): number {
   const keys = LANES * BK;
-  const vector = types.cache === 'f16' ? 8 : 16;
-  return keys * (head_dim / 4 + 1) * vector + keys * ROWS * 4 + ROWS * LANES * 4;
+  const tile = keys * (head_dim / 4 + 1) * (types.cache === 'f16' ? 8 : 16);
+  return subgroups ? tile : tile + keys * ROWS * 4 + ROWS * LANES * 4;
 }
 
 /** Threads that share the heads of a unit and KV head among them. */

@@ -3,9 +3,10 @@ import { Attention } from '../../src/attention/attention';
 import { AttentionPlan } from '../../src/attention/plan';
 import { type AttentionShape, attentionReference } from '../../src/attention/reference';
 import { type QueryRun, SegmentTree } from '../../src/attention/segment-tree';
-import { type AttentionVariant, variantsFor } from '../../src/attention/variants';
+import { type AttentionVariant, type TileVariant, variantsFor } from '../../src/attention/variants';
 import { type Gpu, openGpu } from '../../src/gpu/device';
 import { Recorder } from '../../src/gpu/recorder';
+import { subgroupSize } from '../../src/gpu/subgroup-size';
 import { readF32, uploadTensor } from '../../src/gpu/tensor';
 import meta from '../golden/attention.json';
 import {
@@ -31,7 +32,15 @@ const GPU_LIMITS = {
 };
 
 /** Small tiles: a CPU adapter takes 10 s to compile those of a GPU. */
-const SMALL_TILES: AttentionVariant = { kind: 'tiles', ROWS: 16, FEW: 16, LANES: 8, BK: 1, groups: 4 };
+const SMALL_TILES: TileVariant = {
+  kind: 'tiles',
+  ROWS: 16,
+  FEW: 16,
+  LANES: 8,
+  BK: 1,
+  subgroups: false,
+  groups: 4,
+};
 
 describe('attention on the GPU', () => {
   let gpu: Gpu;
@@ -39,6 +48,12 @@ describe('attention on the GPU', () => {
     gpu = await openGpu();
   });
   afterAll(() => gpu.close());
+
+  /** The small tiles, and where the adapter has subgroups the same with shuffles, for its smallest subgroup. */
+  function smallTiles(): AttentionVariant[] {
+    const LANES = Math.min(8, subgroupSize(gpu));
+    return LANES < 4 ? [SMALL_TILES] : [SMALL_TILES, { ...SMALL_TILES, LANES, BK: 2, subgroups: true }];
+  }
 
   async function run(inputs: AttentionRun, options: RunOptions = {}) {
     return (await runAttention(gpu, [inputs], options))[0]!;
@@ -58,7 +73,7 @@ describe('attention on the GPU', () => {
       const { shape, scale, tree, runs, q, k, v } = c;
       const inputs = { shape, scale, tree, runs, q, k, v };
       // Kernels with barriers compile slowly on a CPU adapter: two cases are their share.
-      const tiles = /prefix1|q7$/.test(name) ? [SMALL_TILES] : [];
+      const tiles = /prefix1/.test(name) ? smallTiles() : /q7$/.test(name) ? [SMALL_TILES] : [];
       for (const variant of [undefined, ...tiles]) {
         const { o, lse } = await run(inputs, variant ? { variant } : {});
         expect(relativeError(o, c.o), `o ${variant?.kind}`).toBeLessThan(TOLERANCE);
@@ -77,7 +92,7 @@ describe('attention on the GPU', () => {
         { q_heads: 8, kv_heads: 2, head_dim: 16 },
         variantsFor({ q_heads: 8, kv_heads: 2, head_dim: 16 }, GPU_LIMITS),
       ],
-      [{ q_heads: 3, kv_heads: 3, head_dim: 72 }, [SMALL_TILES]],
+      [{ q_heads: 3, kv_heads: 3, head_dim: 72 }, smallTiles()],
     ];
     for (const [i, [shape, variants]] of shapes.entries()) {
       const { q_heads, kv_heads, head_dim } = shape;
@@ -183,7 +198,7 @@ describe('attention on the GPU', () => {
     for (const [row, value] of [4e4, -4e4, 0, 400, -4e4].entries())
       for (const h of [0, 1]) q[(row * 2 + h) * 16] = value;
     const want = attentionReference(shape, tree, runs, q, k, v);
-    for (const options of [{}, { variant: SMALL_TILES }]) {
+    for (const options of [{}, ...smallTiles().map((variant) => ({ variant }))]) {
       const got = await run({ shape, tree, runs, q, k, v }, options);
       expect(relativeError(got.o, want.o)).toBeLessThan(TOLERANCE);
       expect(relativeError(got.lse, want.lse)).toBeLessThan(TOLERANCE);

@@ -163,10 +163,17 @@ describe('variantsFor', () => {
       for (let head_dim = 8; head_dim <= 128; head_dim += 8) {
         for (const cache of ['f32', 'f16'] as const) {
           const types = { rows: cache, cache };
-          const variant = variantsFor({ ...SHAPE, head_dim }, adapter, types)[0]!;
-          expect(variant.kind).toBe('tiles');
-          if (variant.kind === 'tiles')
-            expect(tileBytes(variant, head_dim, types)).toBeLessThanOrEqual(bytes);
+          for (const subgroup of [1, 4, 8, 32]) {
+            const variants = variantsFor({ ...SHAPE, head_dim }, adapter, types, subgroup);
+            const tiles = variants.filter((variant) => variant.kind === 'tiles');
+            // Shuffles first, where a subgroup holds a quad of lanes; without them next; registers last.
+            expect(tiles.map(({ subgroups }) => subgroups)).toEqual(subgroup === 1 ? [false] : [true, false]);
+            expect(variants.at(-1)!.kind).toBe('threads');
+            for (const variant of tiles) {
+              expect(tileBytes(variant, head_dim, types)).toBeLessThanOrEqual(bytes);
+              if (variant.subgroups) expect(variant.LANES).toBeLessThanOrEqual(subgroup);
+            }
+          }
         }
       }
     }
