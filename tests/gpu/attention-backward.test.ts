@@ -16,6 +16,8 @@ import { loadGolden } from '../support/golden';
 import { type AttentionRun, POISON, type RunOptions, runAttention } from '../support/run-attention';
 
 const TOLERANCE = 2e-6;
+/** f16 storage. */
+const HALF_TOLERANCE = 2e-3;
 /** Inputs are of order 1; a row that sees one key has a gradient of 0 by cancellation. */
 const UNIT = 0.5;
 
@@ -55,6 +57,17 @@ describe('attention backward on the GPU', () => {
       const got = await run(c);
       for (const key of ['dq', 'dk', 'dv'] as const)
         expect(relativeError(got[key], c[key], UNIT), `${c.name} ${key}`).toBeLessThan(TOLERANCE);
+    }
+  });
+
+  it('gives the recorded gradients with everything in f16', async (context) => {
+    if (!gpu.f16) context.skip('This adapter has no shader-f16.');
+    const golden = await loadGolden('attention.safetensors');
+    const cases = [...goldenCases(golden), ...goldenPrefixCases(golden)];
+    for (const c of cases.filter(({ name }) => /prefix[12]$|gqa8_d32_q7|full_cross/.test(name))) {
+      const got = await run(c, { types: { rows: 'f16', cache: 'f16' } });
+      for (const key of ['o', 'dq', 'dk', 'dv'] as const)
+        expect(relativeError(got[key], c[key], UNIT), `${c.name} ${key}`).toBeLessThan(HALF_TOLERANCE);
     }
   });
 
