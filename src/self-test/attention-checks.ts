@@ -13,7 +13,7 @@ export function attentionCheck(shape: AttentionShape, causal: boolean): Check {
   const { q_heads, kv_heads, head_dim } = shape;
   return {
     name: `attention ${q_heads} x ${head_dim}${causal ? ', shared prefix' : ''}`,
-    ways: ['tiles'],
+    ways: ['subgroups', 'tiles'],
     tolerance: 1e-5,
     async prepare(gpu) {
       const attention = await Attention.create(gpu, shape);

@@ -5,7 +5,12 @@ const STORE = 'adapters';
 
 // Everything that makes a kernel: where one of them changes, what was found with the old ones does not count.
 const SHADERS: Record<string, string> = import.meta.glob(
-  ['../../shaders/attention/*.wgsl', '../../shaders/linear/*.wgsl', '../../shaders/sampling/*.wgsl'],
+  [
+    '../../shaders/attention/*.wgsl',
+    '../../shaders/linear/*.wgsl',
+    '../../shaders/sampling/*.wgsl',
+    '../../shaders/training/*.wgsl',
+  ],
   { query: '?raw', import: 'default', eager: true },
 );
 

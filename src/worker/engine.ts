@@ -55,6 +55,7 @@ export class Engine {
             if (!session) throw new NoModelError();
             return job(session);
           }),
+        testKernels: (session) => this.kernels.testTraining(session),
       },
       this.shelf,
     );

@@ -1,13 +1,13 @@
 import { WEIGHT_TYPES } from '../bench/linear-weights';
 import { type BackendChoice, BackendChoices } from '../blocks/backend-choices';
 import type { Gpu } from '../gpu/device';
+import { GpuError } from '../gpu/errors';
 import type { TinyLlavaConfig } from '../model/config';
 import type { LoadModelOptions } from '../model/tiny-llava';
 import { modelChecks } from '../self-test/model-checks';
-import type { SelfTestReport } from '../self-test/report';
-import { selfTest } from '../self-test/self-test';
 import { AdapterMemory } from './adapter-memory';
 import type { BenchEvent, BenchRequest } from './bench-protocol';
+import { KernelTests } from './kernel-tests';
 import type { Session } from './session';
 
 /** What the engine does for the desk. */
@@ -21,7 +21,7 @@ export interface DeskEngine {
 export class KernelDesk {
   private measuring: AbortController | undefined;
   /** The checks of the model that is loaded, by its GPU. */
-  private readonly tests = new WeakMap<Gpu, () => Promise<SelfTestReport>>();
+  private readonly tests = new WeakMap<Gpu, KernelTests>();
 
   constructor(private readonly engine: DeskEngine) {}
 
@@ -31,10 +31,7 @@ export class KernelDesk {
       request.type === 'bench' || !this.measuring ? new AbortController() : this.measuring);
     switch (request.type) {
       case 'self-test':
-        this.engine.enqueue(request.id, signal, async ({ gpu }) => {
-          const report = await this.tests.get(gpu)?.();
-          if (report) this.engine.post({ type: 'self-test', report });
-        });
+        this.engine.enqueue(request.id, signal, async ({ gpu }) => this.tests.get(gpu)?.again());
         break;
       case 'bench':
         this.engine.enqueue(request.id, signal, ({ gpu }) => this.measure(request, gpu, signal));
@@ -62,23 +59,36 @@ export class KernelDesk {
       memory.set('backends', choices.measurements());
       post(list);
     });
-    const beforeCompile = async (config: TinyLlavaConfig, dtypes: ReadonlySet<string>) => {
-      const weights = WEIGHT_TYPES.filter((type) => dtypes.has(type));
-      const checks = modelChecks(config, weights);
-      // What is remembered holds for the same kernels alone: their shapes are in the checks' names.
-      const name = `self-test ${checks.map((check) => check.name).join(', ')}`;
-      const run = async () => {
-        const report = await selfTest(gpu, checks);
-        memory.set(name, { ...report, off: [...knownOff(memory.get(name)), ...report.off] });
-        return report;
-      };
-      this.tests.set(gpu, run);
-      const known = memory.get(name);
-      if (isReport(known)) for (const { kind } of known.off) gpu.off.add(kind);
-      const report = isReport(known) ? { ...known, remembered: true } : await run();
-      this.engine.post({ type: 'self-test', report });
-    };
+    const tests = new KernelTests(gpu, memory, (report) => this.engine.post({ type: 'self-test', report }));
+    this.tests.set(gpu, tests);
+    const beforeCompile = (config: TinyLlavaConfig, dtypes: ReadonlySet<string>) =>
+      tests.test(
+        modelChecks(
+          config,
+          WEIGHT_TYPES.filter((type) => dtypes.has(type)),
+        ),
+      );
     return { choices, beforeCompile };
+  }
+
+  /**
+   * Tests what training compiles beside the kernels of answers, before a model is trained for the first time.
+   * @throws GpuError `wrong-values` where something is wrong and there is nothing to run instead.
+   */
+  async testTraining({ gpu, model }: Session): Promise<void> {
+    if (gpu.off.has('dense')) {
+      throw new GpuError(
+        'wrong-values',
+        'Our dense kernels give wrong values on this GPU, and training needs them: ONNX Runtime has no gradients. ' +
+          'Answers work. To train, update the browser or the driver, or try another GPU.',
+      );
+    }
+    const dtypes = new Set(
+      model.language.base.layers.flatMap(({ weights }) => Object.values(weights).map(({ dtype }) => dtype)),
+    );
+    const { trainingChecks } = await import('../self-test/training-checks');
+    const weights = WEIGHT_TYPES.filter((type) => dtypes.has(type));
+    await this.tests.get(gpu)?.test(trainingChecks(model.config, weights));
   }
 
   private async measure(
@@ -110,15 +120,6 @@ export class KernelDesk {
       post({ type: 'bench-done', id, targets: [], stopped: true });
     }
   }
-}
-
-function knownOff(value: unknown): SelfTestReport['off'] {
-  return isReport(value) ? value.off : [];
-}
-
-function isReport(value: unknown): value is SelfTestReport {
-  const report = value as Partial<SelfTestReport> | undefined;
-  return Array.isArray(report?.checks) && Array.isArray(report.off);
 }
 
 function storedChoices(value: unknown): BackendChoice[] {

@@ -6,7 +6,10 @@ import { type Gpu, openGpu } from '../../src/gpu/device';
 import { createTensor, readF32, uploadTensor } from '../../src/gpu/tensor';
 import { attentionCheck, rotaryCheck } from '../../src/self-test/attention-checks';
 import { linearCheck, pointwiseCheck } from '../../src/self-test/dense-checks';
-import { selfTest } from '../../src/self-test/self-test';
+import { linearGradientCheck, pointwiseGradientCheck } from '../../src/self-test/gradient-checks';
+import { samplerCheck } from '../../src/self-test/sampler-check';
+import { type Check, selfTest } from '../../src/self-test/self-test';
+import { adamwCheck, attentionGradientCheck, lossCheck } from '../../src/self-test/training-checks';
 
 let gpu: Gpu;
 beforeAll(async () => {
@@ -17,11 +20,24 @@ afterAll(() => gpu.close());
 const TOY = { q_heads: 4, kv_heads: 2, head_dim: 32 };
 
 it('finds this adapter right, in less than a blink beyond compiling', async () => {
-  const checks = [linearCheck('f32'), pointwiseCheck, attentionCheck(TOY, true), rotaryCheck(TOY, 10_000)];
+  const checks = [
+    linearCheck('f32'),
+    pointwiseCheck,
+    attentionCheck(TOY, true),
+    rotaryCheck(TOY, 10_000),
+    samplerCheck,
+    // Those of training.
+    attentionGradientCheck(TOY),
+    linearGradientCheck('f32'),
+    linearGradientCheck('q4'),
+    pointwiseGradientCheck,
+    lossCheck,
+    adamwCheck,
+  ];
   const report = await selfTest(gpu, checks);
   expect(report.checks.map(({ name, ok }) => [name, ok])).toEqual(checks.map(({ name }) => [name, true]));
   expect(report.off).toEqual([]);
-  // The second time everything is compiled, the runtime's own caches too.
+  // The second time everything is compiled.
   const again = await selfTest(gpu, checks);
   expect(again.ms).toBeLessThan(300);
 });
@@ -47,6 +63,30 @@ it('finds a kernel that is wrong, and runs the next one', async () => {
   } finally {
     device.createShaderModule = create;
   }
+});
+
+it('finds a wrong kernel of training, where there is another and where there is none', async () => {
+  const { device } = gpu;
+  const create = device.createShaderModule.bind(device);
+  /** Runs checks with kernels of which a line is another. */
+  const broken = async (checks: Check[], from: string | RegExp, to: string) => {
+    device.createShaderModule = (given) => create({ ...given, code: given.code.replace(from, to) });
+    try {
+      return await selfTest({ ...gpu, off: new Set(), pipelines: new Map() }, checks);
+    } finally {
+      device.createShaderModule = create;
+    }
+  };
+  await expect(broken([adamwCheck], 'w[i] * p.decay', 'w[i]')).rejects.toThrow(/AdamW give wrong values/);
+  await expect(broken([samplerCheck], '0xD2511F53u', '0xD2511F51u')).rejects.toThrow(/sampler give wrong/);
+  await expect(broken([lossCheck], 'exp(logits[i]', '1.01 * exp(logits[i]')).rejects.toThrow(
+    /gradient of logits give wrong/,
+  );
+  if (!gpu.subgroups) return;
+  // Only the kernels with subgroup operations have this.
+  const report = await broken([linearGradientCheck('f32')], /quadSwapX\(/g, '(1.5 * ');
+  expect(report.off.map(({ kind }) => kind)).toEqual(['subgroups']);
+  expect(report.checks).toMatchObject([{ variant: 'registers', ok: true }]);
 });
 
 it('measures both backends once where it may choose, and gives the same values', async () => {

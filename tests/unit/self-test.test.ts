@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { BackendChoices, rowClass } from '../../src/blocks/backend-choices';
 import type { Gpu, KernelKind } from '../../src/gpu/device';
+import type { SelfTestReport } from '../../src/self-test/report';
 import { type Check, relativeError, selfTest } from '../../src/self-test/self-test';
 import { adapterKey, hashTexts } from '../../src/worker/adapter-memory';
+import { KernelTests } from '../../src/worker/kernel-tests';
 
 function fakeGpu({ isFallback = false, subgroups = true } = {}): Gpu {
   return { off: new Set<KernelKind>(), subgroups, adapter: { isFallback } } as unknown as Gpu;
@@ -62,6 +64,42 @@ describe('selfTest', () => {
   it('counts a value that is no number as wrong', () => {
     expect(relativeError([1, Number.NaN], [1, 2])).toBe(Number.POSITIVE_INFINITY);
     expect(relativeError([1, 2.2], [1, 2])).toBeCloseTo(0.1);
+  });
+});
+
+describe('KernelTests', () => {
+  const answers = [check('linear', ['subgroups', 'tiles'], []), check('sampler', [], [])];
+  const training = [check('gradients', ['subgroups', 'tiles'], ['subgroups'])];
+
+  it('tells of the tests of answers and of training together, each run once', async () => {
+    const memory = new Map<string, unknown>();
+    const told: SelfTestReport[] = [];
+    const gpu = fakeGpu();
+    const tests = new KernelTests(gpu, memory, (report) => told.push(report));
+    await tests.test(answers);
+    expect(told.map(({ checks, off }) => [checks.length, off.length])).toEqual([[2, 0]]);
+    await tests.test(training);
+    await tests.test(training);
+    expect(told.map(({ checks, off }) => [checks.length, off.length])).toEqual([
+      [2, 0],
+      [3, 1],
+    ]);
+    expect([...gpu.off]).toEqual(['subgroups']);
+    await tests.again();
+    expect(told.at(-1)!.checks.map(({ name, variant }) => [name, variant])).toEqual([
+      ['linear', 'tiles'],
+      ['sampler', 'registers'],
+      ['gradients', 'tiles'],
+    ]);
+
+    // The next visit: nothing is run before training, and what was wrong is off once training begins.
+    const later = fakeGpu();
+    const next = new KernelTests(later, memory, (report) => told.push(report));
+    await next.test(answers);
+    expect([told.at(-1)!.remembered, later.off.size]).toEqual([true, 0]);
+    await next.test(training);
+    expect(told.at(-1)).toMatchObject({ remembered: true, off: [{ kind: 'subgroups' }] });
+    expect([...later.off]).toEqual(['subgroups']);
   });
 });
 

@@ -106,6 +106,7 @@ export class RunSession {
   ): Promise<RunEnding> {
     try {
       await this.setState('compiling', 'compiling shaders');
+      await this.use.testKernels();
       const held = await this.prepare(checkpoint);
       await this.event(began, text);
       await this.setState('running');

@@ -12,6 +12,8 @@ export interface RunUse extends QuestionModel {
   source: QuestionSource;
   calls: ScoreCalls;
   post: (event: EngineEvent | TrainingEvent) => void;
+  /** Before anything of the run is compiled, so that kernels with wrong values are off. */
+  testKernels: () => Promise<void>;
 }
 
 /** What a stage knows of its run. */

@@ -36,6 +36,8 @@ export interface DeskEngine {
   session: () => NamedSession | undefined;
   /** Runs a job that needs the GPU when those before it are done; what goes wrong is posted. Never rejects. */
   enqueue: (id: number, job: (session: NamedSession) => Promise<void>) => Promise<void>;
+  /** Holds the kernels of training to their references. @throws GpuError where one is wrong and has no substitute. */
+  testKernels: (session: NamedSession) => Promise<void>;
 }
 
 /** A run's time on the GPU. */
@@ -251,8 +253,8 @@ export class TrainingDesk {
       // Answers and their forks leave the room to the run.
       session.writer.forget();
       const source = await openSource(session, store, open, known);
-      const { post } = this.engine;
-      const use = { ...session, source, calls: this.calls, post };
+      const { post, testKernels } = this.engine;
+      const use = { ...session, source, calls: this.calls, post, testKernels: () => testKernels(session) };
       running = new RunSession(
         use,
         open,
