@@ -2,17 +2,16 @@ import { blocksOf, byteLength, isQuantised } from '../gpu/tensor';
 import type { Checkpoint } from '../weights/checkpoint';
 import { checkTensors } from '../weights/load-weights';
 import type { TinyLlavaConfig } from './config';
-import { FULL_PRECISION, type ModelPart, type ModelPrecision, partOf, tensorPrecision } from './precision';
+import {
+  type ModelPart,
+  type ModelPrecision,
+  PRECISION_PRESETS,
+  type PrecisionPreset,
+  partOf,
+  presetPrecision,
+  tensorPrecision,
+} from './precision';
 import { expectedTensors } from './tensor-names';
-
-/** Ways to store a model that are offered, the smallest first. */
-export const PRECISION_PRESETS = {
-  '4-bit': { language: 'q4', embedding: 'q8', vision: 'f16', connector: 'f16' },
-  '8-bit': { language: 'q8', embedding: 'q8', vision: 'f16', connector: 'f16' },
-  f16: { language: 'f16', embedding: 'f16', vision: 'f16', connector: 'f16' },
-  f32: FULL_PRECISION,
-} as const satisfies Record<string, ModelPrecision>;
-export type PrecisionPreset = keyof typeof PRECISION_PRESETS;
 
 /** What is asked of the model once it is loaded. */
 export interface AnswerSize {
@@ -36,6 +35,8 @@ export interface PrecisionPlan {
   largest: { name: string; bytes: number };
   /** Of the weights, where they are kept in the browser. */
   disk: number;
+  /** What training takes at most, and its largest buffer; where it was asked for. */
+  training?: { bytes: number; largestBuffer: number };
 }
 
 /** What loading a checkpoint would take. */
@@ -53,14 +54,15 @@ const QUESTION_TOKENS = 160;
 
 /**
  * Counts what a checkpoint takes, from its headers alone.
- * @param kvBytes of a value in the cache: 4, or 2 where keys and values are stored in halves.
+ * @param adapter `f16`: its shaders have halves; `kvBytes`: of a value in the cache, 4, or 2 where keys and values are
+ * stored in halves.
  * @throws CheckpointError as `checkTensors`.
  */
 export function planModel(
   checkpoint: Checkpoint,
   config: TinyLlavaConfig,
   { num_generations, max_new_tokens }: AnswerSize,
-  kvBytes: 2 | 4,
+  { f16, kvBytes }: { f16: boolean; kvBytes: 2 | 4 },
 ): ModelPlan {
   const expected = expectedTensors(config);
   checkTensors(checkpoint, expected);
@@ -74,7 +76,8 @@ export function planModel(
   const text = config.text_config;
   const positions = config.connector.num_queries + QUESTION_TOKENS + num_generations * max_new_tokens;
   const caches = 2 * text.num_hidden_layers * text.num_key_value_heads * text.head_dim * positions * kvBytes;
-  const plans = Object.entries(PRECISION_PRESETS).map(([preset, precision]): PrecisionPlan => {
+  const plans = PRECISION_PRESETS.map((preset): PrecisionPlan => {
+    const precision = presetPrecision(preset, f16);
     const typeOf = tensorPrecision(expected, precision);
     const bytes = new Map<PlanPart['name'], number>();
     let largest = { name: '', bytes: 0 };
@@ -91,7 +94,7 @@ export function planModel(
     const disk = [...bytes.values()].reduce((sum, value) => sum + value, 0);
     bytes.set('caches', caches);
     const parts = [...bytes].map(([name, value]) => ({ name, bytes: value }));
-    return { preset: preset as PrecisionPreset, precision, parts, bytes: disk + caches, largest, disk };
+    return { preset, precision, parts, bytes: disk + caches, largest, disk };
   });
   return { parameters, download, files: checkpoint.bytes, plans };
 }

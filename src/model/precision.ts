@@ -36,10 +36,31 @@ export interface PartPrecision {
   worst_tensor: string;
 }
 
-/** What a model gets where nothing is asked for: a small one f32; a large one 4 bits, 8 for the embedding, f16 else. */
-export function defaultPrecision(parameters: number): ModelPrecision {
-  if (parameters < LARGE) return FULL_PRECISION;
-  return { language: 'q4', embedding: 'q8', vision: 'f16', connector: 'f16' };
+/** Ways to store a model that are offered, the smallest first. */
+export const PRECISION_PRESETS = ['4-bit', '8-bit', 'f16', 'f32'] as const;
+export type PrecisionPreset = (typeof PRECISION_PRESETS)[number];
+
+/**
+ * What a way to store a model means for its parts.
+ * @param f16 shaders have halves; where they have not, 8 bits take their place: both backends run those.
+ */
+export function presetPrecision(preset: PrecisionPreset, f16: boolean): ModelPrecision {
+  const other = f16 ? 'f16' : 'q8';
+  switch (preset) {
+    case '4-bit':
+      return { language: 'q4', embedding: 'q8', vision: other, connector: other };
+    case '8-bit':
+      return { language: 'q8', embedding: 'q8', vision: other, connector: other };
+    case 'f16':
+      return { language: 'f16', embedding: 'f16', vision: 'f16', connector: 'f16' };
+    case 'f32':
+      return FULL_PRECISION;
+  }
+}
+
+/** What a model gets where nothing is asked for: a small one f32, a large one 4 bits. `f16` as `presetPrecision`. */
+export function defaultPrecision(parameters: number, f16: boolean): ModelPrecision {
+  return parameters < LARGE ? FULL_PRECISION : presetPrecision('4-bit', f16);
 }
 
 /** A precision as a line of text: "language q4, embedding q8, vision f16, connector f16". */

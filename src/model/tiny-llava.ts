@@ -85,7 +85,7 @@ export class TinyLlava {
     // Nothing is kept, and no memory taken, before it is known to be the model that the config describes.
     if (checkpoint.files.length > 0) checkTensors(checkpoint, expected);
     const parameters = [...expected.used.values()].reduce((sum, shape) => sum + sizeOf(shape), 0);
-    const precision = { ...defaultPrecision(parameters), ...wanted };
+    const precision = { ...defaultPrecision(parameters, gpu.f16), ...wanted };
     const normalisation = parseProcessorConfig(
       await readJson(store, PROCESSOR_FILE),
       config.vision_config.image_size,

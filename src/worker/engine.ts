@@ -65,6 +65,7 @@ export class Engine {
     });
     this.models = new ModelDesk({
       post,
+      gpu: () => this.session?.gpu,
       beside: (id, job) =>
         void job().catch((cause: unknown) => post({ type: 'error', id, error: engineError('model', cause) })),
     });

@@ -1,3 +1,4 @@
+import type { Gpu } from '../gpu/device';
 import { parseConfig } from '../model/config';
 import type { LoadModelOptions } from '../model/tiny-llava';
 import type { KeptModels } from '../storage/kept-models';
@@ -12,6 +13,8 @@ type LoadRequest = Extract<EngineRequest, { type: 'load-model' }>;
 /** What the engine does for the desk. */
 export interface ModelDeskEngine {
   post: (event: ModelEvent) => void;
+  /** The GPU of the model that is loaded. */
+  gpu: () => Gpu | undefined;
   /** Runs a job beside whatever goes on; what goes wrong is posted under the request's id. */
   beside: (id: number, job: () => Promise<void>) => void;
 }
@@ -52,8 +55,21 @@ export class ModelDesk {
         beside(request.id, async () => {
           const checkpoint = await openCheckpoint(storeOf(request.source));
           const { planModel } = await parts();
-          const plan = planModel(checkpoint, parseConfig(checkpoint.config), request.size, 4);
-          post({ type: 'model-plan', id: request.id, plan, ...(await storageRoom()) });
+          const config = parseConfig(checkpoint.config);
+          const gpu = this.engine.gpu();
+          const plan = planModel(checkpoint, config, request.size, { f16: gpu?.f16 ?? false, kvBytes: 4 });
+          const room = await storageRoom();
+          post({ type: 'model-plan', id: request.id, plan, ...room });
+          if (!request.training || !gpu) return;
+          const { planTraining } = await import('./plan-training');
+          const [first] = plan.plans;
+          const training = await planTraining(gpu, config, first!.precision, request.training);
+          // But for the weights, all of it is the same.
+          const plans = plan.plans.map((one) => ({
+            ...one,
+            training: { ...training, bytes: training.bytes + one.disk - first!.disk },
+          }));
+          post({ type: 'model-plan', id: request.id, plan: { ...plan, plans }, ...room });
         });
     }
   }

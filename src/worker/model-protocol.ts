@@ -2,7 +2,9 @@
  * The messages about models on disk and about what a model would take, between the page and the engine's worker.
  * Beside those of protocol.ts on the same port; errors are `error` events of the scope `model`.
  */
-import type { AnswerSize, ModelPlan, PlanPart, PrecisionPlan, PrecisionPreset } from '../model/model-plan';
+import type { PlannedRun } from '../grpo/memory-plan';
+import type { AnswerSize, ModelPlan, PlanPart, PrecisionPlan } from '../model/model-plan';
+import type { PrecisionPreset } from '../model/precision';
 import type { KeptModel } from '../storage/kept-models';
 import type { ModelSource } from './protocol';
 
@@ -16,6 +18,9 @@ export interface StorageRoom {
   persisted: boolean;
 }
 
+/** What of a run decides its memory. */
+export type TrainingSize = Pick<PlannedRun, 'grpo' | 'lora'>;
+
 /** Page -> engine. */
 export type ModelRequest =
   /** -> `kept-models`. */
@@ -23,7 +28,14 @@ export type ModelRequest =
   /** -> `kept-models`. */
   | { type: 'delete-model'; id: number; model: string }
   /** Reads a checkpoint's headers -> `model-plan`. Nothing is loaded. */
-  | { type: 'plan-model'; id: number; source: ModelSource; size: AnswerSize }
+  | {
+      type: 'plan-model';
+      id: number;
+      source: ModelSource;
+      size: AnswerSize;
+      /** A run whose memory is planned too. */
+      training?: TrainingSize;
+    }
   /** Ends the load that is under way; what was kept stays, and the model before it too. */
   | { type: 'cancel-load' };
 

@@ -6,7 +6,14 @@ import {
   loadSpeed,
   secondsLeft,
 } from '../../src/app/models/load-speed';
-import { fitOf, keptOf, keptPrecision, partName, presetNote } from '../../src/app/models/plan-facts';
+import {
+  fitOf,
+  keptOf,
+  keptPrecision,
+  partName,
+  presetNote,
+  whatFits,
+} from '../../src/app/models/plan-facts';
 import {
   type DeskAction,
   type DeskNews,
@@ -127,6 +134,14 @@ describe('whether a model fits', () => {
     expect(fitOf(four, adapter(60, 60), room(99))).toMatchObject({ fits: true, notKept: true });
     expect(fitOf(four, adapter(60, 60), room(70), 30)).toMatchObject({ notKept: false });
     expect(fitOf(four, undefined, undefined)).toMatchObject({ fits: true, notKept: false });
+  });
+
+  it('says which precisions fit where one does not', () => {
+    const f32: PrecisionPlan = { ...four, preset: 'f32', largest: { name: 'embed', bytes: 240 } };
+    const eight: PrecisionPlan = { ...four, preset: '8-bit' };
+    expect(whatFits([four, eight, f32], adapter(100, 100), undefined)).toBe('4-bit and 8-bit fit.');
+    expect(whatFits([four, f32], adapter(100, 100), undefined)).toBe('4-bit fits.');
+    expect(whatFits([f32], adapter(100, 100), undefined)).toContain('in no precision');
   });
 
   it('knows what is kept of it in that precision', () => {

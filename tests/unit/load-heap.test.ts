@@ -38,7 +38,7 @@ it('holds few bytes of a large model at a time, while they are converted and kep
   let peak = 0;
   let samples = 0;
   const loading = loadWeights(nodeCountingGpu(), checkpoint, expected, {
-    precision: tensorPrecision(expected, defaultPrecision(3.6e9)),
+    precision: tensorPrecision(expected, defaultPrecision(3.6e9, true)),
     signal: stop.signal,
     cache: {
       tensors: new Map(),

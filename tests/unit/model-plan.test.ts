@@ -1,8 +1,21 @@
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
+import { LORA_TARGETS } from '../../src/blocks/qwen2-graphs';
 import { syntheticRepository } from '../../src/cli/synthetic-hub/repository';
+import { TINYLLAVA_VIDEO_R1 } from '../../src/grpo/grpo-config';
+import { planMemory } from '../../src/grpo/memory-plan';
 import { parseConfig } from '../../src/model/config';
 import { planModel } from '../../src/model/model-plan';
+import {
+  FULL_PRECISION,
+  parsePrecisionLine,
+  precisionLine,
+  presetPrecision,
+} from '../../src/model/precision';
+import { TinyLlava } from '../../src/model/tiny-llava';
 import { openCheckpoint } from '../../src/weights/checkpoint';
+import { planTraining } from '../../src/worker/plan-training';
+import { nodeCountingGpu } from '../support/counting';
+import { goldenStore } from '../support/golden';
 import { publishedConfig, repositoryStore } from '../support/published-model';
 
 it('says what the published model takes, from its headers', async () => {
@@ -10,7 +23,12 @@ it('says what the published model takes, from its headers', async () => {
   const checkpoint = await openCheckpoint(repositoryStore(syntheticRepository(config, new Map())));
   expect(checkpoint.files).toEqual(['model-00001-of-00002.safetensors', 'model-00002-of-00002.safetensors']);
   const parsed = parseConfig(config);
-  const plan = planModel(checkpoint, parsed, { num_generations: 8, max_new_tokens: 256 }, 2);
+  const plan = planModel(
+    checkpoint,
+    parsed,
+    { num_generations: 8, max_new_tokens: 256 },
+    { f16: true, kvBytes: 2 },
+  );
   // The reference's counts: 3,629,878,336 in all, of which 30,480,160 of the tower are not used.
   expect(plan.files).toBe(2 * 3_629_878_336);
   expect(plan.parameters).toBe(3_629_878_336 - (428_225_600 - 397_745_440));
@@ -27,5 +45,40 @@ it('says what the published model takes, from its headers', async () => {
   expect(plan.plans[3]!.largest).toEqual({
     name: 'language_model.model.embed_tokens.weight',
     bytes: 4 * 311_164_928,
+  });
+});
+
+it('takes 8 bits for what would be halves where shaders have none', () => {
+  expect(presetPrecision('4-bit', false)).toEqual({
+    language: 'q4',
+    embedding: 'q8',
+    vision: 'q8',
+    connector: 'q8',
+  });
+  expect(parsePrecisionLine(precisionLine(presetPrecision('8-bit', true)))).toEqual(
+    presetPrecision('8-bit', true),
+  );
+  expect(parsePrecisionLine('language q4, embedding q9, vision f16, connector f16')).toBeUndefined();
+});
+
+describe('the plan of training a model that is not loaded', () => {
+  const lora = { r: 4, lora_alpha: 8, use_rslora: false, target_modules: LORA_TARGETS };
+  const grpo = { ...TINYLLAVA_VIDEO_R1, num_generations: 3, max_completion_length: 24 };
+
+  it('is that of the Train page for the model once it is loaded', async () => {
+    const gpu = nodeCountingGpu();
+    const model = await TinyLlava.load(gpu, await goldenStore(), { backend: 'wgsl' });
+    const { bytes, largestBuffer } = await planMemory(
+      { grpo, lora, prompt_rows: model.config.connector.num_queries + 160 },
+      { gpu, model },
+    );
+    const told = await planTraining(nodeCountingGpu(), model.config, FULL_PRECISION, { grpo, lora });
+    expect(told.largestBuffer).toBe(largestBuffer);
+    // Beside the weights, a loaded model has its work buffers.
+    expect(told.bytes / bytes).toBeGreaterThan(0.9);
+    expect(told.bytes).toBeLessThanOrEqual(bytes);
+    const longer = { ...grpo, max_completion_length: 240 };
+    const more = await planTraining(nodeCountingGpu(), model.config, FULL_PRECISION, { grpo: longer, lora });
+    expect(more.bytes).toBeGreaterThan(told.bytes);
   });
 });

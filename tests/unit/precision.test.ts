@@ -24,8 +24,8 @@ describe('precision of a model', () => {
   });
 
   it('keeps a small model exact, and a large one in 4 bits, 8 bits and halves', () => {
-    expect(new Set(Object.values(defaultPrecision(2e6)))).toEqual(new Set(['f32']));
-    const large = defaultPrecision(3.6e9);
+    expect(new Set(Object.values(defaultPrecision(2e6, true)))).toEqual(new Set(['f32']));
+    const large = defaultPrecision(3.6e9, true);
     expect(large).toEqual({ language: 'q4', embedding: 'q8', vision: 'f16', connector: 'f16' });
     const of = tensorPrecision(expected, large);
     expect(of(`${L}layers.1.self_attn.o_proj.weight`)).toBe('q4');
@@ -39,7 +39,7 @@ describe('precision of a model', () => {
       [name(0), 0.1],
       [name(1), 0.2],
     ]);
-    const [language] = summarisePrecision(expected, defaultPrecision(3.6e9), errors);
+    const [language] = summarisePrecision(expected, defaultPrecision(3.6e9, true), errors);
     const count = 7 * config.text_config.num_hidden_layers;
     expect(language).toMatchObject({ part: 'language', precision: 'q4', tensors: count });
     expect(language!.mean_error).toBeCloseTo(0.3 / count, 9);

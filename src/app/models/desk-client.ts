@@ -1,5 +1,5 @@
 import { createStore, type StoreApi } from 'zustand/vanilla';
-import type { AnswerSize, ModelRequest } from '../../worker/model-protocol';
+import type { AnswerSize, ModelRequest, TrainingSize } from '../../worker/model-protocol';
 import {
   type DeskAction,
   type DeskNews,
@@ -40,6 +40,12 @@ export class DeskClient {
     const id = this.engine.newId();
     this.tell({ type: 'page/plan', id, of });
     this.engine.send({ type: 'plan-model', id, source: of.source, size });
+  }
+
+  /** Asks what training the planned model would take, too. */
+  planTraining(size: AnswerSize, training: TrainingSize): void {
+    const { plan } = this.store.getState();
+    if (plan) this.engine.send({ type: 'plan-model', id: plan.id, source: plan.of.source, size, training });
   }
 
   /** Forgets what was planned. */

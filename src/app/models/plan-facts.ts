@@ -48,6 +48,18 @@ export function fitOf(
   return { fits: true, notKept: false, reason: '' };
 }
 
+/** Which of a model's precisions fit, as a sentence, where the chosen one does not. */
+export function whatFits(
+  plans: readonly PrecisionPlan[],
+  adapter: AdapterSummary | undefined,
+  room: StorageRoom | undefined,
+): string {
+  const fitting = plans.filter((plan) => fitOf(plan, adapter, room).fits).map(({ preset }) => preset);
+  if (fitting.length === 0) return 'It fits in no precision: choose a smaller model.';
+  const last = fitting.at(-1)!;
+  return fitting.length === 1 ? `${last} fits.` : `${fitting.slice(0, -1).join(', ')} and ${last} fit.`;
+}
+
 const PART_NAMES: Record<PlanPart['name'], string> = {
   language: 'language model',
   embedding: 'embedding and head',

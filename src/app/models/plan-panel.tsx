@@ -7,8 +7,9 @@ import { useDesk, useEngine, useServices } from '../store/app-services';
 import type { PlanState } from '../store/desk-state';
 import { askPlan, loadPlanned } from './choose-model';
 import { FolderButton } from './folder-button';
-import { fitOf, freeRoom, keptOf, largestBuffer, splitBytes } from './plan-facts';
+import { fitOf, freeRoom, keptOf, largestBuffer, splitBytes, whatFits } from './plan-facts';
 import { PlanSteps } from './plan-steps';
+import { PlanTraining } from './plan-training';
 import { PrecisionChoice } from './precision-choice';
 
 /** What a model would take, before anything of it is loaded. */
@@ -83,8 +84,10 @@ function Plan({ state, plan }: { state: PlanState; plan: ModelPlan }) {
       {fit.reason && (
         <p className={`plan-reason sm ${fit.fits ? 'warn' : 'err'}`} role="status">
           {fit.reason}
+          {!fit.fits && ` ${whatFits(plan.plans, adapter, room)}`}
         </p>
       )}
+      <PlanTraining chosen={chosen} />
       <PlanSteps plan={plan} chosen={chosen} fit={fit} kept={there} download={from !== undefined} />
       <div className="plan-end">
         <p className="t3 sm">

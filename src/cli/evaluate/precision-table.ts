@@ -15,7 +15,7 @@ export const NAMED_PRECISIONS: Readonly<Record<string, ModelPrecision>> = {
   f16: all('f16'),
   q8: all('q8'),
   q4: all('q4'),
-  mixed: defaultPrecision(Number.POSITIVE_INFINITY),
+  mixed: defaultPrecision(Number.POSITIVE_INFINITY, true),
 };
 
 /** The outcomes as lines of a Markdown table. */
