@@ -3,7 +3,7 @@
 // 0.15, the control with black frames must stay, and traces must check themselves more often; all within 45 minutes a
 // seed. The curves go to a JSON file. It has the machine for itself and takes up to two hours.
 import { spawn } from 'node:child_process';
-import { mkdir, mkdtemp, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -73,6 +73,7 @@ for (const seed of values.seeds.split(',').map(Number)) {
   await writeFile(values.out, `${JSON.stringify({ steps: STEPS, questions: QUESTIONS, runs }, null, 1)}\n`);
 }
 for (const problem of problems) console.error(problem);
+await rm(folder, { recursive: true, force: true });
 process.exit(problems.length > 0 ? 1 : 0);
 
 /** One run of the command line: the lines of its log and its last line. */

@@ -10,9 +10,10 @@ export interface ReferenceSample extends SampleRecord {
 
 /**
  * The sampler in float64, by sorting. temperature, then top-k, then top-p on what top-k left, renormalised, then min-p
- * (the order of Hugging Face's generate): tokens whose probability is below min_p times the largest one are left out. The nucleus is the fewest tokens, most probable first, whose mass is at least
- * top_p; one at least. Equal logits are ranked by id, and exactly k are kept (Hugging Face keeps all equals of the
- * k-th). The token is that at which the cumulative probability, in the order of ids, first exceeds the uniform number.
+ * (the order of Hugging Face's generate): tokens whose probability is below min_p times the largest one are left out.
+ * The nucleus is the fewest tokens, most probable first, whose mass is at least top_p; one at least. Equal logits are
+ * ranked by id, and exactly k are kept (Hugging Face keeps all equals of the k-th). The token is that
+ * at which the cumulative probability, in the order of ids, first exceeds the uniform number.
  */
 export function sampleReference(
   logits: ArrayLike<number>,

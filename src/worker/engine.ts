@@ -33,8 +33,10 @@ export class Engine {
   /** Set from a loss until a model is loaded again. */
   private lost = false;
   private lastVideo: Request<'open-video'> | undefined;
-  /** The load that goes on beside the queue. */
-  private beside: { request: Request<'load-model'> } | undefined;
+  /** Ends the load that is in the queue. */
+  private loading: AbortController | undefined;
+  /** The load that goes on beside the queue, and what ends it. */
+  private beside: { request: Request<'load-model'>; loading: AbortController } | undefined;
   private tail: Promise<void> = Promise.resolve();
   private reading: AbortController | undefined;
   private answering: AbortController | undefined;
@@ -97,10 +99,12 @@ export class Engine {
         this.enqueue('ask', request.id, answering.signal, () => this.ask(request, answering.signal));
         return;
       }
+      case 'cancel-load':
+        (this.beside?.loading ?? this.loading)?.abort();
+        return;
       case 'list-models':
       case 'delete-model':
       case 'plan-model':
-      case 'cancel-load':
         this.models.handle(request);
         return;
       case 'self-test':
@@ -150,18 +154,19 @@ export class Engine {
 
   /** Ends what is under way, and then loads a model. */
   private loadNext(request: Request<'load-model'>): void {
-    this.models.interrupt();
+    for (const load of [this.beside?.loading, this.loading]) load?.abort();
     this.beside = undefined;
+    const { signal } = (this.loading = new AbortController());
     this.interrupt();
     this.kernels.interrupt();
     this.training.pause();
-    this.enqueue('model', request.id, undefined, () => this.loadModel(request));
+    this.enqueue('model', request.id, undefined, () => this.loadModel(request, signal));
   }
 
   /** Loads a model whose weights come beside what goes on; the queue waits for the rest of it alone. */
   private async loadBeside(request: Request<'load-model'>): Promise<void> {
-    this.models.interrupt();
-    const beside = { request };
+    this.beside?.loading.abort();
+    const beside = { request, loading: new AbortController() };
     this.beside = beside;
     let leave = () => {};
     const left = new Promise<void>((resolve) => {
@@ -178,7 +183,7 @@ export class Engine {
         });
       });
     try {
-      await this.loadModel(request, { takeTurn, isNewest });
+      await this.loadModel(request, beside.loading.signal, { takeTurn, isNewest });
     } catch (cause) {
       // One that a newer load has ended is told of nowhere.
       if (isNewest()) this.tellError('model', request.id, cause);
@@ -195,6 +200,7 @@ export class Engine {
    */
   private async loadModel(
     request: Request<'load-model'>,
+    signal: AbortSignal,
     beside?: { takeTurn: () => Promise<void>; isNewest: () => boolean },
   ): Promise<void> {
     // The model that stays where this one cannot be loaded, and the request for it; known from this load's turn on.
@@ -202,7 +208,7 @@ export class Engine {
     const begin = async () => {
       if (before) return before;
       await beside?.takeTurn();
-      if (beside && !beside.isNewest()) throw new DOMException('A newer model is loaded.', 'AbortError');
+      signal.throwIfAborted();
       before = { kept: this.session, lastModel: this.lastModel };
       this.lastModel = request;
       return before;
@@ -222,9 +228,10 @@ export class Engine {
     let load: PreparedLoad;
     let session: Loaded;
     try {
-      load = await this.models.prepare(request);
+      load = await this.models.prepare(request, signal);
       session = await this.loadOnGpu(request, load, progress, begin).catch(async (cause: unknown) => {
         if (!(cause instanceof GpuMemoryError)) throw cause;
+        signal.throwIfAborted();
         const place = await begin();
         const old = place.kept;
         if (!old || this.session !== old) throw cause;
@@ -234,7 +241,7 @@ export class Engine {
         this.session = undefined;
         this.video = undefined;
         await closeSession(old);
-        load = await this.models.prepare(request);
+        load = await this.models.prepare(request, signal);
         return this.loadOnGpu(request, load, progress, begin);
       });
     } catch (cause) {

@@ -69,7 +69,9 @@ export async function openKept(models: KeptModels, id: string): Promise<KeptOpen
   const model = await models.openById(id, Date.now());
   const { name, complete, source } = model.manifest;
   const precision = parsePrecisionLine(model.manifest.precision);
-  const known = { name, source, precision, openCache: async () => cacheOf(model, () => {}) };
+  // Opened again when its tensors are wanted: a load that ends before leaves nothing open.
+  const openCache = async () => cacheOf(await models.openById(id, Date.now()), () => {});
+  const known = { name, source, precision, openCache };
   try {
     if (!complete)
       throw new StorageError(
@@ -83,9 +85,10 @@ export async function openKept(models: KeptModels, id: string): Promise<KeptOpen
     const checkpoint = { name, store, config: JSON.parse(config), tensors: new Map(), files: [], bytes: 0 };
     return { ...known, checkpoint };
   } catch (cause) {
-    model.close();
     if (cause instanceof StorageError && cause.code === 'damaged') return { ...known, checkpoint: undefined };
     throw cause;
+  } finally {
+    model.close();
   }
 }
 

@@ -31,17 +31,12 @@ export interface PreparedLoad {
 
 /** Where models come from, which of them are on disk, and what they would take. */
 export class ModelDesk {
-  private loading: AbortController | undefined;
-
   constructor(private readonly engine: ModelDeskEngine) {}
 
   /** Takes a request; what it leads to is posted as events. */
-  handle(request: ModelRequest): void {
+  handle(request: Exclude<ModelRequest, { type: 'cancel-load' }>): void {
     const { post, beside } = this.engine;
     switch (request.type) {
-      case 'cancel-load':
-        this.loading?.abort(new DOMException('The load was cancelled.', 'AbortError'));
-        return;
       case 'list-models':
         beside(request.id, () => this.list(request.id));
         return;
@@ -74,10 +69,13 @@ export class ModelDesk {
     }
   }
 
-  /** Begins a load, ending the one before it. */
-  async prepare(request: LoadRequest): Promise<PreparedLoad> {
+  /**
+   * Begins a load.
+   * @param signal ends it while its weights come.
+   * @throws StorageError and CheckpointError where a kept model cannot be loaded.
+   */
+  async prepare(request: LoadRequest, signal: AbortSignal): Promise<PreparedLoad> {
     const { source, keep, name, precision: wanted } = request;
-    const { signal } = (this.loading = new AbortController());
     if (source.kind === 'kept') {
       const { openKept } = await parts();
       const kept = await openKept(await keptModels(), source.id);
@@ -85,7 +83,7 @@ export class ModelDesk {
       const stored = precision ? { precision } : {};
       const url = /^https?:/.test(kept.source) ? kept.source : undefined;
       const anew = () =>
-        this.prepare({ ...request, ...stored, source: { kind: 'url', url: url! }, keep: true });
+        this.prepare({ ...request, ...stored, source: { kind: 'url', url: url! }, keep: true }, signal);
       if (!checkpoint && url) return anew();
       if (!checkpoint)
         throw new CheckpointError(
@@ -118,11 +116,6 @@ export class ModelDesk {
         if (message) this.engine.post({ type: 'not-kept', id: request.id, message });
       },
     };
-  }
-
-  /** Ends the load under way because a newer one comes. */
-  interrupt(): void {
-    this.loading?.abort(new DOMException('A newer model is loaded.', 'AbortError'));
   }
 
   private async list(id: number): Promise<void> {

@@ -16,6 +16,7 @@ export interface ShareCurve {
 
 /** Checks of another run, behind those of the one that is shown. */
 export interface ComparedEvals {
+  run: string;
   name: string;
   evals: readonly EvalLine[];
 }
@@ -68,8 +69,8 @@ export function ShareChart({ evals, max_steps, curves, height, spoken, compared 
         <path d={`M${x(evals[0]!.step)} ${y(start)}H${right}`} stroke="var(--text-3)" strokeDasharray="4 3" />
       )}
       {first &&
-        compared.map(({ name, evals: lines }) => (
-          <g key={name}>
+        compared.map(({ run, name, evals: lines }) => (
+          <g key={run}>
             <path d={pathOf(lines, first.value, x, y)} stroke="var(--c-ghost)" strokeWidth="1.2" />
             <EndLabel lines={lines} value={first.value} x={x} y={y} text={name} />
           </g>
@@ -82,8 +83,13 @@ export function ShareChart({ evals, max_steps, curves, height, spoken, compared 
             evals.map((line) => <Point key={line.step} line={line} curve={curve} x={x} y={y} />)}
         </g>
       ))}
-      {[0, Math.round(last / 2), last].map((step, place) => (
-        <text key={step} x={x(step)} y={height - 3} textAnchor={(['start', 'middle', 'end'] as const)[place]}>
+      {[...new Set([0, Math.round(last / 2), last])].map((step) => (
+        <text
+          key={step}
+          x={x(step)}
+          y={height - 3}
+          textAnchor={step === 0 ? 'start' : step === last ? 'end' : 'middle'}
+        >
           {step}
         </text>
       ))}

@@ -40,7 +40,7 @@ export function HeldOut() {
         <Accuracy
           evals={evals}
           max_steps={run.max_steps}
-          compared={compared.map((one) => ({ name: one.run.name, evals: one.evals }))}
+          compared={compared.map(({ run: { run, name }, evals }) => ({ run, name, evals }))}
         />
       )}
       <p className="xs t3">

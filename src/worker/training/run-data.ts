@@ -275,7 +275,7 @@ async function videoBytes(
   return bytes;
 }
 
-/** @throws Error where the folder lacks videos that the run began with, or has others in their place. */
+/** @throws Error where videos that the run began with are lacking, or others are in their place. */
 function checkVideos(
   { name, data }: StoredRun,
   problems: readonly DataProblem[],
@@ -290,6 +290,8 @@ function checkVideos(
       lacking.add(`${video} is another file there.`);
   const [first] = lacking;
   if (first === undefined) return;
+  if (data.kind === 'own')
+    throw new Error(`Clips of ${name} are no longer on this device. ${first} Set up a new run with them.`);
   const more = lacking.size > 1 ? ` So it is with ${lacking.size - 1} more.` : '';
   const folder = data.folder ? `, ${data.folder}` : '';
   throw new Error(

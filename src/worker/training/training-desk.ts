@@ -248,11 +248,12 @@ export class TrainingDesk {
     let running: RunSession;
     try {
       const known = videos ?? this.videos.get(run);
-      if (known) this.videos.set(run, known);
       const evals = await store.lines<EvalLine>(run, 'evals');
       // Answers and their forks leave the room to the run.
       session.writer.forget();
       const source = await openSource(session, store, open, known);
+      // Not before: another folder than the run's is refused.
+      if (known) this.videos.set(run, known);
       const { post, testKernels } = this.engine;
       const use = { ...session, source, calls: this.calls, post, testKernels: () => testKernels(session) };
       running = new RunSession(
