@@ -7,7 +7,7 @@ import {
 } from '../../src/cli/synthetic-hub/repository';
 import { TinyLlava } from '../../src/model/tiny-llava';
 import { KeptModels } from '../../src/storage/kept-models';
-import { keepWhileLoading } from '../../src/worker/kept-model';
+import { keepWhileLoading, openKept } from '../../src/worker/kept-model';
 import { nodeCountingGpu } from '../support/counting';
 import { MemoryFolder, MemoryLocks } from '../support/memory-folder';
 import { repositoryStore } from '../support/published-model';
@@ -99,6 +99,20 @@ describe('a checkpoint that is right', () => {
     await load(repository);
     const models = await new KeptModels(folder, new MemoryLocks()).list();
     expect(models).toMatchObject([{ name: 'toy', complete: true }]);
+  });
+
+  it('is held, once kept, while its tensors are read alone', async () => {
+    await load(repository);
+    const models = new KeptModels(folder, new MemoryLocks());
+    const { id } = (await models.list())[0]!;
+    // A load that ends before it comes to the tensors.
+    await openKept(models, id);
+    const { openCache, checkpoint } = await openKept(models, id);
+    expect(checkpoint?.name).toBe('toy');
+    const cache = await openCache({ revision: '', precision: '' });
+    await expect(openKept(models, id)).rejects.toThrow('Another tab is loading this model');
+    await cache!.close(true);
+    await openKept(models, id);
   });
 });
 
