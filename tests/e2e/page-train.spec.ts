@@ -192,7 +192,7 @@ test('a run from the empty page to its end', async ({ page }) => {
     await setting(page, 'learning_rate').press('Enter');
     expect((await lastTraining(page, 'change-run')).settings).toEqual({ learning_rate: 3e-5 });
     await page.getByRole('button', { name: 'More charts' }).click();
-    await expect(page.getByTestId('chart')).toHaveCount(16);
+    await expect(page.getByTestId('chart')).toHaveCount(20);
     await shot(page, 'more-charts');
     await page.getByRole('button', { name: 'As a table' }).click();
     await expect(page.getByTestId('step-table').getByRole('row')).toHaveCount(101);
@@ -258,6 +258,11 @@ test('a run from the empty page to its end', async ({ page }) => {
       },
     );
     await expect(page.getByTestId('run-message')).toContainText('The reward function failed.');
+    await page.getByRole('button', { name: 'Skip this question' }).click();
+    await expect
+      .poll(async () => (await requests(page)).at(-1))
+      .toMatchObject({ type: 'resume-run', run: 'r7', skip_question: true });
+    await shot(page, 'reward-failed');
     await emitTraining(page, {
       type: 'run-state',
       run: 'r7',
@@ -315,6 +320,11 @@ test('kept runs: opened, compared, renamed, deleted, exported, asked', async ({ 
     page,
     fakeData((await lastTraining(page, 'read-run')).id, runs[1]!, presetConfig('toy'), 400),
   );
+  const held = page.getByTestId('held-out');
+  await expect(held.getByText('Run 6')).toBeVisible();
+  await expect(
+    held.getByRole('img', { name: /^Answers that check themselves, .* step 150: 31%, then 52%\.$/ }),
+  ).toBeVisible();
   await shot(page, 'compared');
 
   const row = (name: string) => page.getByTestId('run-row').filter({ hasText: name });
@@ -343,6 +353,10 @@ test('kept runs: opened, compared, renamed, deleted, exported, asked', async ({ 
     } as MessageEvent);
   }, wanted.id);
   expect((await saved).suggestedFilename()).toBe('train.py');
+  await page.getByRole('button', { name: /^Completions/ }).click();
+  await expect
+    .poll(async () => (await requests(page)).at(-1))
+    .toMatchObject({ type: 'export-run', run: 'r7', what: 'completions-jsonl' });
 
   await page.getByRole('button', { name: 'Ask with this adapter' }).click();
   const load = await lastTraining(page, 'load-adapter');
@@ -363,6 +377,95 @@ test('kept runs: opened, compared, renamed, deleted, exported, asked', async ({ 
   await expect(page.getByTestId('adapters')).toContainText('Run 7, step 180');
   await expect(page.getByRole('checkbox', { name: 'base' })).toBeChecked();
   await expect(page.getByRole('checkbox', { name: 'Run 7, step 180' })).toBeChecked();
+});
+
+test('a folder of videos is asked for again after a reload, by its handle where there is one', async ({
+  page,
+}) => {
+  await page.addInitScript(() => {
+    if (window !== window.top) return;
+    const prototype = FileSystemHandle.prototype as unknown as Record<string, () => Promise<string>>;
+    // As for a folder on disk, whose permission ends with the page.
+    prototype.queryPermission = async () => 'prompt';
+    prototype.requestPermission = async () => {
+      const { permission = 'denied' } = window as unknown as { permission?: string };
+      return permission;
+    };
+    Object.assign(window, {
+      async showDirectoryPicker() {
+        const root = await navigator.storage.getDirectory();
+        const folder = await root.getDirectoryHandle('NExTVideo', { create: true });
+        const inner = await folder.getDirectoryHandle('1164', { create: true });
+        await inner.getFileHandle('32.mp4', { create: true });
+        return folder;
+      },
+    });
+  });
+  await openTrain(page);
+  await page.getByTestId('data-choice').getByRole('combobox').selectOption('files');
+  const buffer = Buffer.from('{}');
+  await page.getByTestId('questions-file').setInputFiles({ name: 'q.jsonl', mimeType: 'text/plain', buffer });
+  await page.getByRole('button', { name: 'Video folder' }).click();
+  await expect(page.getByRole('button', { name: 'NExTVideo, 1 files' })).toBeVisible();
+  await page.getByTestId('start-run').click();
+  const started = await lastTraining(page, 'start-run');
+  expect(started.data).toMatchObject({ folder: 'NExTVideo', paths: ['NExTVideo/1164/32.mp4'] });
+  const summary = { data: 'files', folder: 'NExTVideo' } as const;
+  const run = fakeRun('r1', 'Run 1', { ...summary, state: 'paused', step: 60, saved_step: 60 });
+  const { config } = started;
+  await emitTraining(page, { type: 'run-started', id: started.id, run, config });
+  const kept = () =>
+    page.evaluate(
+      () =>
+        new Promise<number>((resolve) => {
+          const opening = indexedDB.open('train', 1);
+          opening.onsuccess = () => {
+            const counting = opening.result.transaction('folders').objectStore('folders').count();
+            counting.onsuccess = () => resolve(counting.result);
+          };
+        }),
+    );
+  await expect.poll(kept).toBe(1);
+
+  const reload = async () => {
+    await page.reload();
+    await loadFakeModel(page);
+    await expect
+      .poll(async () => (await requests(page)).map(({ type }) => type as string))
+      .toContain('list-runs');
+    await emitTraining(page, {
+      type: 'runs',
+      id: (await lastTraining(page, 'list-runs')).id,
+      runs: [run],
+    });
+    await expect
+      .poll(async () => (await requests(page)).map(({ type }) => type as string))
+      .toContain('read-run');
+    await emitTraining(page, fakeData((await lastTraining(page, 'read-run')).id, run, config, 60));
+  };
+  await reload();
+  const message = page.getByTestId('run-message');
+  await expect(message).toContainText('the browser remembers the folder NExTVideo');
+  await shot(page, 'folder-again');
+  await page.getByRole('button', { name: 'Allow reading NExTVideo' }).click();
+  await expect(page.getByTestId('train-error')).toContainText('The folder NExTVideo may not be read.');
+  await page.evaluate(() => Object.assign(window, { permission: 'granted' }));
+  await page.getByRole('button', { name: 'Go on' }).click();
+  await expect
+    .poll(async () => (await requests(page)).at(-1))
+    .toMatchObject({
+      type: 'resume-run',
+      run: 'r1',
+      videos: { folder: 'NExTVideo', paths: ['NExTVideo/1164/32.mp4'] },
+    });
+
+  await page.evaluate(() => indexedDB.deleteDatabase('train'));
+  await reload();
+  await expect(message).toContainText('Choose the folder that it began with, NExTVideo');
+  await message.getByRole('button', { name: 'Choose the folder' }).click();
+  await expect
+    .poll(async () => (await requests(page)).at(-1))
+    .toMatchObject({ type: 'resume-run', run: 'r1' });
 });
 
 test('data of one’s own, and a reward of one’s own in its sandbox', async ({ page }) => {

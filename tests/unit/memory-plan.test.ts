@@ -71,6 +71,17 @@ describe('the memory plan', () => {
     const fits = await planMemory(changed, { gpu, model, budget });
     expect(fits.bytes).toBeLessThanOrEqual(budget.bytes);
     expect(fits.suggestions).toBeUndefined();
+
+    // Where the rank is what is too large, a smaller one is named.
+    const small = { ...run, grpo: { ...grpo, num_generations: 2 } };
+    const wide = { ...small, lora: { ...lora, r: 128 } };
+    const needs = (await planMemory(wide, { gpu, model })).bytes;
+    const room = { bytes: Math.round(0.7 * needs), source: 'set' } as const;
+    const r = (await planMemory(wide, { gpu, model, budget: room })).suggestions?.r ?? 0;
+    expect(r).toBeGreaterThan(0);
+    expect(r).toBeLessThan(128);
+    const narrow = { ...wide, lora: { ...lora, r } };
+    expect((await planMemory(narrow, { gpu, model, budget: room })).bytes).toBeLessThanOrEqual(room.bytes);
   }, 60_000);
 
   it('finds what a GPU gives, and gives it back', async () => {
