@@ -1,61 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { TOY } from '../../src/grpo/grpo-config';
 import { DEFAULT_LORA } from '../../src/lora/lora-config';
-import type { BenchEvent } from '../../src/worker/bench-protocol';
-import { Engine } from '../../src/worker/engine';
-import type { ModelEvent } from '../../src/worker/model-protocol';
-import type { EngineEvent, EngineRequest } from '../../src/worker/protocol';
-import type {
-  RunConfig,
-  RunExport,
-  StepLine,
-  TrainingData,
-  TrainingEvent,
-  TrainingRequest,
-} from '../../src/worker/training-protocol';
+import type { RunConfig, RunExport, StepLine, TrainingData } from '../../src/worker/training-protocol';
+import { EnginePage } from '../support/engine-page';
 import { findBox, parseBoxes, writeBoxes } from '../support/mp4-tree';
-
-type Posted = EngineEvent | TrainingEvent | BenchEvent | ModelEvent;
-type Of<T extends Posted['type']> = Extract<Posted, { type: T }>;
-
-/** Everything that the engine posted, and those who wait for some of it. */
-class Page {
-  readonly events: Posted[] = [];
-  onCall: (call: Of<'score-answers'>) => void = () => {};
-  private waiting: (() => void)[] = [];
-  readonly engine = new Engine((event) => {
-    if (event.type === 'frame') event.thumbnail.close();
-    this.events.push(event);
-    if (event.type === 'score-answers') queueMicrotask(() => this.onCall(event));
-    for (const wake of this.waiting.splice(0)) wake();
-  });
-
-  /** The next event of a type from place `from` on for which `is` holds. An error of the engine fails. */
-  async next<T extends Posted['type']>(
-    type: T,
-    from = 0,
-    is: (event: Of<T>) => boolean = () => true,
-  ): Promise<Of<T>> {
-    for (;;) {
-      const found = this.events.slice(from).find((event) => event.type === type && is(event as Of<T>));
-      if (found) return found as Of<T>;
-      const error = this.events.slice(from).find((event) => event.type === 'error');
-      if (error) throw new Error(`In place of ${type}: ${JSON.stringify(error)}`);
-      await new Promise<void>((resolve) => this.waiting.push(resolve));
-    }
-  }
-
-  send(request: EngineRequest | TrainingRequest): number {
-    const from = this.events.length;
-    this.engine.handle(request);
-    return from;
-  }
-
-  /** Sends a request and gives the event that answers it. */
-  ask<T extends Posted['type']>(type: T, request: EngineRequest | TrainingRequest): Promise<Of<T>> {
-    return this.next(type, this.send(request));
-  }
-}
 
 const config: RunConfig = {
   stage: 'grpo',
@@ -81,7 +29,7 @@ const numbers = (lines: readonly StepLine[]) =>
   lines.map(({ step_time: _, tokens_per_second: __, ...line }) => line);
 
 let id = 0;
-const page = new Page();
+const page = new EnginePage();
 /** Devices that the engine opened, in order. */
 const devices: GPUDevice[] = [];
 /** Stands in for the page's sandbox: rewards long answers. */

@@ -244,25 +244,28 @@ export async function openSource(
       throw new Error(`Choose the folder with the videos of ${name} again: a page cannot keep them.`);
     find = folderFinder(videos);
   }
-  const kept_text = await (await store.data(run, BEGAN_WITH))?.text();
-  const before = kept_text === undefined ? undefined : (JSON.parse(kept_text) as BeganWith);
+  const began = await (await store.data(run, BEGAN_WITH))?.text();
+  const before = began === undefined ? undefined : (JSON.parse(began) as BeganWith);
   const found = await usable(text, find, use.model, new Set(before?.left_out));
   const { questions, demonstrations } = found;
   const bytes = kept.kind === 'files' ? await videoBytes([...questions, ...demonstrations], find) : {};
   if (before) checkVideos(open.header, found.problems, before, bytes);
-  else {
+  const keep = async () => {
+    if (before) return;
     const left_out = [...new Set(found.problems.map(({ line }) => line))];
     await open.writeData(BEGAN_WITH, JSON.stringify({ left_out, bytes } satisfies BeganWith));
-  }
+  };
   const tokens = new VideoTokens(use, find);
   if (config.stage === 'cold-start') {
     if (demonstrations.length === 0)
       throw new Error('The cold start learns from given traces, and these data have none that can be used.');
+    await keep();
     return new DemonstrationSource(use.model, tokens, demonstrations);
   }
   const split = splitHeldOut(questions);
   if (split.training.length === 0)
     throw new Error('None of the questions can be used: see the report on the data.');
+  await keep();
   return new FileSource(use.model, tokens, split);
 }
 
