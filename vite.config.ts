@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import react from '@vitejs/plugin-react';
 import { defineConfig, type Plugin } from 'vite';
 import { CONTENT_SECURITY_POLICY } from './scripts/content-security-policy.mjs';
+import { mp4boxWithoutUnreadBoxes } from './scripts/mp4box-without-unread-boxes.mjs';
 
 /** The built page names its policy itself, as a static host may be unable to. The development server needs inline scripts. */
 const contentSecurityPolicy: Plugin = {
@@ -49,12 +50,16 @@ export default defineConfig({
   plugins: [react(), contentSecurityPolicy, shadersWithoutComments],
   worker: {
     format: 'es',
-    plugins: () => [tokenizerWithoutRuntime, shadersWithoutComments],
+    plugins: () => [tokenizerWithoutRuntime, shadersWithoutComments, mp4boxWithoutUnreadBoxes],
     rolldownOptions: {
       checks: { pluginTimings: false },
       output: {
         codeSplitting: {
-          groups: [{ name: 'transformers', test: /node_modules\/(@huggingface|onnxruntime-common)\// }],
+          groups: [
+            { name: 'transformers', test: /node_modules\/(@huggingface|onnxruntime-common)\// },
+            // Needed by training and the bench page alone; left to itself the bundler puts them beside the forward ones.
+            { name: 'attention-backward', test: /shaders\/attention\/(backward|delta)/ },
+          ],
         },
       },
     },

@@ -14,6 +14,7 @@ const OWN_LIMIT_KB = 350;
 const TAB_LIMITS_KB = {
   'train-page': 90,
   'training-desk': 90,
+  'training-checks': 20,
   'plan-training': 90,
   'bench-page': 60,
   'all-kernels': 20,
