@@ -23,7 +23,8 @@ export interface TrainingSpec {
   tokens: number;
 }
 
-const SHARED_FIELDS = {
+/** Fields of a decoder's config that are the same at every size. */
+export const SHARED_FIELDS = {
   rms_norm_eps: 1e-6,
   rope_theta: 1e6,
   max_position_embeddings: 32_768,
@@ -149,7 +150,8 @@ export async function createScene(gpu: Gpu, spec: TrainingSpec): Promise<Trainin
   return { spec, config, language, adapter, destroy };
 }
 
-function configOf({ text, num_queries }: TrainingSpec): TinyLlavaConfig {
+/** A model's config around a decoder: vision tower and connector are as small as they can be, and made of nothing. */
+export function configOf({ text, num_queries }: Pick<TrainingSpec, 'text' | 'num_queries'>): TinyLlavaConfig {
   return {
     text_config: text,
     vision_config: {
@@ -203,7 +205,10 @@ export function repeatedBatch(spec: TrainingSpec): PolicyBatch {
 }
 
 /** Embeddings of a prompt `[prompt_rows, H]`, made up. */
-export function promptValues({ text, prompt_rows }: TrainingSpec): Float32Array<ArrayBuffer> {
+export function promptValues({
+  text,
+  prompt_rows,
+}: Pick<TrainingSpec, 'text' | 'prompt_rows'>): Float32Array<ArrayBuffer> {
   return scaled(99, [prompt_rows, text.hidden_size]);
 }
 

@@ -48,4 +48,6 @@ export interface BlockGraph {
 export interface BlockRuntime {
   /** @throws Error naming the graph where the backend cannot run it. */
   compile(graph: GraphModel): Promise<BlockGraph>;
+  /** Frees buffers that are kept from run to run: after work that is larger than what follows. */
+  trim?(): void;
 }

@@ -86,6 +86,10 @@ export class BlockRuntimes implements BlockRuntime {
     return this.backend === 'wgsl' || this.gpu.adapter.isFallback ? 'wgsl' : 'ort + wgsl';
   }
 
+  trim(): void {
+    this.wgsl?.trim();
+  }
+
   /** Frees the buffers of our kernels, and the graphs that those who compiled them have not destroyed. */
   async destroy(): Promise<void> {
     for (const graph of this.graphs) await graph.destroy();

@@ -30,13 +30,24 @@ export interface ValueSpec {
   dims?: readonly Dim[];
 }
 
-/** An initialiser of integers: shapes, starts, ends and axes. Weights are never initialisers here. */
+/**
+ * An initialiser of integers: shapes, starts, ends and axes. Weights are inputs; only graphs that are measured against
+ * ours have them as initialisers, in bytes (`RawConstant`).
+ */
 export interface ConstantSpec {
   name: string;
   /** Default int64. */
   type?: 'i32';
   dims: readonly number[];
   values: readonly number[];
+}
+
+/** An initialiser in little-endian bytes. */
+export interface RawConstant {
+  name: string;
+  type: 'f32' | 'u8';
+  dims: readonly number[];
+  bytes: Uint8Array;
 }
 
 /** A graph as written by `GraphBuilder`, ready for the `compile` of a runtime. Operators are ONNX's (opset 23). */
@@ -46,7 +57,7 @@ export interface GraphModel {
   readonly nodes: readonly NodeSpec[];
   readonly inputs: readonly ValueSpec[];
   readonly outputs: readonly ValueSpec[];
-  readonly constants: readonly ConstantSpec[];
+  readonly constants: readonly (ConstantSpec | RawConstant)[];
 }
 
 /** An integer attribute of a node; 0 where it has none, as ONNX defaults the ones used here. */

@@ -3,7 +3,7 @@ import { ReadBackRing } from '../gpu/read-back';
 import type { Recorder } from '../gpu/recorder';
 import { createTensor, type GpuTensor } from '../gpu/tensor';
 import type { DecoderSteps } from '../model/decoder-steps';
-import type { TinyLlava } from '../model/tiny-llava';
+import type { LanguageModel } from '../model/language-model';
 import type { AnswerTree, Branch } from './answer-tree';
 import { decodeRecord, RECORD_WORDS, type SampleRecord, type Sampler } from './sampler';
 import type { DrawSettings } from './settings';
@@ -38,6 +38,14 @@ export interface LoopInput<Answer extends OpenAnswer> {
   max_new_tokens: number;
   steps: DecoderSteps | undefined;
   signal: AbortSignal | undefined;
+  /** Told of the CPU's time to issue each step, in milliseconds. */
+  onIssued?: (ms: number) => void;
+}
+
+/** A model as far as answers are written with it. */
+export interface AnsweringModel {
+  readonly language: LanguageModel;
+  readonly tokenizer: { readonly eos_token_id: number };
 }
 
 /** Draws under way: answers by the row of the batch. */
@@ -57,7 +65,7 @@ export class AnswerLoop {
 
   constructor(
     private readonly gpu: Gpu,
-    private readonly model: TinyLlava,
+    private readonly model: AnsweringModel,
     private readonly sampler: Sampler,
     private readonly recorder: Recorder,
   ) {}
@@ -80,6 +88,7 @@ export class AnswerLoop {
       for (let step = 1; alive.length > 0; step++) {
         let next: Draws<Answer> | undefined;
         if (step < max_new_tokens) {
+          const begin = performance.now();
           this.keepRows(pending.rows, alive);
           tree.makeRoom(
             alive.map(({ branch }) => branch),
@@ -92,6 +101,7 @@ export class AnswerLoop {
             ...(steps ? { steps } : {}),
           });
           next = this.draw(await language.logits(states), alive, input.position + step, ring);
+          input.onIssued?.(performance.now() - begin);
         }
         const current: Draws<Answer> = pending;
         if (next) pending = next;

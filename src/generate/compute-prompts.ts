@@ -1,13 +1,31 @@
 import type { Gpu } from '../gpu/device';
+import type { GpuMemory } from '../gpu/memory';
 import type { Recorder } from '../gpu/recorder';
 import { createTensor, type GpuTensor } from '../gpu/tensor';
+import type { TextConfig } from '../model/config';
 import type { DecoderSteps } from '../model/decoder-steps';
 import type { KvCache } from '../model/kv-cache';
 import type { LanguageModel } from '../model/language-model';
 import type { EmbeddedPrompts } from '../model/language-model-inputs';
 
-/** Rows of prompts that are computed at a time; between them progress is told and the request may be stopped. */
-const PREFILL_ROWS = 512;
+/** Rows of prompts that are computed at a time at most; between them progress is told and the request may be stopped. */
+const MOST_ROWS = 512;
+/** Fewer than these would read the weights too often. */
+const LEAST_ROWS = 32;
+
+/**
+ * Rows of prompts that are computed at a time: what they take beside weights and caches stays below an eighth of the
+ * memory that is left.
+ */
+export function prefillRows(
+  { budget, bytes }: Pick<GpuMemory, 'budget' | 'bytes'>,
+  text: Pick<TextConfig, 'hidden_size' | 'intermediate_size'>,
+): number {
+  // Gate, up and their product; the residual stream in and out, q, k, v, the attention's output and two norms.
+  const rowBytes = 4 * (3 * text.intermediate_size + 8 * text.hidden_size);
+  const rows = Math.floor((budget - bytes) / 8 / rowBytes);
+  return Math.max(LEAST_ROWS, Math.min(MOST_ROWS, rows));
+}
 
 /** What `computePrompts` works with. */
 export interface PromptsInput {
@@ -34,6 +52,7 @@ export async function computePrompts(input: PromptsInput): Promise<GpuTensor | u
   const { embeds, rows } = input.prompts;
   const [total, width] = embeds.shape as [number, number];
   const bytes = 4 * width;
+  const most = prefillRows(gpu.memory, language.config.text_config);
   const last = createTensor(gpu, [rows.length, width], 'f32', 'last rows of prompts');
   try {
     // Of the prompt that comes next, rows that are computed.
@@ -43,8 +62,8 @@ export async function computePrompts(input: PromptsInput): Promise<GpuTensor | u
       const append: { segment: number; count: number }[] = [];
       const ends: { row: number; prompt: number }[] = [];
       let count = 0;
-      while (prompt < rows.length && count < PREFILL_ROWS) {
-        const part = Math.min(PREFILL_ROWS - count, rows[prompt]! - done);
+      while (prompt < rows.length && count < most) {
+        const part = Math.min(most - count, rows[prompt]! - done);
         append.push({ segment: segments[prompt]!, count: part });
         count += part;
         done += part;

@@ -1,6 +1,7 @@
 import { AttentionBackward } from '../attention/backward';
 import { KeyPlan } from '../attention/key-plan';
 import { RotaryBackward } from '../attention/rotary-backward';
+import type { NamedTensors } from '../blocks/block-graph';
 import { WgslRuntime } from '../blocks/wgsl/wgsl-runtime';
 import type { Gpu } from '../gpu/device';
 import { Recorder } from '../gpu/recorder';
@@ -12,6 +13,7 @@ import { PolicyAttention, type PolicyPlans, type SeenAttention } from './policy-
 import { type BatchIndex, type PolicyBatch, uploadIndex } from './policy-batch';
 import { PolicyHead } from './policy-head';
 import { type BackwardStep, compilePolicy, type PolicyPass, type PolicySteps } from './policy-steps';
+import { BLOCK_ROWS, RowChunks } from './row-chunks';
 import { TrainingKernels } from './training-kernels';
 
 /** Options of `PolicyGradient.create`. */
@@ -21,6 +23,8 @@ export interface PolicyOptions {
    * the layers are computed again. Default 512 MiB, and no more than the memory budget leaves.
    */
   keep_bytes?: number;
+  /** Rows of a block at a time. Default `BLOCK_ROWS`. */
+  block_rows?: number;
 }
 
 /** What a forward pass says of each completion token. */
@@ -66,6 +70,7 @@ export class PolicyGradient {
   private readonly pool: TensorPool;
   private readonly head: PolicyHead;
   private readonly attention: PolicyAttention;
+  private readonly chunks: RowChunks;
 
   private constructor(
     private readonly gpu: Gpu,
@@ -79,9 +84,11 @@ export class PolicyGradient {
     },
     private readonly steps: PolicySteps,
     private readonly keep_bytes: number,
+    block_rows: number,
   ) {
     this.recorder = new Recorder(gpu, 'policy gradient');
     this.pool = new TensorPool(gpu);
+    this.chunks = new RowChunks(this.pool, this.recorder, block_rows);
     const { vocab_size } = language.config.text_config;
     this.head = new PolicyHead(gpu, this.pool, this.recorder, kernels.training, steps, vocab_size);
     this.attention = new PolicyAttention(gpu, this.pool, this.recorder, language, steps.qkv);
@@ -96,7 +103,7 @@ export class PolicyGradient {
     gpu: Gpu,
     language: LanguageModel,
     adapter: LoraAdapter,
-    { keep_bytes = 512 * 2 ** 20 }: PolicyOptions = {},
+    { keep_bytes = 512 * 2 ** 20, block_rows = BLOCK_ROWS }: PolicyOptions = {},
   ): Promise<PolicyGradient> {
     const text = language.config.text_config;
     const heads = {
@@ -112,7 +119,7 @@ export class PolicyGradient {
     const runtime = WgslRuntime.create(gpu);
     const steps = await compilePolicy(runtime, language, adapter);
     const kernels = { training, attention, rotary };
-    return new PolicyGradient(gpu, language, adapter, runtime, kernels, steps, keep_bytes);
+    return new PolicyGradient(gpu, language, adapter, runtime, kernels, steps, keep_bytes, block_rows);
   }
 
   /**
@@ -298,8 +305,10 @@ export class PolicyGradient {
       const qkvOf = (layer: number) => (keep ? { ...qkv, q: kept.attention[layer]!.q } : qkv);
       for (const [step, { graph, weights }] of forward.entries()) {
         const outputs = { ...kept.taps[step], ...(step < n ? qkvOf(step) : { final_norm }) };
+        const run = (inputs: NamedTensors, given: NamedTensors) =>
+          this.chunks.each(inputs, given, (some, made) => graph.run({ ...weights, ...some }, made));
         if (step === 0) {
-          await graph.run({ ...weights, hidden: hidden[0]! }, outputs);
+          await run({ hidden: hidden[0]! }, outputs);
           continue;
         }
         const layer = step - 1;
@@ -307,7 +316,7 @@ export class PolicyGradient {
         this.attention.submit(layer, plans, qkvOf(layer), seen);
         const count = rowsOf(step);
         const inputs = { attention: firstRows(seen.o, count), residual: firstRows(hidden[layer]!, count) };
-        await graph.run({ ...weights, ...inputs }, { ...outputs, hidden: hidden[step]! });
+        await run(inputs, { ...outputs, hidden: hidden[step]! });
       }
       await this.head.forward({ batch, index, final_norm, stats });
       const values = await readF32(gpu, stats);
@@ -358,23 +367,24 @@ export class PolicyGradient {
     activations: Readonly<Record<string, GpuTensor>>,
     outputs: Readonly<Record<string, GpuTensor>>,
   ): Promise<void> {
-    const { pool, recorder } = this;
-    const targets: Record<string, GpuTensor> = {};
-    const add: [GpuTensor, GpuTensor][] = [];
-    for (const { output, name } of step.gradients) {
-      const gradient = this.gradients.get(name)!;
-      if (this.fresh.delete(name)) targets[output] = gradient;
-      else {
-        targets[output] = pool.take(output, gradient.shape);
-        add.push([targets[output]!, gradient]);
-      }
-    }
     const known = Object.fromEntries(
       Object.entries(activations).filter(([name]) => step.graph.inputs.includes(name)),
     );
-    await step.graph.run({ ...step.weights, ...known }, { ...outputs, ...targets });
-    for (const [from, to] of add) this.kernels.training.accumulate(recorder, from, to);
-    if (add.length > 0) recorder.submit();
+    await this.chunks.each(known, outputs, async (some, made) => {
+      const targets: Record<string, GpuTensor> = {};
+      const add: [GpuTensor, GpuTensor][] = [];
+      for (const { output, name } of step.gradients) {
+        const gradient = this.gradients.get(name)!;
+        if (this.fresh.delete(name)) targets[output] = gradient;
+        else {
+          targets[output] = this.pool.take(output, gradient.shape);
+          add.push([targets[output]!, gradient]);
+        }
+      }
+      await step.graph.run({ ...step.weights, ...some }, { ...made, ...targets });
+      for (const [from, to] of add) this.kernels.training.accumulate(this.recorder, from, to);
+      if (add.length > 0) this.recorder.submit();
+    });
   }
 }
 

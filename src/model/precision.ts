@@ -36,6 +36,11 @@ export interface PartPrecision {
   worst_tensor: string;
 }
 
+/** Element type of keys and values: halves where shaders have them and the caches are large. */
+export function cachePrecision(f16: boolean, parameters: number): 'f16' | 'f32' {
+  return f16 && parameters >= LARGE ? 'f16' : 'f32';
+}
+
 /** Ways to store a model that are offered, the smallest first. */
 export const PRECISION_PRESETS = ['4-bit', '8-bit', 'f16', 'f32'] as const;
 export type PrecisionPreset = (typeof PRECISION_PRESETS)[number];

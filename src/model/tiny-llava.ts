@@ -10,6 +10,7 @@ import { checkTensors, loadWeights, type Weights } from '../weights/load-weights
 import { parseConfig, type TinyLlavaConfig } from './config';
 import { LanguageModel } from './language-model';
 import {
+  cachePrecision,
   defaultPrecision,
   type ModelPrecision,
   type PartPrecision,
@@ -127,7 +128,8 @@ export class TinyLlava {
       const resampler = keep(await Resampler.create(gpu, runtimes, config, weights));
       await resampler.warmUp();
       compiled(2);
-      const language = keep(await LanguageModel.create(gpu, runtimes, config, weights));
+      const kv_dtype = cachePrecision(gpu.f16, parameters);
+      const language = keep(await LanguageModel.create(gpu, runtimes, config, weights, { kv_dtype }));
       await language.warmUp();
       await gpu.memory.check();
       compiled(3);

@@ -47,6 +47,7 @@ export class VisionTower {
 
   private constructor(
     private readonly gpu: Gpu,
+    private readonly runtime: BlockRuntime,
     private readonly config: TinyLlavaConfig,
     private readonly attention: Attention,
     private readonly cut: CutPatches,
@@ -99,6 +100,7 @@ export class VisionTower {
     const table = weights.get(`${VISION_PREFIX}embeddings.position_embedding.weight`);
     return new VisionTower(
       gpu,
+      runtime,
       config,
       attention,
       cut,
@@ -116,7 +118,8 @@ export class VisionTower {
 
   /**
    * pixel_values `[T, 3, S, S]` f32, normalised as SigLIP's processor does -> features `[T * rowsPerFrame, C]` f32,
-   * frame by frame, patches row by row. The caller destroys the result.
+   * frame by frame, patches row by row, a batch of frames at a time. The caller destroys the result; of what the batches
+   * took in our own kernels nothing is left.
    * Taps: `vision.hidden.0` (embeddings) .. `vision.hidden.n` (outputs of the layers), `[frames * P, C]` a batch.
    * @throws Error when the pixels have another shape; GpuMemoryError where the activations find no room.
    */
@@ -139,6 +142,9 @@ export class VisionTower {
       this.recorder.discard();
       out.buffer.destroy();
       throw cause;
+    } finally {
+      // An answer's own activations are far smaller.
+      this.runtime.trim?.();
     }
   }
 

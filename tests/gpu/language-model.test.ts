@@ -98,6 +98,29 @@ describe.each(['ort', 'wgsl'] as const)('%s', (backend) => {
       expect(await greedy(text, 24)).toEqual([...i32(golden, 'text_only.greedy_ids')]);
     });
 
+    it('computes a prompt in parts as in one pass', async () => {
+      const embeds = model.embedPrompt(i32(golden, 'input_ids'), visual);
+      const values = await readF32(gpu, embeds);
+      const found = new Float32Array(161 * 64);
+      const cache = model.createCache(2 * 161);
+      const [whole, parts] = [cache.addSegment(161), cache.addSegment(161)];
+      const hidden = await model.forward({ cache, append: [{ segment: whole!, count: 161 }], embeds });
+      const expected = await readF32(gpu, hidden);
+      for (const [from, to] of [
+        [0, 90],
+        [90, 160],
+        [160, 161],
+      ] as const) {
+        const some = uploadTensor(gpu, values.slice(64 * from, 64 * to), [to - from, 64], 'f32', 'part');
+        const append = [{ segment: parts!, count: to - from }];
+        found.set(await readF32(gpu, await model.forward({ cache, append, embeds: some })), 64 * from);
+        some.buffer.destroy();
+      }
+      expect(relativeError(found, expected)).toBeLessThan(2e-6);
+      embeds.buffer.destroy();
+      cache.destroy();
+    });
+
     it('decodes children of a shared prefix as if each had its own copy', async () => {
       const prompt = i32(golden, 'text_only.prompt_ids');
       const answers = [
@@ -165,6 +188,36 @@ describe.each(['ort', 'wgsl'] as const)('%s', (backend) => {
       }
       for (const tensor of [embeds, tokens, both]) tensor.buffer.destroy();
       cache.destroy();
+    });
+
+    it('gives the same bits from recorded steps, also where the cache grows and answers end', async () => {
+      const prompt = i32(golden, 'text_only.prompt_ids');
+      const embeds = model.embedPrompt(prompt);
+      const tokens = createTensor(gpu, [3], 'i32', 'tokens');
+      const run = async (tap?: () => Promise<void>) => {
+        const cache = model.createCache(prompt.length + 3);
+        const prefix = cache.addSegment(prompt.length);
+        await model.forward({ cache, append: [{ segment: prefix, count: prompt.length }], embeds });
+        let open = [1, 1, 1].map((rows) => cache.addSegment(rows, prefix));
+        const found: Float32Array[] = [];
+        for (let step = 0; step < 6; step++) {
+          if (step === 1) {
+            cache.grow(15);
+            open = open.map((leaf) => cache.addSegment(5, leaf));
+          }
+          if (step === 4) open = open.slice(1);
+          writeTensor(gpu, tokens, new Int32Array([7 * step, 900 - step, 3]));
+          const append = open.map((segment) => ({ segment, count: 1 }));
+          // A tap keeps a step from being recorded.
+          found.push(
+            await readF32(gpu, await model.forward({ cache, append, tokens, ...(tap ? { tap } : {}) })),
+          );
+        }
+        cache.destroy();
+        return found;
+      };
+      expect(await run()).toEqual(await run(async () => undefined));
+      for (const tensor of [embeds, tokens]) tensor.buffer.destroy();
     });
 
     it('allocates nothing in a decode step', async () => {

@@ -39,6 +39,35 @@ describe('the gpu room', () => {
     x.buffer.destroy();
   });
 
+  it('issues what it captured again and again, with other uniform blocks where they have a slot', async () => {
+    const x = uploadTensor(gpu, new Float32Array([1, 2, 3]), [3], 'f32', 'x');
+    const kernel = await compileKernel(gpu, { name: 'scale-add', code: SCALE_ADD });
+    const recorder = new Recorder(gpu, 'test');
+    const recording = recorder.capture(() => {
+      recorder.dispatch(kernel, params(3, 2, 0), [x], [1]);
+      recorder.dispatch(kernel, params(3, 1, 1), [x], [1], 0);
+      recorder.dispatch(kernel, params(3, 2, 0), [x], [1]);
+    });
+    expect(recording.length).toBe(3);
+    recorder.submit();
+    expect([...(await readF32(gpu, x))]).toEqual([1, 2, 3]);
+    const twice = [6, 10, 14];
+    for (const expected of [twice, twice.map((value) => 4 * value + 2)]) {
+      recorder.replay(recording);
+      recorder.submit();
+      expect([...(await readF32(gpu, x))]).toEqual(expected);
+    }
+    recording.set(0, params(2, 0, 5), [1]);
+    recorder.replay(recording);
+    // A dispatch of its own stands behind the recorded ones.
+    recorder.dispatch(kernel, params(1, 1, 0.5), [x], [1]);
+    recorder.submit();
+    expect([...(await readF32(gpu, x))]).toEqual([10.5, 10, 4 * (4 * 14 + 2)]);
+    expect(() => recorder.capture(() => recorder.submit())).toThrow('only dispatches');
+    recording.destroy();
+    x.buffer.destroy();
+  });
+
   it('keeps uniform blocks apart when one recording needs more of them than the ring has', async () => {
     const x = uploadTensor(gpu, new Float32Array([0]), [1], 'f32', 'x');
     const kernel = await compileKernel(gpu, { name: 'scale-add', code: SCALE_ADD });

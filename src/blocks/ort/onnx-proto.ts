@@ -1,5 +1,13 @@
 import { isQuantised, type QuantisedDType } from '../../gpu/tensor';
-import type { AttributeValue, ConstantSpec, ElementType, GraphModel, NodeSpec, ValueSpec } from '../graph';
+import type {
+  AttributeValue,
+  ConstantSpec,
+  ElementType,
+  GraphModel,
+  NodeSpec,
+  RawConstant,
+  ValueSpec,
+} from '../graph';
 import { MICROSOFT_DOMAIN } from './packed-weights';
 import { ProtoWriter } from './protobuf';
 
@@ -67,8 +75,12 @@ function encodeAttribute(name: string, attribute: AttributeValue): ProtoWriter {
   }
 }
 
-function encodeConstant(constant: ConstantSpec): ProtoWriter {
+function encodeConstant(constant: ConstantSpec | RawConstant): ProtoWriter {
   const out = new ProtoWriter().packedInts(1, constant.dims);
+  if ('bytes' in constant) {
+    const { type, name, bytes } = constant;
+    return out.int(2, ONNX_TYPE[type]).string(8, name).bytes(9, bytes);
+  }
   if (constant.type === 'i32') out.int(2, ONNX_TYPE.i32).packedInts(5, constant.values);
   else out.int(2, INT64).packedInts(7, constant.values);
   return out.string(8, constant.name);

@@ -61,9 +61,13 @@ export class WgslRuntime implements BlockRuntime {
     return new WgslGraph(this.gpu, graph, plans, this.kernels, this.recorder, this.scratch);
   }
 
+  trim(): void {
+    this.scratch.destroy();
+  }
+
   /** Frees the buffers between operators. */
   destroy(): void {
-    this.scratch.destroy();
+    this.trim();
   }
 }
 

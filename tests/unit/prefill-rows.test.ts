@@ -1,0 +1,17 @@
+import { describe, expect, it } from 'vitest';
+import { prefillRows } from '../../src/generate/compute-prompts';
+
+const PUBLISHED = { hidden_size: 2048, intermediate_size: 11_008 };
+
+describe('prefillRows', () => {
+  it('takes as many rows as an eighth of the free memory has room for, within limits', () => {
+    const rows = (free: number) => prefillRows({ budget: 3e9 + free, bytes: 3e9 }, PUBLISHED);
+    expect(prefillRows({ budget: Number.POSITIVE_INFINITY, bytes: 3e9 }, PUBLISHED)).toBe(512);
+    expect(rows(4e9)).toBe(512);
+    // A row takes 198 KB.
+    expect(rows(400e6)).toBe(Math.floor(50e6 / (4 * (3 * 11_008 + 8 * 2048))));
+    expect(rows(400e6)).toBe(252);
+    expect(rows(0)).toBe(32);
+    expect(rows(-1)).toBe(32);
+  });
+});
