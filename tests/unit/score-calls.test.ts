@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { RewardError } from '../../src/grpo/rewards/score-group';
 import { StorageError } from '../../src/storage/errors';
 import { VideoError } from '../../src/video/errors';
-import { pauseFor } from '../../src/worker/training/run-ending';
+import { pauseFor, QuestionError } from '../../src/worker/training/run-ending';
 import { ScoreCalls } from '../../src/worker/training/score-calls';
 import type { TrainingEvent } from '../../src/worker/training-protocol';
 
@@ -40,7 +40,10 @@ describe('calls of a user’s reward', () => {
 
 describe('what ends a run for now', () => {
   it('is told with the step, and what is kept', () => {
-    const reward = pauseFor(new RewardError('user_reward', [1, 3], 8, 'threw "x"'), 41)!;
+    const reward = pauseFor(
+      new QuestionError(7, new RewardError('user_reward', [1, 3], 8, 'threw "x"')),
+      41,
+    )!;
     expect(reward.code).toBe('reward-failed');
     expect(reward.sentence).toBe(
       'The reward function failed. user_reward threw "x" on 2 of 8 answers at step 41. ' +
