@@ -285,7 +285,10 @@ describe('runs', { timeout: 240_000 }, () => {
     };
     const { report } = await page.ask('data-report', { type: 'check-data', id: ++id, data });
     expect(report).toMatchObject({ usable: 2, total: 2, problem_count: 0, held_out: 0 });
-    const once = { ...config, grpo: { ...config.grpo, max_steps: 9 } };
+    const once = {
+      ...config,
+      grpo: { ...config.grpo, max_steps: 9, lr_scheduler_type: 'constant' as const },
+    };
     const from = page.send({ type: 'start-run', id: ++id, name: 'Own', config: once, data });
     const { run } = (await page.next('run-started', from)).run;
     page.send({ type: 'change-run', settings: { learning_rate: 1e-5 } });
