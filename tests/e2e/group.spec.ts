@@ -44,6 +44,7 @@ test('the model answers four times under one prefix, and goes on from another to
   for (const reward of await page.getByTestId('reward').allTextContents()) {
     expect(reward).toMatch(/^[+−]\d\.\d\d$/);
   }
+  for (const advantage of await page.getByTestId('advantage').all()) await expect(advantage).toHaveText(/\d/);
   const advantages = await page.getByTestId('advantage').allTextContents();
   const sum = advantages.reduce((total, text) => total + Number(text.replace('−', '-')), 0);
   expect(advantages).toHaveLength(4);
