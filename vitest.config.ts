@@ -1,8 +1,44 @@
 import { playwright } from '@vitest/browser-playwright';
-import { defineConfig } from 'vitest/config';
+import { defineConfig, type TestProjectConfiguration } from 'vitest/config';
 import { CHROMIUM_ARGS, findChromium } from './scripts/find-chromium.mjs';
 
 const executablePath = findChromium();
+
+/** The tests of a folder in headless Chromium, one file after the other; isolated: each in a page of its own. */
+function inChromium(name: string, { isolate }: { isolate: boolean }): TestProjectConfiguration {
+  return {
+    extends: true,
+    // What is found late is optimised late, and a late optimisation reloads the page in the middle of a test.
+    optimizeDeps: {
+      exclude: ['onnxruntime-web'],
+      include: [
+        '@huggingface/transformers',
+        'mediabunny',
+        'mp4box',
+        // A file that is not there is answered with the page, whose imports the server then looks at.
+        ...['react', 'react-dom/client', 'react/jsx-dev-runtime', 'zustand', 'zustand/vanilla', 'uplot'],
+      ],
+      entries: [],
+    },
+    test: {
+      name,
+      include: [`tests/${name}/**/*.test.ts`],
+      testTimeout: 180_000,
+      hookTimeout: 180_000,
+      fileParallelism: false,
+      isolate,
+      browser: {
+        enabled: true,
+        headless: true,
+        screenshotFailures: false,
+        provider: playwright({
+          launchOptions: { ...(executablePath ? { executablePath } : {}), args: CHROMIUM_ARGS },
+        }),
+        instances: [{ browser: 'chromium' }],
+      },
+    },
+  };
+}
 
 export default defineConfig({
   test: {
@@ -31,31 +67,9 @@ export default defineConfig({
           fileParallelism: false,
         },
       },
-      {
-        extends: true,
-        // What is found late is optimised late, and a late optimisation reloads the page in the middle of a test.
-        optimizeDeps: {
-          exclude: ['onnxruntime-web'],
-          include: ['@huggingface/transformers', 'mediabunny', 'mp4box'],
-          entries: [],
-        },
-        test: {
-          name: 'gpu',
-          include: ['tests/gpu/**/*.test.ts', 'tests/browser/**/*.test.ts'],
-          testTimeout: 180_000,
-          hookTimeout: 180_000,
-          fileParallelism: false,
-          browser: {
-            enabled: true,
-            headless: true,
-            screenshotFailures: false,
-            provider: playwright({
-              launchOptions: { ...(executablePath ? { executablePath } : {}), args: CHROMIUM_ARGS },
-            }),
-            instances: [{ browser: 'chromium' }],
-          },
-        },
-      },
+      // One page for all files: pipelines are compiled once (tests/support/shared-gpu.ts).
+      inChromium('gpu', { isolate: false }),
+      inChromium('browser', { isolate: true }),
     ],
   },
 });

@@ -1,6 +1,6 @@
 // `npm test`: format and lint, types, unit tests, GPU tests (Chromium, and some of them in Node where a driver is
 // found), the build, and the tests of the built page. Ends with the line "N passed, N failed".
-// Most steps run two at a time: one alone leaves a good part of two cores idle.
+// Two steps at a time: a CPU adapter keeps one core busy, hardly two.
 import { spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -23,22 +23,22 @@ const environment = { ...process.env, CHROMIUM_PATH: ensureChromium() };
 const driver = findVulkanDriver();
 if (!driver) console.log('No Vulkan driver found for Node: the GPU tests run in Chromium alone.');
 
-let built = false;
-// The longest step beside all others.
+// Two lanes that take about as long: what needs no build, and what leads to the built page.
 await Promise.all([
-  vitest('gpu (Chromium)', ['--project', 'gpu']),
+  (async () => {
+    await vitest('gpu (Chromium)', ['--project', 'gpu']);
+    if (driver) await vitest('gpu (Node)', ['--project', 'gpu-node', ...NODE_TOO]);
+  })(),
   (async () => {
     await step('lint', 'npx', ['biome', 'check', '.']);
     await step('types', 'npx', ['tsc', '--noEmit']);
-    await vitest('unit', ['--project', 'unit']);
-    built = await step('build', 'npx', ['vite', 'build', '--logLevel', 'warn']);
+    const built = await step('build', 'npx', ['vite', 'build', '--logLevel', 'warn']);
     if (built) await step('size and kinds of files', 'node', ['scripts/check-dist.mjs']);
-    if (driver) await vitest('gpu (Node)', ['--project', 'gpu-node', ...NODE_TOO]);
-    if (built) await playwright('page (states)', ['--project', 'states']);
+    await vitest('unit', ['--project', 'unit']);
+    await vitest('browser (Chromium)', ['--project', 'browser']);
+    if (built) await playwright('page', []);
   })(),
 ]);
-// The page with its real engine measures time, and has the machine for itself.
-if (built) await playwright('page (engine)', ['--project', 'engine']);
 await rm(results, { recursive: true });
 
 console.log(`\n${summary.join('\n')}`);

@@ -3,7 +3,7 @@ import { attentionBackwardReference } from '../../src/attention/backward-referen
 import { type AttentionShape, attentionReference } from '../../src/attention/reference';
 import { type QueryRun, SegmentTree } from '../../src/attention/segment-tree';
 import { backwardVariantsFor } from '../../src/attention/variants';
-import { type Gpu, openGpu } from '../../src/gpu/device';
+import type { Gpu } from '../../src/gpu/device';
 import { subgroupSize } from '../../src/gpu/subgroup-size';
 import {
   goldenCases,
@@ -14,6 +14,7 @@ import {
 } from '../support/attention-cases';
 import { loadGolden } from '../support/golden';
 import { type AttentionRun, POISON, type RunOptions, runAttention } from '../support/run-attention';
+import { sharedGpu } from '../support/shared-gpu';
 
 const TOLERANCE = 2e-6;
 /** f16 storage. */
@@ -24,7 +25,7 @@ const UNIT = 0.5;
 describe('attention backward on the GPU', () => {
   let gpu: Gpu;
   beforeAll(async () => {
-    gpu = await openGpu();
+    gpu = await sharedGpu();
   });
   afterAll(() => gpu.close());
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { BlockRuntime } from '../../src/blocks/block-graph';
 import { WgslRuntime } from '../../src/blocks/wgsl/wgsl-runtime';
-import { type Gpu, openGpu } from '../../src/gpu/device';
+import type { Gpu } from '../../src/gpu/device';
 import {
   createTensor,
   type GpuTensor,
@@ -20,6 +20,7 @@ import { normals, seeded } from '../support/attention-cases';
 import { goldenStore } from '../support/golden';
 import { fromHalf, toHalf } from '../support/half';
 import { halfBlocks } from '../support/half-blocks';
+import { sharedGpu } from '../support/shared-gpu';
 
 /** Channel of the residual stream that is large in every row, and inner channel of every MLP that is. */
 const CHANNEL = 7;
@@ -70,7 +71,7 @@ describe('a model with outliers', () => {
   const prompt = new Int32Array(40);
 
   beforeAll(async () => {
-    gpu = await openGpu();
+    gpu = await sharedGpu();
     const checkpoint = await openCheckpoint(await goldenStore(), { weights: 'model.safetensors' });
     config = parseConfig(checkpoint.config as Record<string, unknown>);
     const random = seeded(11);

@@ -4,7 +4,7 @@ import { AttentionPlan } from '../../src/attention/plan';
 import { type AttentionShape, attentionReference } from '../../src/attention/reference';
 import { type QueryRun, SegmentTree } from '../../src/attention/segment-tree';
 import { type AttentionVariant, type TileVariant, variantsFor } from '../../src/attention/variants';
-import { type Gpu, openGpu } from '../../src/gpu/device';
+import type { Gpu } from '../../src/gpu/device';
 import { Recorder } from '../../src/gpu/recorder';
 import { subgroupSize } from '../../src/gpu/subgroup-size';
 import { readF32, uploadTensor } from '../../src/gpu/tensor';
@@ -19,6 +19,7 @@ import {
 } from '../support/attention-cases';
 import { loadGolden } from '../support/golden';
 import { type AttentionRun, POISON, type RunOptions, runAttention } from '../support/run-attention';
+import { sharedGpu } from '../support/shared-gpu';
 
 /** 2e-6 of the largest value: f32's own noise over some hundred keys is a fifth of it. */
 const TOLERANCE = 2e-6;
@@ -45,7 +46,7 @@ const SMALL_TILES: TileVariant = {
 describe('attention on the GPU', () => {
   let gpu: Gpu;
   beforeAll(async () => {
-    gpu = await openGpu();
+    gpu = await sharedGpu();
   });
   afterAll(() => gpu.close());
 

@@ -10,10 +10,11 @@ import { qwen2Block, qwen2First, qwen2Head, qwen2Last } from '../../src/blocks/q
 import { resamplerBlock, resamplerFirst, resamplerLast } from '../../src/blocks/resampler-graphs';
 import { siglipBlock, siglipFirst } from '../../src/blocks/siglip-graphs';
 import { WgslRuntime } from '../../src/blocks/wgsl/wgsl-runtime';
-import { type Gpu, openGpu } from '../../src/gpu/device';
+import type { Gpu } from '../../src/gpu/device';
 import { createTensor, type GpuTensor, readF32, uploadTensor } from '../../src/gpu/tensor';
 import { blockReference } from '../support/block-reference';
 import { relativeError } from '../support/golden-model';
+import { sharedGpu } from '../support/shared-gpu';
 
 let gpu: Gpu;
 let runtimes: Record<'ort' | 'wgsl' | 'wgsl with lanes', BlockRuntime>;
@@ -21,7 +22,7 @@ let runtimes: Record<'ort' | 'wgsl' | 'wgsl with lanes', BlockRuntime>;
 let likeGpu: Gpu;
 
 beforeAll(async () => {
-  gpu = await openGpu();
+  gpu = await sharedGpu();
   likeGpu = { ...gpu, adapter: { ...gpu.adapter, isFallback: false } };
   runtimes = {
     ort: OrtRuntime.create(gpu, { validation: true }),

@@ -1,20 +1,21 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { makeToyClip, makeToyQuestions, ToyRng } from '../../src/data/toy';
 import { makeToyTrace } from '../../src/data/toy/traces';
-import { type Gpu, openGpu } from '../../src/gpu/device';
+import type { Gpu } from '../../src/gpu/device';
 import { ColdStartTrainer, demonstrate, demonstrateSegments } from '../../src/grpo/cold-start';
 import { TOY } from '../../src/grpo/grpo-config';
 import { LoraAdapter } from '../../src/lora/adapter';
 import { renderPrompt } from '../../src/model/prompt';
 import { TinyLlava } from '../../src/model/tiny-llava';
 import { goldenStore } from '../support/golden';
+import { sharedGpu } from '../support/shared-gpu';
 
 describe('cold start', () => {
   let gpu: Gpu;
   let model: TinyLlava;
   let adapter: LoraAdapter;
   beforeAll(async () => {
-    gpu = await openGpu();
+    gpu = await sharedGpu();
     model = await TinyLlava.load(gpu, await goldenStore(), { backend: 'wgsl' });
     const lora = {
       r: 4,

@@ -6,12 +6,13 @@ import { GraphBuilder } from '../../src/blocks/graph-builder';
 import { LORA_TARGETS, qwen2Block, qwen2Head } from '../../src/blocks/qwen2-graphs';
 import { siglipBlock } from '../../src/blocks/siglip-graphs';
 import { WgslRuntime } from '../../src/blocks/wgsl/wgsl-runtime';
-import { type Gpu, openGpu } from '../../src/gpu/device';
+import type { Gpu } from '../../src/gpu/device';
 import { destroyTensor, type GpuTensor, readTensor, uploadTensor } from '../../src/gpu/tensor';
 import { fromHalves, toHalves } from '../../src/weights/quantise-reference';
 import { blockReference, type Dense } from '../support/block-reference';
 import { relativeError } from '../support/golden-model';
 import { uniforms } from '../support/random-values';
+import { sharedGpu } from '../support/shared-gpu';
 
 type Storage = 'f32' | 'f16';
 
@@ -27,7 +28,7 @@ const TOLERANCE = { f32: 5e-6, f16: 2e-3 };
 
 let gpu: Gpu;
 beforeAll(async () => {
-  gpu = await openGpu();
+  gpu = await sharedGpu();
 });
 afterAll(() => gpu.close());
 

@@ -1,14 +1,15 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { CopyRows, EmbedTokens } from '../../src/attention/rows';
-import { type Gpu, openGpu } from '../../src/gpu/device';
+import type { Gpu } from '../../src/gpu/device';
 import { Recorder } from '../../src/gpu/recorder';
 import { readF32, uploadTensor } from '../../src/gpu/tensor';
 import { normals, seeded } from '../support/attention-cases';
+import { sharedGpu } from '../support/shared-gpu';
 
 describe('rows of embeddings', () => {
   let gpu: Gpu;
   beforeAll(async () => {
-    gpu = await openGpu();
+    gpu = await sharedGpu();
   });
   afterAll(() => gpu.close());
 

@@ -3,12 +3,13 @@ import { BatchGenerator } from '../../src/generate/batch-generator';
 import type { GenerationError } from '../../src/generate/errors';
 import { Generator } from '../../src/generate/generate';
 import type { SampleRecord } from '../../src/generate/sampler';
-import { type Gpu, openGpu } from '../../src/gpu/device';
+import type { Gpu } from '../../src/gpu/device';
 import { type GpuTensor, readF32, uploadTensor } from '../../src/gpu/tensor';
 import { type LoadStage, TinyLlava } from '../../src/model/tiny-llava';
 import { AnswerWriter } from '../../src/worker/answer-writer';
 import type { EngineEvent, EngineRequest } from '../../src/worker/protocol';
 import { goldenStore, loadGolden } from '../support/golden';
+import { sharedGpu } from '../support/shared-gpu';
 
 type AskRequest = Extract<EngineRequest, { type: 'ask' }>;
 
@@ -25,7 +26,7 @@ describe('generation with the golden checkpoint', () => {
   const errors: string[] = [];
 
   beforeAll(async () => {
-    gpu = await openGpu(navigator.gpu, (message) => errors.push(message));
+    gpu = await sharedGpu((message) => errors.push(message));
     model = await TinyLlava.load(gpu, await goldenStore('checkpoint'), {
       validation: true,
       onProgress: (stage) => stages.push(stage),

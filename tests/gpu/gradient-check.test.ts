@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { LORA_TARGETS } from '../../src/blocks/qwen2-graphs';
 import { WgslRuntime } from '../../src/blocks/wgsl/wgsl-runtime';
-import { type Gpu, openGpu } from '../../src/gpu/device';
+import type { Gpu } from '../../src/gpu/device';
 import { type GpuTensor, readF32 } from '../../src/gpu/tensor';
 import { policyBatch } from '../../src/grpo/policy-batch';
 import { PolicyGradient } from '../../src/grpo/policy-gradient';
@@ -10,6 +10,7 @@ import { LoraAdapter } from '../../src/lora/adapter';
 import { LanguageModel } from '../../src/model/language-model';
 import { normals, seeded } from '../support/attention-cases';
 import { loadGoldenModel, relativeError } from '../support/golden-model';
+import { sharedGpu } from '../support/shared-gpu';
 
 type Values = Map<string, Float32Array<ArrayBuffer>>;
 
@@ -17,7 +18,7 @@ describe('the whole policy gradient', () => {
   let gpu: Gpu;
   let language: LanguageModel;
   beforeAll(async () => {
-    gpu = await openGpu();
+    gpu = await sharedGpu();
     const { config, weights } = await loadGoldenModel(gpu);
     language = await LanguageModel.create(gpu, WgslRuntime.create(gpu), config, weights, {
       max_positions: 256,

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { BlockRuntimes } from '../../src/blocks/block-runtimes';
-import { type Gpu, openGpu } from '../../src/gpu/device';
+import type { Gpu } from '../../src/gpu/device';
 import { createTensor, type GpuTensor, readF32, uploadTensor, writeTensor } from '../../src/gpu/tensor';
 import { LanguageModel } from '../../src/model/language-model';
 import { TapRecorder } from '../../src/model/model-taps';
@@ -8,6 +8,7 @@ import type { Weights } from '../../src/weights/load-weights';
 import type { TensorData } from '../../src/weights/tensor-data';
 import { f32, i32, loadGolden } from '../support/golden';
 import { loadGoldenModel, relativeError } from '../support/golden-model';
+import { sharedGpu } from '../support/shared-gpu';
 
 const TOLERANCE = 2e-5;
 const VOCAB = 1024;
@@ -21,7 +22,7 @@ describe.each(['ort', 'wgsl'] as const)('%s', (backend) => {
   let visual: GpuTensor;
 
   beforeAll(async () => {
-    gpu = await openGpu();
+    gpu = await sharedGpu();
     golden = await loadGolden('lm.safetensors');
     const loaded = await loadGoldenModel(gpu);
     weights = loaded.weights;

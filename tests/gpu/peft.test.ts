@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { LORA_TARGETS } from '../../src/blocks/qwen2-graphs';
-import { type Gpu, openGpu } from '../../src/gpu/device';
+import type { Gpu } from '../../src/gpu/device';
 import { readF32 } from '../../src/gpu/tensor';
 import { LoraAdapter } from '../../src/lora/adapter';
 import { loraScaling } from '../../src/lora/lora-config';
@@ -9,6 +9,7 @@ import { memorySource } from '../../src/weights/byte-source';
 import { readSafetensors } from '../../src/weights/tensor-data';
 import recorded from '../golden/adapter/adapter_config.json';
 import { goldenBytes } from '../support/golden';
+import { sharedGpu } from '../support/shared-gpu';
 
 const shape = {
   hidden_size: 64,
@@ -25,7 +26,7 @@ describe('PEFT files', () => {
   let gpu: Gpu;
   let bytes: Uint8Array<ArrayBuffer>;
   beforeAll(async () => {
-    gpu = await openGpu();
+    gpu = await sharedGpu();
     bytes = await goldenBytes('adapter/adapter_model.safetensors');
   });
   afterAll(() => gpu.close());

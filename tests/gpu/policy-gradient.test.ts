@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { LORA_TARGETS } from '../../src/blocks/qwen2-graphs';
 import { WgslRuntime } from '../../src/blocks/wgsl/wgsl-runtime';
 import { completionIds, tokenValues } from '../../src/cli/verify/grpo-reference';
-import { type Gpu, openGpu } from '../../src/gpu/device';
+import type { Gpu } from '../../src/gpu/device';
 import { Recorder } from '../../src/gpu/recorder';
 import {
   byteLength,
@@ -22,6 +22,7 @@ import { LanguageModel } from '../../src/model/language-model';
 import meta from '../golden/grpo.json';
 import { loadGolden } from '../support/golden';
 import { loadGoldenModel, relativeError } from '../support/golden-model';
+import { sharedGpu } from '../support/shared-gpu';
 
 type Golden = Awaited<ReturnType<typeof loadGolden>>;
 
@@ -45,7 +46,7 @@ describe('policy gradient', () => {
   let completions: number[][];
 
   beforeAll(async () => {
-    gpu = await openGpu();
+    gpu = await sharedGpu();
     const { config, weights } = await loadGoldenModel(gpu);
     language = await LanguageModel.create(gpu, WgslRuntime.create(gpu), config, weights, {
       max_positions: 512,

@@ -1,18 +1,19 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Gpu, openGpu } from '../../src/gpu/device';
+import type { Gpu } from '../../src/gpu/device';
 import { createTensor, type GpuTensor, readF32 } from '../../src/gpu/tensor';
 import { YUV_TO_RGB } from '../../src/video/colour';
 import { type FramePixels, pixelsOfRgb } from '../../src/video/frame-pixels';
 import { Preprocessor } from '../../src/video/preprocessor';
 import { preprocessReference, type RgbImage, resizeReference } from '../../src/video/resize-reference';
 import { f32, i32, loadGolden, u8 } from '../support/golden';
+import { sharedGpu } from '../support/shared-gpu';
 
 const golden = await loadGolden('vision.safetensors');
 const size = golden.get('resized')!.shape[1]!;
 let gpu: Gpu;
 
 beforeAll(async () => {
-  gpu = await openGpu();
+  gpu = await sharedGpu();
 });
 afterAll(() => gpu?.close());
 

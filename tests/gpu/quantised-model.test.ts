@@ -4,7 +4,7 @@ import type { WeightSource } from '../../src/blocks/block-weights';
 import { OrtRuntime } from '../../src/blocks/ort/ort-runtime';
 import { LORA_TARGETS } from '../../src/blocks/qwen2-graphs';
 import { WgslRuntime } from '../../src/blocks/wgsl/wgsl-runtime';
-import { type Gpu, openGpu } from '../../src/gpu/device';
+import type { Gpu } from '../../src/gpu/device';
 import { Recorder } from '../../src/gpu/recorder';
 import { type GpuTensor, isQuantised, readF32, readTensor, uploadTensor } from '../../src/gpu/tensor';
 import { policyBatch } from '../../src/grpo/policy-batch';
@@ -22,6 +22,7 @@ import { dequantise, fromHalves, quantise, toHalves } from '../../src/weights/qu
 import { goldenStore } from '../support/golden';
 import { relativeError } from '../support/golden-model';
 import { randomValues } from '../support/random-values';
+import { sharedGpu } from '../support/shared-gpu';
 
 const PRECISION: ModelPrecision = { language: 'q4', embedding: 'q8', vision: 'q4', connector: 'f16' };
 
@@ -46,7 +47,7 @@ describe('a model over packed weights is the model over the values that they sta
   let plain: WeightSource;
 
   beforeAll(async () => {
-    gpu = await openGpu();
+    gpu = await sharedGpu();
     const checkpoint = await openCheckpoint(await goldenStore(), { weights: 'model.safetensors' });
     config = parseConfig(checkpoint.config);
     const expected = expectedTensors(config);

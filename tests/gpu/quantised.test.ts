@@ -5,7 +5,7 @@ import { differentiate } from '../../src/blocks/differentiate';
 import { GraphBuilder } from '../../src/blocks/graph-builder';
 import { OrtRuntime } from '../../src/blocks/ort/ort-runtime';
 import { WgslRuntime } from '../../src/blocks/wgsl/wgsl-runtime';
-import { type Gpu, openGpu } from '../../src/gpu/device';
+import type { Gpu } from '../../src/gpu/device';
 import {
   blockBytes,
   blocksOf,
@@ -20,6 +20,7 @@ import { dequantise, fromHalves } from '../../src/weights/quantise-reference';
 import { blockReference, type Dense } from '../support/block-reference';
 import { relativeError } from '../support/golden-model';
 import { randomValues, uniforms } from '../support/random-values';
+import { sharedGpu } from '../support/shared-gpu';
 
 type Packed = 'q4' | 'q8' | 'f16';
 
@@ -27,7 +28,7 @@ let gpu: Gpu;
 let runtimes: Record<'wgsl' | 'wgsl as on a GPU' | 'ort', BlockRuntime>;
 
 beforeAll(async () => {
-  gpu = await openGpu();
+  gpu = await sharedGpu();
   const likeGpu = { ...gpu, adapter: { ...gpu.adapter, isFallback: false } };
   runtimes = {
     wgsl: WgslRuntime.create(gpu),

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { BlockRuntimes } from '../../src/blocks/block-runtimes';
-import { type Gpu, openGpu } from '../../src/gpu/device';
+import type { Gpu } from '../../src/gpu/device';
 import { createTensor, type GpuTensor, readF32, uploadTensor } from '../../src/gpu/tensor';
 import { parseConfig } from '../../src/model/config';
 import { TapRecorder } from '../../src/model/model-taps';
@@ -13,6 +13,7 @@ import { normals, seeded } from '../support/attention-cases';
 import { f32, goldenJson, loadGolden } from '../support/golden';
 import { loadGoldenModel, relativeError } from '../support/golden-model';
 import { resamplerReference } from '../support/resampler-reference';
+import { sharedGpu } from '../support/shared-gpu';
 
 const TOLERANCE = 2e-5;
 
@@ -27,7 +28,7 @@ describe.each(['ort', 'wgsl'] as const)('%s', (backend) => {
   let checkpoint: Map<string, TensorData>;
 
   beforeAll(async () => {
-    gpu = await openGpu();
+    gpu = await sharedGpu();
     golden = await loadGolden('vision.safetensors');
     checkpoint = await loadGolden('checkpoint/model.safetensors');
     const model = await loadGoldenModel(gpu);

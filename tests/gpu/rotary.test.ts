@@ -3,16 +3,17 @@ import { AttentionPlan } from '../../src/attention/plan';
 import { RotaryAppend, type RotaryOptions, rotaryReference } from '../../src/attention/rotary';
 import { RotaryBackward } from '../../src/attention/rotary-backward';
 import { type QueryRun, SegmentTree } from '../../src/attention/segment-tree';
-import { type Gpu, openGpu } from '../../src/gpu/device';
+import type { Gpu } from '../../src/gpu/device';
 import { Recorder } from '../../src/gpu/recorder';
 import { type GpuTensor, readF32, readTensor, uploadTensor } from '../../src/gpu/tensor';
 import { normals, relativeError, seeded } from '../support/attention-cases';
 import { fromHalf, toHalf } from '../support/half';
+import { sharedGpu } from '../support/shared-gpu';
 
 describe('rotary embedding and KV append', () => {
   let gpu: Gpu;
   beforeAll(async () => {
-    gpu = await openGpu();
+    gpu = await sharedGpu();
   });
   afterAll(() => gpu.close());
 

@@ -9,10 +9,11 @@ import {
 } from '../../src/generate/sampler';
 import { sampleReference } from '../../src/generate/sampler-reference';
 import type { DrawSettings } from '../../src/generate/settings';
-import { type Gpu, openGpu } from '../../src/gpu/device';
+import type { Gpu } from '../../src/gpu/device';
 import { Recorder } from '../../src/gpu/recorder';
 import { readTensor, uploadTensor } from '../../src/gpu/tensor';
 import { normals, seeded } from '../support/attention-cases';
+import { sharedGpu } from '../support/shared-gpu';
 
 const PLAIN: DrawSettings = { temperature: 1, top_k: 0, top_p: 1, seed: 11 };
 const INFINITY = Number.POSITIVE_INFINITY;
@@ -20,7 +21,7 @@ const INFINITY = Number.POSITIVE_INFINITY;
 describe('the sampler on the GPU', () => {
   let gpu: Gpu;
   beforeAll(async () => {
-    gpu = await openGpu();
+    gpu = await sharedGpu();
   });
   afterAll(() => gpu.close());
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { LORA_TARGETS } from '../../src/blocks/qwen2-graphs';
 import { BatchGenerator } from '../../src/generate/batch-generator';
-import { type Gpu, openGpu } from '../../src/gpu/device';
+import type { Gpu } from '../../src/gpu/device';
 import { readTrainingCheckpoint, writeTrainingCheckpoint } from '../../src/grpo/checkpoint';
 import { type GrpoConfig, TINYLLAVA_VIDEO_R1, TRL } from '../../src/grpo/grpo-config';
 import { GrpoTrainer, type StepResult } from '../../src/grpo/trainer';
@@ -11,6 +11,7 @@ import { writePeft } from '../../src/lora/peft-files';
 import { TinyLlava } from '../../src/model/tiny-llava';
 import { AdapterShelf } from '../../src/worker/adapter-shelf';
 import { goldenStore } from '../support/golden';
+import { sharedGpu } from '../support/shared-gpu';
 
 /** Rewards vowels: something that a model with random weights can learn in a few steps. */
 const vowels = (texts: readonly string[]) =>
@@ -32,7 +33,7 @@ describe('GRPO trainer', () => {
   let gpu: Gpu;
   let model: TinyLlava;
   beforeAll(async () => {
-    gpu = await openGpu();
+    gpu = await sharedGpu();
     model = await TinyLlava.load(gpu, await goldenStore(), { backend: 'wgsl' });
   });
   afterAll(() => gpu.close());

@@ -1,14 +1,15 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { runVerify } from '../../src/cli/verify/run';
-import { type Gpu, openGpu } from '../../src/gpu/device';
+import type { Gpu } from '../../src/gpu/device';
 import { memorySource } from '../../src/weights/byte-source';
 import type { FileStore } from '../../src/weights/file-store';
 import { readSafetensorsHeader } from '../../src/weights/safetensors';
 import { goldenBytes, goldenStore } from '../support/golden';
+import { sharedGpu } from '../support/shared-gpu';
 
 let gpu: Gpu;
 beforeAll(async () => {
-  gpu = await openGpu();
+  gpu = await sharedGpu();
 });
 afterAll(() => gpu?.close());
 

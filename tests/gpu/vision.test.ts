@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { BlockRuntimes } from '../../src/blocks/block-runtimes';
-import { type Gpu, openGpu } from '../../src/gpu/device';
+import type { Gpu } from '../../src/gpu/device';
 import { type GpuTensor, readF32, uploadTensor } from '../../src/gpu/tensor';
 import type { TinyLlavaConfig } from '../../src/model/config';
 import { TapRecorder } from '../../src/model/model-taps';
@@ -10,6 +10,7 @@ import type { TensorData } from '../../src/weights/tensor-data';
 
 import { f32, loadGolden } from '../support/golden';
 import { loadGoldenModel, relativeError } from '../support/golden-model';
+import { sharedGpu } from '../support/shared-gpu';
 
 const TOLERANCE = 2e-5;
 
@@ -23,7 +24,7 @@ describe.each(['ort', 'wgsl'] as const)('%s', (backend) => {
   let golden: Map<string, TensorData>;
 
   beforeAll(async () => {
-    gpu = await openGpu();
+    gpu = await sharedGpu();
     runtime = await BlockRuntimes.create(gpu, { backend, validation: true });
     golden = await loadGolden('vision.safetensors');
     const model = await loadGoldenModel(gpu);
