@@ -11,6 +11,8 @@ async function state(page: Page, wanted: string): Promise<void> {
 }
 
 test('a run is started, paused, reloaded, resumed, exported, and its adapter answers', async ({ page }) => {
+  // Beside other tests on two cores everything takes twice as long.
+  test.setTimeout(360_000);
   const errors: string[] = [];
   page.on('pageerror', (error) => errors.push(error.message));
   await page.goto('./#train');
