@@ -184,7 +184,8 @@ export type TrainingRequest =
   | { type: 'start-run'; id: number; name: string; config: RunConfig; data: TrainingData }
   /**
    * Goes on from a run's last checkpoint (or `step`) -> `run-started`. The videos of `files` are not kept with a run:
-   * they come again where this engine does not have them any more. `skip_question` leaves out the question that a reward failed on.
+   * they come again where this engine does not have them any more. `skip_question` leaves out the question that a reward failed on;
+   * `reward_code` is the user's own reward from now on.
    */
   | {
       type: 'resume-run';
@@ -193,6 +194,7 @@ export type TrainingRequest =
       step?: number;
       videos?: VideoFolder;
       skip_question?: boolean;
+      reward_code?: string;
     }
   /** Ends after the answers being written are dropped, with a checkpoint; the GPU is free then. */
   | { type: 'pause-run' }
