@@ -146,7 +146,7 @@ export class Sampler {
       const count = Math.min(ROWS_A_DISPATCH, B - first);
       floats[0] = settings.temperature;
       floats[1] = settings.top_p;
-      words.set([settings.top_k, this.vocab_size, first, low, high], 2);
+      words.set([Math.min(settings.top_k, this.vocab_size), this.vocab_size, first, low, high], 2);
       floats[7] = Math.max(Math.log(settings.min_p ?? 0), LOWEST_FLOAT);
       let alive = false;
       for (let i = 0; i < count; i++) {

@@ -21,7 +21,7 @@ export interface ConfigField {
 
 /** All settings, by TRL's names where TRL has them, in the order of a form. */
 export const CONFIG_FIELDS: readonly ConfigField[] = [
-  { name: 'max_steps', explanation: 'Steps of the run.', whole: true, min: 1 },
+  { name: 'max_steps', explanation: 'Steps of the run.', whole: true, min: 1, max: 1_000_000 },
   {
     name: 'num_generations',
     explanation: 'Answers to each question, compared with each other.',
@@ -37,7 +37,14 @@ export const CONFIG_FIELDS: readonly ConfigField[] = [
     max: 1024,
     own: true,
   },
-  { name: 'max_completion_length', explanation: 'Tokens of an answer at most.', whole: true, min: 1 },
+  {
+    name: 'max_completion_length',
+    explanation: 'Tokens of an answer at most.',
+    whole: true,
+    min: 1,
+    // Qwen2.5's positions.
+    max: 32_768,
+  },
   {
     name: 'temperature',
     explanation: 'How freely answers are drawn: 1 as the model thinks, lower is safer.',

@@ -9,6 +9,9 @@ import type { AdapterSummary } from '../gpu/device';
 import type { AnswerReward } from '../grpo/rewards/signed-reward';
 import type { ModelPrecision, PartPrecision } from '../model/precision';
 
+/** What both sides do alike: how bytes are written, and what the parts of a trace are. */
+export { parseTrace, ThinkParser } from '../generate/think-parser';
+export { formatBytes } from '../gpu/format-bytes';
 export type {
   AdapterSummary,
   AnswerReward,

@@ -1,5 +1,4 @@
-import { ThinkParser } from '../../generate/think-parser';
-import type { AnswerStats, EngineEvent } from '../../worker/protocol';
+import { type AnswerStats, type EngineEvent, ThinkParser } from '../../worker/protocol';
 import { importToken, type TraceDocument } from '../export/trace-document';
 
 /** Recordings on a fast GPU are slowed to this many tokens a second, which can still be read along. */

@@ -1,7 +1,7 @@
 import type { TokenInfo } from '../../worker/protocol';
 import type { GpuState } from '../store/engine-state';
 
-export { formatBytes } from '../../gpu/format-bytes';
+export { formatBytes } from '../../worker/protocol';
 
 /** Milliseconds as a number and its unit: 84 ms, 2.31 s. */
 export function splitDuration(ms: number): { value: string; unit: 'ms' | 's' } {

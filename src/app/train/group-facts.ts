@@ -1,6 +1,5 @@
 import { solutionLetter, splitProblem } from '../../data/question-file';
-import { parseTrace } from '../../generate/think-parser';
-import type { Trace } from '../../worker/protocol';
+import { parseTrace, type Trace } from '../../worker/protocol';
 import type { CompletionRow } from '../../worker/training-protocol';
 import type { LiveGroup, LiveRun } from './training-state';
 

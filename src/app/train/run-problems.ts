@@ -11,31 +11,45 @@ export const LORA_TARGET_NAMES = [
   'mlp.down_proj',
 ] as const satisfies readonly LoraConfig['target_modules'][number][];
 
+/** More than this is a slip, and leaves the numbers that shaders have. */
+const MOST_ALPHA = 65_536;
+const MOST_WEIGHT = 1000;
+
 /** What is wrong with a run's configuration, by field, each a sentence; empty where it can be started. */
 export function runProblems(config: RunConfig): Readonly<Record<string, string>> {
   const problems: Record<string, string> = { ...configProblems(config.grpo) };
   const { r, lora_alpha, target_modules, layers_to_transform } = config.lora;
-  if (!Number.isInteger(r) || r < 4 || r > 256 || r % 4 !== 0) problems.r = 'A multiple of 4 from 4 to 256.';
-  if (!(lora_alpha > 0 && Number.isFinite(lora_alpha))) problems.lora_alpha = 'A number above 0.';
+  whole(problems, 'r', r, 1, 256);
+  if (!(lora_alpha > 0 && lora_alpha <= MOST_ALPHA))
+    problems.lora_alpha = `A number above 0, up to ${MOST_ALPHA}.`;
   if (target_modules.length === 0) problems.target_modules = 'Choose at least one layer.';
   if (layers_to_transform?.some((layer) => !Number.isInteger(layer) || layer < 0))
     problems.layers_to_transform = 'Layer numbers from 0 with commas between, or nothing for all.';
   const { rewards, stage } = config;
   if (stage === 'grpo' && rewards.length === 0) problems.rewards = 'Choose at least one reward.';
-  const weightless = rewards.find(({ weight }) => !Number.isFinite(weight));
-  if (weightless) problems.rewards = `The weight of ${weightless.name} must be a number.`;
+  const weightless = rewards.find(({ weight }) => !(Math.abs(weight) <= MOST_WEIGHT));
+  if (weightless)
+    problems.rewards = `The weight of ${weightless.name} is a number from −${MOST_WEIGHT} to ${MOST_WEIGHT}.`;
   if (rewards.some(({ name, code }) => name === 'user_reward' && !code?.trim()))
     problems.rewards = 'Write your own reward, or leave it out.';
-  whole(problems, 'max_length_reward', config.max_length_reward, 1);
-  whole(problems, 'eval_questions', config.eval_questions, 0);
-  whole(problems, 'eval_steps', config.eval_steps, 0);
-  whole(problems, 'save_steps', config.save_steps, 1);
+  whole(problems, 'max_length_reward', config.max_length_reward, 1, 1_000_000);
+  // The toy world has as many as one asks for.
+  whole(problems, 'eval_questions', config.eval_questions, 0, 10_000);
+  whole(problems, 'eval_steps', config.eval_steps, 0, 1_000_000);
+  whole(problems, 'save_steps', config.save_steps, 1, 1_000_000);
   if (!(config.kl_limit > 0)) problems.kl_limit = 'A number above 0.';
   return problems;
 }
 
-function whole(problems: Record<string, string>, name: string, value: number, min: number): void {
-  if (!Number.isSafeInteger(value) || value < min) problems[name] = `A whole number from ${min}.`;
+function whole(
+  problems: Record<string, string>,
+  name: string,
+  value: number,
+  min: number,
+  max: number,
+): void {
+  if (!Number.isSafeInteger(value) || value < min || value > max)
+    problems[name] = `A whole number from ${min} to ${max.toLocaleString('en')}.`;
 }
 
 /** A number as it stands in a field: 1e-4, 0.04, inf. */

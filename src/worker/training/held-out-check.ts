@@ -7,12 +7,17 @@ import { type SelfCheck, selfCheck, selfCheckShares } from '../../grpo/self-chec
 import type { DecoderSteps } from '../../model/decoder-steps';
 import { pythonStrip } from '../../model/python-text';
 import type { TinyLlava } from '../../model/tiny-llava';
+import { VideoError } from '../../video/errors';
 import type { EvalLine } from '../training-protocol';
 import type { QuestionSource, RunQuestion } from './question-source';
+import type { PassedOver } from './video-tokens';
 
 /** Sampled answers of every check are drawn with these, so that checks differ by the adapter alone. */
 const SAMPLED = { temperature: 1, top_k: 0, top_p: 1, seed: 1 };
 const GREEDY = { ...SAMPLED, temperature: 0 };
+
+/** A held-out question with its number, which draws its sampled answer. */
+type NumberedQuestion = RunQuestion & { number: number };
 
 /** What a check is made with. */
 export interface HeldOutCheck {
@@ -21,7 +26,7 @@ export interface HeldOutCheck {
   /** The decoder with the adapter. */
   steps: DecoderSteps;
   source: Pick<QuestionSource, 'heldOut'>;
-  /** Questions 0 to count - 1 of the held-out ones. */
+  /** Questions 0 to count - 1 of the held-out ones; those whose video cannot be read are left out. */
   count: number;
   max_new_tokens: number;
   /** Questions that are answered side by side. Default 16. */
@@ -30,20 +35,29 @@ export interface HeldOutCheck {
   onProgress: (done: number, total: number) => void;
 }
 
-/** Answers the held-out questions once greedily and once sampled. @throws the signal's reason when aborted. */
+/**
+ * Answers the held-out questions once greedily and once sampled.
+ * @throws VideoError where no video can be read, the signal's reason when aborted.
+ */
 export async function checkHeldOut(check: HeldOutCheck): Promise<Omit<EvalLine, 'step'>> {
   const { source, count, side_by_side = 16, signal, onProgress } = check;
   const right = { greedy: 0, sampled: 0, formed: 0 };
   const checks: SelfCheck[] = [];
+  let asked = 0;
+  let wrong: PassedOver | undefined;
   for (let first = 0; first < count; first += side_by_side) {
-    const questions: RunQuestion[] = [];
+    const questions: NumberedQuestion[] = [];
     try {
       for (let number = first; number < Math.min(count, first + side_by_side); number++) {
         signal.throwIfAborted();
-        questions.push(await source.heldOut(number, signal));
+        const question = await source.heldOut(number, signal);
+        if ('message' in question) wrong ??= question;
+        else questions.push({ ...question, number });
         onProgress(number, count);
       }
-      for (const [i, [greedy, sampled]] of (await answers(check, questions, first)).entries()) {
+      asked += questions.length;
+      if (questions.length === 0) continue;
+      for (const [i, [greedy, sampled]] of (await answers(check, questions)).entries()) {
         const { solution, options } = questions[i]!;
         right.greedy += accuracy_reward(pythonStrip(greedy), solution);
         const text = pythonStrip(sampled);
@@ -56,11 +70,12 @@ export async function checkHeldOut(check: HeldOutCheck): Promise<Omit<EvalLine, 
     }
   }
   onProgress(count, count);
+  if (asked === 0 && wrong) throw new VideoError('unreadable', wrong.message);
   return {
-    questions: count,
-    accuracy_sampled: right.sampled / count,
-    accuracy_greedy: right.greedy / count,
-    format_rate: right.formed / count,
+    questions: asked,
+    accuracy_sampled: right.sampled / asked,
+    accuracy_greedy: right.greedy / asked,
+    format_rate: right.formed / asked,
     ...selfCheckShares(checks),
   };
 }
@@ -68,12 +83,11 @@ export async function checkHeldOut(check: HeldOutCheck): Promise<Omit<EvalLine, 
 /** The greedy and the sampled answer to each of some questions. */
 async function answers(
   { generator, model, steps, max_new_tokens, signal }: HeldOutCheck,
-  questions: readonly RunQuestion[],
-  first: number,
+  questions: readonly NumberedQuestion[],
 ): Promise<[string, string][]> {
   const ids = questions.map((): [number[], number[]] => [[], []]);
   const batch = generator.generate({
-    prompts: questions.map(({ prompt_ids, visual }, i) => ({ prompt_ids, visual, question: first + i })),
+    prompts: questions.map(({ prompt_ids, visual, number }) => ({ prompt_ids, visual, question: number })),
     answers: [
       { sample: 0, settings: GREEDY },
       { sample: 0, settings: SAMPLED },

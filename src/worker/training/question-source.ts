@@ -42,7 +42,8 @@ export interface QuestionSource {
   readonly length?: number;
   /** @param skip how many questions of this number are left out, as the user said; another takes their place. */
   training(seed: number, number: number, signal: AbortSignal, skip?: number): Promise<RunQuestion>;
-  heldOut(number: number, signal: AbortSignal): Promise<RunQuestion>;
+  /** A held-out question, or why its video cannot be read: no other takes its place, which would count twice. */
+  heldOut(number: number, signal: AbortSignal): Promise<RunQuestion | PassedOver>;
   /** For the cold start. */
   demonstration(seed: number, number: number, signal: AbortSignal): Promise<RunDemonstration>;
   destroy(): void;
@@ -103,14 +104,17 @@ export class FileSource implements QuestionSource {
   }
 
   /** As GRPO training asks: the instruction joined by a space. */
-  training(seed: number, number: number, signal: AbortSignal, skip = 0): Promise<RunQuestion> {
+  async training(seed: number, number: number, signal: AbortSignal, skip = 0): Promise<RunQuestion> {
     const from = shuffledIndex(seed, number, this.length);
-    return this.question(this.questions.training, { from, skip }, true, signal);
+    const read = await this.videos.firstReadable(this.questions.training, from, signal, skip);
+    return { ...this.asked(read.item, read.visual, true), passed: read.passed };
   }
 
   /** As evaluation asks. */
-  heldOut(number: number, signal: AbortSignal): Promise<RunQuestion> {
-    return this.question(this.questions.heldOut, { from: number, skip: 0 }, false, signal);
+  async heldOut(number: number, signal: AbortSignal): Promise<RunQuestion | PassedOver> {
+    const item = this.questions.heldOut[number]!;
+    const read = await this.videos.read(item.video_filename, signal);
+    return 'message' in read ? read : this.asked(item, read.visual, false);
   }
 
   demonstration(): Promise<RunDemonstration> {
@@ -121,21 +125,13 @@ export class FileSource implements QuestionSource {
     this.videos.clear();
   }
 
-  private async question(
-    questions: readonly FileQuestion[],
-    { from, skip }: { from: number; skip: number },
-    training: boolean,
-    signal: AbortSignal,
-  ): Promise<RunQuestion> {
-    const { item, visual, passed } = await this.videos.firstReadable(questions, from, signal, skip);
-    const { problem, solution } = item;
+  private asked({ problem, solution }: FileQuestion, visual: GpuTensor, training: boolean): RunQuestion {
     return {
       problem,
       solution,
       options: splitProblem(problem).options,
       prompt_ids: this.model.tokenizer.encodePrompt(buildPrompt(problem, { training })),
       visual,
-      passed,
     };
   }
 }
@@ -158,7 +154,7 @@ export class DemonstrationSource implements QuestionSource {
     throw new Error(NOT_THIS_KIND);
   }
 
-  heldOut(): Promise<RunQuestion> {
+  heldOut(): Promise<RunQuestion | PassedOver> {
     throw new Error(NOT_THIS_KIND);
   }
 

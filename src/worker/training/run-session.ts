@@ -200,7 +200,7 @@ export class RunSession {
       source: {
         heldOut: async (number, signal) => {
           const question = await use.source.heldOut(number, signal);
-          await this.passedOver(question.passed ?? []);
+          if ('message' in question) await this.passedOver([question]);
           return question;
         },
       },

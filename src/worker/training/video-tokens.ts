@@ -48,36 +48,35 @@ export class VideoTokens {
     let left = skip;
     for (let i = 0; i < items.length; i++) {
       const item = items[(from + i) % items.length]!;
-      const { video_filename } = item;
-      const visual = await this.readable(video_filename, signal);
-      if (visual instanceof VideoError) passed.push({ video_filename, message: visual.message });
+      const read = await this.read(item.video_filename, signal);
+      if ('message' in read) passed.push(read);
       else if (left > 0) {
         left -= 1;
-        visual.buffer.destroy();
-      } else return { item, visual, passed };
+        read.visual.buffer.destroy();
+      } else return { item, visual: read.visual, passed };
     }
     const [first] = this.unreadable.values();
     if (first && left === skip) throw first;
     throw new Error('No other question is there to take the place of the one that was left out.');
   }
 
+  /** A video's tokens `[num_queries, H]` f32, whose owner destroys the buffer; or what is wrong with it. It is tried once. */
+  async read(video_filename: string, signal: AbortSignal): Promise<{ visual: GpuTensor } | PassedOver> {
+    const known = this.unreadable.get(video_filename);
+    if (known) return { video_filename, message: known.message };
+    try {
+      return { visual: await this.encode(video_filename, signal) };
+    } catch (cause) {
+      if (!(cause instanceof VideoError)) throw cause;
+      this.unreadable.set(video_filename, cause);
+      return { video_filename, message: cause.message };
+    }
+  }
+
   /** Forgets what is kept. */
   clear(): void {
     this.cache.clear();
     this.bytes = 0;
-  }
-
-  /** A video's tokens, or what is wrong with it: it is tried once. */
-  private async readable(name: string, signal: AbortSignal): Promise<GpuTensor | VideoError> {
-    const known = this.unreadable.get(name);
-    if (known) return known;
-    try {
-      return await this.encode(name, signal);
-    } catch (cause) {
-      if (!(cause instanceof VideoError)) throw cause;
-      this.unreadable.set(name, cause);
-      return cause;
-    }
   }
 
   private async encode(name: string, signal: AbortSignal): Promise<GpuTensor> {
