@@ -51,6 +51,7 @@ export interface Gpu {
 }
 
 const WANTED_FEATURES = ['shader-f16', 'subgroups', 'timestamp-query'] as const;
+const ADAPTER_OPTIONS: GPURequestAdapterOptions = { powerPreference: 'high-performance' };
 
 /**
  * Asks for the adapter and a device with the adapter's own limits for buffers, bindings and workgroups, and with
@@ -64,7 +65,7 @@ export async function openGpu(
 ): Promise<Gpu> {
   if (!gpu)
     throw new GpuError('no-webgpu', 'This browser has no WebGPU. Recent desktop Chrome, Edge and Safari do.');
-  const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' });
+  const adapter = await gpu.requestAdapter(ADAPTER_OPTIONS);
   if (!adapter) {
     throw new GpuError(
       'no-adapter',
@@ -124,6 +125,12 @@ export async function openGpu(
       device.destroy();
     },
   };
+}
+
+/** Whether a device would have f16 in shaders, before one is opened. */
+export async function adapterHasF16(gpu: GPU | undefined = globalThis.navigator?.gpu): Promise<boolean> {
+  const adapter = await gpu?.requestAdapter(ADAPTER_OPTIONS);
+  return adapter?.features.has('shader-f16') ?? false;
 }
 
 function summarise(adapter: GPUAdapter): AdapterSummary {

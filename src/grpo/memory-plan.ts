@@ -8,7 +8,7 @@ import { GpuMemoryError } from '../gpu/errors';
 import { createTensor } from '../gpu/tensor';
 import { LoraAdapter } from '../lora/adapter';
 import type { LoraConfig } from '../lora/lora-config';
-import { KvCache, kvRowBytes } from '../model/kv-cache';
+import { KvCache, type KvShape, kvRowBytes } from '../model/kv-cache';
 import { LanguageModel } from '../model/language-model';
 import type { LanguagePrompt } from '../model/language-model-inputs';
 import type { TinyLlava } from '../model/tiny-llava';
@@ -136,6 +136,7 @@ async function count(run: PlannedRun, start: PlanStart, budget: number): Promise
   const before = memory.bytes;
   const language = await LanguageModel.create(gpu, runtime, config, real.weights, {
     max_positions: real.max_positions,
+    kv_dtype: real.kvShape.kv_dtype ?? 'f32',
   });
   memory.bytes = before;
   const { grpo, lora } = run;
@@ -204,9 +205,10 @@ async function countRollout(
   });
   for await (const _ of drawn);
   // What full length takes besides: the caches alone.
-  const full = growCache(countingGpu(gpu), config, prompts, run, max_completion_length);
-  const short = growCache(countingGpu(gpu), config, prompts, run, length);
-  const prefix = prompts.length * run.prompt_rows * kvRowBytes(config.text_config);
+  const { kvShape } = language;
+  const full = growCache(countingGpu(gpu), kvShape, prompts, run, max_completion_length);
+  const short = growCache(countingGpu(gpu), kvShape, prompts, run, length);
+  const prefix = prompts.length * run.prompt_rows * kvRowBytes(kvShape);
   return {
     prefix,
     answers: full.bytes - prefix,
@@ -218,12 +220,12 @@ async function countRollout(
 /** A tree of answers as it grows, a row a step. */
 function growCache(
   gpu: Gpu,
-  { text_config }: TinyLlava['config'],
+  shape: KvShape,
   prompts: readonly LanguagePrompt[],
   { prompt_rows, grpo }: PlannedRun,
   length: number,
 ): { bytes: number; peak: number } {
-  const maker = { createCache: (rows: number) => new KvCache(gpu, text_config, rows) };
+  const maker = { createCache: (rows: number) => new KvCache(gpu, shape, rows) };
   const tree = new AnswerTree(
     maker,
     prompts.map((prompt) => ({ ...prompt, rows: prompt_rows })),

@@ -2,7 +2,9 @@ import { blocksOf, byteLength, isQuantised } from '../gpu/tensor';
 import type { Checkpoint } from '../weights/checkpoint';
 import { checkTensors } from '../weights/load-weights';
 import type { TinyLlavaConfig } from './config';
+import { kvRowBytes } from './kv-cache';
 import {
+  cachePrecision,
   type ModelPart,
   type ModelPrecision,
   PRECISION_PRESETS,
@@ -11,7 +13,7 @@ import {
   presetPrecision,
   tensorPrecision,
 } from './precision';
-import { expectedTensors } from './tensor-names';
+import { expectedTensors, LANGUAGE_PREFIX, lmHeadName } from './tensor-names';
 
 /** What is asked of the model once it is loaded. */
 export interface AnswerSize {
@@ -35,8 +37,20 @@ export interface PrecisionPlan {
   largest: { name: string; bytes: number };
   /** Of the weights, where they are kept in the browser. */
   disk: number;
-  /** What training takes at most, and its largest buffer; where it was asked for. */
-  training?: { bytes: number; largestBuffer: number };
+  /**
+   * That decoding reads for a token of one answer, half of its new tokens written: the language model's weights, the
+   * head, keys and values.
+   */
+  tokenBytes: number;
+  /** What training takes at most, where it was asked for. */
+  training?: TrainingPlan;
+}
+
+/** What a run takes at most, its largest buffer, and where that does not fit settings that would, each alone enough. */
+export interface TrainingPlan {
+  bytes: number;
+  largestBuffer: number;
+  suggestions?: { num_generations?: number; max_completion_length?: number; r?: number };
 }
 
 /** What loading a checkpoint would take. */
@@ -47,6 +61,8 @@ export interface ModelPlan {
   /** Bytes of the checkpoint's files as they are. */
   files: number;
   plans: PrecisionPlan[];
+  /** 10^9 bytes a second that this adapter reads and writes in a copy, measured; left out while it is not known. */
+  copy_gbps?: number;
 }
 
 /** Positions of a prompt beside its visual tokens: instruction, question and options. */
@@ -54,15 +70,14 @@ const QUESTION_TOKENS = 160;
 
 /**
  * Counts what a checkpoint takes, from its headers alone.
- * @param adapter `f16`: its shaders have halves; `kvBytes`: of a value in the cache, 4, or 2 where keys and values are
- * stored in halves.
+ * @param f16 the adapter's shaders have halves.
  * @throws CheckpointError as `checkTensors`.
  */
 export function planModel(
   checkpoint: Checkpoint,
   config: TinyLlavaConfig,
   { num_generations, max_new_tokens }: AnswerSize,
-  { f16, kvBytes }: { f16: boolean; kvBytes: 2 | 4 },
+  f16: boolean,
 ): ModelPlan {
   const expected = expectedTensors(config);
   checkTensors(checkpoint, expected);
@@ -74,13 +89,16 @@ export function planModel(
     download += end - start;
   }
   const text = config.text_config;
-  const positions = config.connector.num_queries + QUESTION_TOKENS + num_generations * max_new_tokens;
-  const caches = 2 * text.num_hidden_layers * text.num_key_value_heads * text.head_dim * positions * kvBytes;
+  const prompt = config.connector.num_queries + QUESTION_TOKENS;
+  const rowBytes = kvRowBytes({ ...text, kv_dtype: cachePrecision(f16, parameters) });
+  const caches = rowBytes * (prompt + num_generations * max_new_tokens);
+  const head = lmHeadName(config);
   const plans = PRECISION_PRESETS.map((preset): PrecisionPlan => {
     const precision = presetPrecision(preset, f16);
     const typeOf = tensorPrecision(expected, precision);
     const bytes = new Map<PlanPart['name'], number>();
     let largest = { name: '', bytes: 0 };
+    let tokenBytes = rowBytes * (prompt + max_new_tokens / 2);
     for (const [name, shape] of expected.used) {
       const dtype = typeOf(name);
       const own = byteLength(shape, dtype);
@@ -89,12 +107,14 @@ export function planModel(
         : 0;
       const part = partOf(name, shape) ?? 'other';
       bytes.set(part, (bytes.get(part) ?? 0) + own + scales);
+      if (name.startsWith(LANGUAGE_PREFIX) && (partOf(name, shape) !== 'embedding' || name === head))
+        tokenBytes += own + scales;
       if (own > largest.bytes) largest = { name, bytes: own };
     }
     const disk = [...bytes.values()].reduce((sum, value) => sum + value, 0);
     bytes.set('caches', caches);
     const parts = [...bytes].map(([name, value]) => ({ name, bytes: value }));
-    return { preset, precision, parts, bytes: disk + caches, largest, disk };
+    return { preset, precision, parts, bytes: disk + caches, largest, disk, tokenBytes };
   });
   return { parameters, download, files: checkpoint.bytes, plans };
 }

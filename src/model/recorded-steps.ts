@@ -71,7 +71,13 @@ export class RecordedSteps {
       if (!fresh) return false;
       this.destroy();
       this.kept = fresh;
-      if (this.gpu.memory.inDoubt) await this.gpu.memory.check();
+      try {
+        if (this.gpu.memory.inDoubt) await this.gpu.memory.check();
+      } catch (cause) {
+        // What finds no room is not issued later.
+        this.destroy();
+        throw cause;
+      }
     }
     const { recording } = this.kept;
     attention.update(recording, plan, k);
@@ -94,22 +100,28 @@ export class RecordedSteps {
     const captures = new Map([first, ...layers].map(({ graph }) => [graph, graph.capture?.(rows)]));
     if ([...captures.values()].includes(undefined)) return undefined;
     const scratch = new ScratchPool(this.gpu);
-    const recording = this.recorder.capture(() => {
-      const { q, k, v, attention: o, final_norm } = work;
-      let [hidden, spare] = work.hidden;
-      embed.record(this.recorder, { tokens, table: this.embedding, out: hidden, count: rows });
-      captures.get(first.graph)!(this.recorder, scratch, { ...first.weights, hidden }, { q, k, v });
-      for (const [i, { graph, weights }] of layers.entries()) {
-        const { k: k_cache, v: v_cache } = step.layers[i]!;
-        rotary.record(this.recorder, plan, { q, k, v, k_cache, v_cache });
-        attention.record(this.recorder, plan, { q, k: k_cache, v: v_cache, o });
-        const outputs = i === layers.length - 1 ? { hidden: spare, final_norm } : { hidden: spare, q, k, v };
-        const inputs = { ...weights, attention: o, residual: hidden };
-        captures.get(graph)!(this.recorder, scratch, inputs, outputs);
-        [hidden, spare] = [spare, hidden];
-      }
-    });
-    return { key, recording, scratch };
+    let recording: Recording | undefined;
+    try {
+      recording = this.recorder.capture(() => {
+        const { q, k, v, attention: o, final_norm } = work;
+        let [hidden, spare] = work.hidden;
+        embed.record(this.recorder, { tokens, table: this.embedding, out: hidden, count: rows });
+        captures.get(first.graph)!(this.recorder, scratch, { ...first.weights, hidden }, { q, k, v });
+        for (const [i, { graph, weights }] of layers.entries()) {
+          const { k: k_cache, v: v_cache } = step.layers[i]!;
+          rotary.record(this.recorder, plan, { q, k, v, k_cache, v_cache });
+          attention.record(this.recorder, plan, { q, k: k_cache, v: v_cache, o });
+          const outputs =
+            i === layers.length - 1 ? { hidden: spare, final_norm } : { hidden: spare, q, k, v };
+          const inputs = { ...weights, attention: o, residual: hidden };
+          captures.get(graph)!(this.recorder, scratch, inputs, outputs);
+          [hidden, spare] = [spare, hidden];
+        }
+      });
+      return { key, recording, scratch };
+    } finally {
+      if (!recording) scratch.destroy();
+    }
   }
 }
 

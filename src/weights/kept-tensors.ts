@@ -4,6 +4,8 @@ import { byteLength, type GpuTensor } from '../gpu/tensor';
 
 /** Bytes that are in memory at a time, on their way between disk and GPU. */
 const PART_BYTES = 4 * 2 ** 20;
+/** Of what is kept; earlier versions wrote larger parts. */
+const LARGEST_PART = 16 * 2 ** 20;
 
 /** Where weights are kept as they lie on the GPU (`OpenModel` of the storage room is one). */
 export interface TensorCache {
@@ -47,25 +49,38 @@ export async function fillFromCache(
   tensor: GpuTensor,
 ): Promise<boolean> {
   const kept = cache.tensors.get(name);
-  const places = stretches(tensor);
-  const fits =
-    kept?.dtype === tensor.dtype &&
-    kept.shape.join() === tensor.shape.join() &&
-    kept.parts.map(({ bytes }) => bytes).join() === places.map(({ bytes }) => bytes).join();
-  if (!fits) return false;
-  let i = 0;
+  if (kept?.dtype !== tensor.dtype || kept.shape.join() !== tensor.shape.join()) return false;
+  // The parts need not be those that are written today.
+  const sizes = kept.parts.map(({ bytes }) => bytes);
+  if (sizes.some((bytes) => bytes > LARGEST_PART || bytes % 4 !== 0)) return false;
+  if (sizes.reduce((sum, bytes) => sum + bytes, 0) !== tensorBytes(tensor)) return false;
+  let start = 0;
+  let waiting = 0;
   try {
     for await (const part of cache.read(name)) {
-      const { buffer, offset } = places[i++]!;
-      gpu.device.queue.writeBuffer(buffer, offset, part);
+      write(gpu, tensor, start, part);
+      start += part.byteLength;
+      waiting += part.byteLength;
+      if (waiting < PART_BYTES) continue;
       // What was written waits in memory until the GPU has taken it.
-      if (part.byteLength === PART_BYTES) await gpu.device.queue.onSubmittedWorkDone();
+      await gpu.device.queue.onSubmittedWorkDone();
+      waiting = 0;
     }
   } catch {
     // Damaged: what the checksum found once must not be trusted, and can be had again.
     return false;
   }
   return true;
+}
+
+/** Writes a part of a tensor's bytes (its values, then its scales), from byte `start` of them on. */
+function write(gpu: Gpu, tensor: GpuTensor, start: number, part: Uint8Array<ArrayBuffer>): void {
+  const { queue } = gpu.device;
+  const values = byteLength(tensor.shape, tensor.dtype);
+  const own = Math.max(0, Math.min(part.byteLength, values - start));
+  if (own > 0) queue.writeBuffer(tensor.buffer, start, part, 0, own);
+  if (own < part.byteLength)
+    queue.writeBuffer(tensor.scales!.buffer, start + own - values, part, own, part.byteLength - own);
 }
 
 /** Reads tensors back from the GPU as they are ready, one after another, and keeps them. */

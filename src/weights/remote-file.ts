@@ -64,7 +64,8 @@ export class RemoteFile {
     });
   }
 
-  private once(range: string | undefined): Promise<Response> {
+  /** As `request`, but what fails in passing is thrown: for what has its own way to try again. */
+  once(range: string | undefined): Promise<Response> {
     const { signal } = this.options;
     return requestOnce(this.url, this.name, {
       ...(signal ? { signal } : {}),

@@ -42,7 +42,7 @@ export function sequentialSource(file: RemoteFile, size: number, response: Respo
     let received = 0;
     await withRetry(file.options, async () => {
       if (reader && start + received < at) await close();
-      reader ??= (await file.checked(await file.request(undefined), 200)).body!.getReader();
+      reader ??= (await file.checked(await file.once(undefined), 200)).body!.getReader();
       while (received < bytes.byteLength) {
         if (rest.byteLength === 0) await more(end);
         const skipped = Math.min(rest.byteLength, start + received - at);

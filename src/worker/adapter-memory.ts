@@ -66,7 +66,10 @@ export class AdapterMemory {
   set(name: string, value: unknown): void {
     this.values[name] = value;
     try {
-      this.database?.transaction(STORE, 'readwrite').objectStore(STORE).put(this.values, this.key);
+      const store = this.database?.transaction(STORE, 'readwrite').objectStore(STORE);
+      const found = store?.get(this.key);
+      // Another one may have kept other values meanwhile.
+      found?.addEventListener('success', () => store?.put({ ...found.result, [name]: value }, this.key));
     } catch {
       // It is measured again at the next visit.
     }

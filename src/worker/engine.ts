@@ -1,4 +1,4 @@
-import { GpuMemoryError } from '../gpu/errors';
+import { GpuError, GpuMemoryError } from '../gpu/errors';
 import { DamagedKeepError } from '../weights/errors';
 import { AdapterShelf } from './adapter-shelf';
 import { AskedAdapters } from './asked-adapters';
@@ -70,6 +70,7 @@ export class Engine {
       gpu: () => this.session?.gpu,
       beside: (id, job) =>
         void job().catch((cause: unknown) => post({ type: 'error', id, error: engineError('model', cause) })),
+      alone: (id, job) => void this.enqueue('model', id, undefined, () => job(this.session?.gpu)),
     });
   }
 
@@ -149,7 +150,10 @@ export class Engine {
   }
 
   private tellError(scope: ErrorScope, id: number, cause: unknown): void {
-    this.post({ type: 'error', id, error: engineError(scope, cause), ...this.keptModel(scope, id) });
+    // After a load that failed: which one is still there.
+    const kept = this.session?.request.id;
+    const model_kept = scope === 'model' && kept !== undefined && kept !== id ? { model_kept: kept } : {};
+    this.post({ type: 'error', id, error: engineError(scope, cause), ...model_kept });
   }
 
   /** Ends what is under way, and then loads a model. */
@@ -350,9 +354,8 @@ export class Engine {
     const session = this.needSession();
     if (!this.video) throw new Error('Open a video first, then ask about it.');
     const own = this.asked.add(request);
-    const adapters = own.adapters ?? [''];
     const decoders = [];
-    for (const adapter of adapters) decoders.push(await this.shelf.decoder(session, adapter));
+    for (const adapter of own.adapters ?? ['']) decoders.push(await this.shelf.decoder(session, adapter));
     await session.writer.write(own, this.video.visual, signal, this.post, decoders);
   }
 
@@ -365,12 +368,6 @@ export class Engine {
     return this.session;
   }
 
-  /** What an error event says of the model: after a load that failed, which one is still there. */
-  private keptModel(scope: ErrorScope, id: number): { model_kept?: number } {
-    const kept = this.session?.request.id;
-    return scope === 'model' && kept !== undefined && kept !== id ? { model_kept: kept } : {};
-  }
-
   private recover(lost: Loaded, reason: string): void {
     if (this.session !== lost) return;
     this.interrupt();
@@ -378,23 +375,26 @@ export class Engine {
     this.video = undefined;
     this.lost = true;
     void closeSession(lost);
-    const { lastModel, lastVideo } = this;
-    const beside = this.beside?.request;
+    const { lastModel, lastVideo, beside } = this;
     const recovers = this.losses.recovers(performance.now());
     this.training.lost(recovers);
     if (!recovers) {
-      this.post({ type: 'error', id: lost.request.id, error: lostAgain(reason) });
+      // Loads that are under way end with it.
+      for (const load of [beside?.loading, this.loading]) load?.abort(new GpuError('lost', reason));
+      this.beside = undefined;
+      const ended = new Set([beside?.request, lastModel, lost.request].flatMap((load) => load?.id ?? []));
+      for (const id of ended) this.post({ type: 'error', id, error: lostAgain(reason) });
       return;
     }
     this.post({ type: 'device-lost', reason });
     if (lastModel) this.loadNext(lastModel);
     if (lastVideo) this.handle(lastVideo);
     // A load beside it was lost as well: it goes on from what was kept.
-    if (beside && beside !== lastModel) this.handle(beside);
+    if (beside && beside.request !== lastModel) this.handle(beside.request);
   }
 
   private reportMemory(): void {
-    const memory = this.session?.gpu.memory;
+    const { memory } = this.session?.gpu ?? {};
     if (memory) this.post({ type: 'memory', bytes: memory.bytes, peakBytes: memory.peakBytes });
   }
 }

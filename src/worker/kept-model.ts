@@ -42,6 +42,8 @@ export function keepWhileLoading(
       } catch (cause) {
         // A model that cannot be kept is loaded all the same.
         failure = cause;
+        // Nothing is left behind that has no weights.
+        if (model?.tensors.size === 0) await model.discard().catch(() => undefined);
         model?.close();
         return undefined;
       }

@@ -1,11 +1,10 @@
 import type { Gpu } from '../gpu/device';
-import { parseConfig } from '../model/config';
 import type { LoadModelOptions } from '../model/tiny-llava';
 import type { KeptModels } from '../storage/kept-models';
-import { type Checkpoint, openCheckpoint } from '../weights/checkpoint';
+import type { Checkpoint } from '../weights/checkpoint';
 import { CheckpointError } from '../weights/errors';
 import { type FileStore, fileStore, storeAt } from '../weights/file-store';
-import type { ModelEvent, ModelRequest, StorageRoom } from './model-protocol';
+import type { ModelEvent, ModelPlan, ModelRequest, StorageRoom } from './model-protocol';
 import type { EngineRequest, ModelSource } from './protocol';
 
 type LoadRequest = Extract<EngineRequest, { type: 'load-model' }>;
@@ -17,6 +16,8 @@ export interface ModelDeskEngine {
   gpu: () => Gpu | undefined;
   /** Runs a job beside whatever goes on; what goes wrong is posted under the request's id. */
   beside: (id: number, job: () => Promise<void>) => void;
+  /** Runs a job with the GPU for itself, once what is in the queue is done; what goes wrong is posted likewise. */
+  alone: (id: number, job: (gpu: Gpu | undefined) => Promise<void>) => void;
 }
 
 /** What a load takes, and what it leaves to say. */
@@ -48,23 +49,10 @@ export class ModelDesk {
         return;
       case 'plan-model':
         beside(request.id, async () => {
-          const checkpoint = await openCheckpoint(storeOf(request.source));
-          const { planModel } = await parts();
-          const config = parseConfig(checkpoint.config);
-          const gpu = this.engine.gpu();
-          const plan = planModel(checkpoint, config, request.size, { f16: gpu?.f16 ?? false, kvBytes: 4 });
-          const room = await storageRoom();
-          post({ type: 'model-plan', id: request.id, plan, ...room });
-          if (!request.training || !gpu) return;
-          const { planTraining } = await import('./plan-training');
-          const [first] = plan.plans;
-          const training = await planTraining(gpu, config, first!.precision, request.training);
-          // But for the weights, all of it is the same.
-          const plans = plan.plans.map((one) => ({
-            ...one,
-            training: { ...training, bytes: training.bytes + one.disk - first!.disk },
-          }));
-          post({ type: 'model-plan', id: request.id, plan: { ...plan, plans }, ...room });
+          const { answerPlan } = await parts();
+          const tell = async (plan: ModelPlan) =>
+            post({ type: 'model-plan', id: request.id, plan, ...(await storageRoom()) });
+          await answerPlan(request, storeOf(request.source), { ...this.engine, tell });
         });
     }
   }

@@ -3,12 +3,12 @@
  * Beside those of protocol.ts on the same port; errors are `error` events of the scope `model`.
  */
 import type { PlannedRun } from '../grpo/memory-plan';
-import type { AnswerSize, ModelPlan, PlanPart, PrecisionPlan } from '../model/model-plan';
+import type { AnswerSize, ModelPlan, PlanPart, PrecisionPlan, TrainingPlan } from '../model/model-plan';
 import type { PrecisionPreset } from '../model/precision';
 import type { KeptModel } from '../storage/kept-models';
 import type { ModelSource } from './protocol';
 
-export type { AnswerSize, KeptModel, ModelPlan, PlanPart, PrecisionPlan, PrecisionPreset };
+export type { AnswerSize, KeptModel, ModelPlan, PlanPart, PrecisionPlan, PrecisionPreset, TrainingPlan };
 
 /** What the browser offers this page on disk; undefined where it does not say. */
 export interface StorageRoom {
@@ -27,7 +27,10 @@ export type ModelRequest =
   | { type: 'list-models'; id: number }
   /** -> `kept-models`. */
   | { type: 'delete-model'; id: number; model: string }
-  /** Reads a checkpoint's headers -> `model-plan`. Nothing is loaded. */
+  /**
+   * Reads a checkpoint's headers -> `model-plan`, and once more where there is more to say: what training takes, how
+   * fast this adapter is. Nothing is loaded.
+   */
   | {
       type: 'plan-model';
       id: number;

@@ -1,23 +1,18 @@
 import { WgslRuntime } from '../blocks/wgsl/wgsl-runtime';
 import { countingGpu } from '../gpu/counting-gpu';
 import type { Gpu } from '../gpu/device';
-import { createTensor } from '../gpu/tensor';
+import { createTensor, sizeOf } from '../gpu/tensor';
 import { planMemory } from '../grpo/memory-plan';
 import type { TinyLlavaConfig } from '../model/config';
 import { LanguageModel } from '../model/language-model';
-import { type ModelPrecision, tensorPrecision } from '../model/precision';
+import type { TrainingPlan } from '../model/model-plan';
+import { cachePrecision, type ModelPrecision, tensorPrecision } from '../model/precision';
 import { expectedTensors } from '../model/tensor-names';
 import { Weights } from '../weights/load-weights';
 import type { TrainingSize } from './model-protocol';
 
 /** Positions of a prompt beside its visual tokens: instruction, question and options. */
 const QUESTION_TOKENS = 160;
-
-/** What a run takes at most, and its largest buffer. */
-export interface TrainingBytes {
-  bytes: number;
-  largestBuffer: number;
-}
 
 /**
  * What training a model would take, weights included: the engine's own code on a GPU that counts and has the limits of
@@ -28,14 +23,18 @@ export async function planTraining(
   config: TinyLlavaConfig,
   precision: ModelPrecision,
   { grpo, lora }: TrainingSize,
-): Promise<TrainingBytes> {
+): Promise<TrainingPlan> {
   const gpu = countingGpu(like);
   const expected = expectedTensors(config);
   const typeOf = tensorPrecision(expected, precision);
   const weights = new Weights(
     new Map([...expected.used].map(([name, shape]) => [name, createTensor(gpu, shape, typeOf(name), name)])),
   );
-  const language = await LanguageModel.create(gpu, WgslRuntime.create(gpu), config, weights);
+  const parameters = [...expected.used.values()].reduce((sum, shape) => sum + sizeOf(shape), 0);
+  const kv_dtype = cachePrecision(gpu.f16, parameters);
+  const language = await LanguageModel.create(gpu, WgslRuntime.create(gpu), config, weights, { kv_dtype });
   const prompt_rows = config.connector.num_queries + QUESTION_TOKENS;
-  return planMemory({ grpo, lora, prompt_rows }, { gpu, model: { config, language } });
+  const run = { grpo, lora, prompt_rows };
+  const { bytes, largestBuffer, suggestions } = await planMemory(run, { gpu, model: { config, language } });
+  return { bytes, largestBuffer, ...(suggestions ? { suggestions } : {}) };
 }

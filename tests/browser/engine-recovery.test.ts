@@ -189,8 +189,17 @@ describe('a GPU that is lost', { timeout: 90_000 }, () => {
 
   it('again within a minute is not opened once more, and says so', async () => {
     send({ type: 'stop' });
-    devices.at(-1)!.destroy();
+    const device = devices.at(-1)!;
+    // Another model is loading beside it, and its files do not come.
+    const config = Object.assign(new File(['{}'], 'config.json'), {
+      slice: () => ({ arrayBuffer: () => new Promise(() => {}) }),
+    });
+    const source = { kind: 'files', files: [config] } as const;
+    send({ type: 'load-model', id: ++id, source, name: 'Next', beside: true });
+    await vi.waitFor(() => expect(devices.at(-1)).not.toBe(device));
+    device.destroy();
     await expect(next('device-lost')).rejects.toThrow(/reset twice in one minute, so we stopped/);
+    expect(events.filter(({ type }) => type === 'error')).toMatchObject([{ id }, { id: 1 }]);
     ask();
     await expect(next('answered')).rejects.toThrow(/"code":"no-model"/);
     expect(sessions.size).toBe(0);

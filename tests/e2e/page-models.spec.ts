@@ -51,6 +51,7 @@ function planOf(download: number): ModelPlan {
     bytes: 1.1 * language + 1.14e9,
     largest: { name: 'model.embed_tokens.weight', bytes: largest },
     disk: 1.1 * language + 0.88e9,
+    tokenBytes: 1.1 * language,
   });
   const all = (precision: ModelPrecision['language']) => ({
     language: precision,

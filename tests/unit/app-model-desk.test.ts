@@ -10,8 +10,10 @@ import {
   fitOf,
   keptOf,
   keptPrecision,
+  mostTokens,
   partName,
   presetNote,
+  trainingRefusal,
   whatFits,
 } from '../../src/app/models/plan-facts';
 import {
@@ -33,6 +35,7 @@ const four: PrecisionPlan = {
   bytes: 100,
   largest: { name: 'embed', bytes: 60 },
   disk: 90,
+  tokenBytes: 50,
 };
 const plan: ModelPlan = { parameters: 5, download: 200, files: 220, plans: [four] };
 const kept = {
@@ -67,6 +70,24 @@ describe('what the page knows of models on disk', () => {
     expect(reduceDesk(asked, { type: 'error', id: 5, error }).plan).toEqual({ id: 5, of, error });
     expect(reduceDesk(known, { type: 'page/loading' }).plan).toBeUndefined();
     expect(reduceDesk(known, { type: 'page/close-plan' }).plan).toBeUndefined();
+  });
+
+  it('keeps a plan where the memory of training cannot be counted, and what else is known of it', () => {
+    const planned = stateOf(
+      { type: 'page/plan', id: 1, of },
+      { type: 'model-plan', id: 1, plan: { ...plan, copy_gbps: 20 } },
+      { type: 'error', id: 1, error },
+    );
+    expect(planned.plan).toMatchObject({ plan: { copy_gbps: 20 }, trainingError: error });
+    expect(planned.plan?.error).toBeUndefined();
+    const again = reduceDesk(planned, { type: 'page/plan-training' });
+    expect(again.plan?.trainingError).toBeUndefined();
+    const training = { bytes: 9, largestBuffer: 3 };
+    const trained = { ...plan, plans: [{ ...four, training }] };
+    const told = [again, trained, plan].reduce((state, next) =>
+      reduceDesk(state as typeof again, { type: 'model-plan', id: 1, plan: next as ModelPlan }),
+    ) as typeof again;
+    expect(told.plan?.plan).toEqual({ ...trained, copy_gbps: 20 });
   });
 
   it('has an empty list where it cannot be read, or the engine is gone', () => {
@@ -142,6 +163,21 @@ describe('whether a model fits', () => {
     expect(whatFits([four, eight, f32], adapter(100, 100), undefined)).toBe('4-bit and 8-bit fit.');
     expect(whatFits([four, f32], adapter(100, 100), undefined)).toBe('4-bit fits.');
     expect(whatFits([f32], adapter(100, 100), undefined)).toContain('in no precision');
+  });
+
+  it('is told for training with the settings that would fit', () => {
+    const training = { bytes: 300, largestBuffer: 101, suggestions: { num_generations: 4, r: 8 } };
+    expect(trainingRefusal(training, adapter(101, 200))).toBe('');
+    expect(trainingRefusal(training, undefined)).toBe('');
+    expect(trainingRefusal(training, adapter(200, 100))).toBe(
+      'Its largest buffer takes 101 B, and one buffer of this adapter 100 B. 4 answers, or rank 8 would fit.',
+    );
+    expect(trainingRefusal({ ...training, suggestions: {} }, adapter(100, 100))).toContain('No smaller');
+  });
+
+  it('answers as fast at most as its weights are read', () => {
+    expect(mostTokens({ ...four, tokenBytes: 2e9 }, 100)).toBe('50');
+    expect(mostTokens({ ...four, tokenBytes: 2e9 }, 8.9)).toBe('4.5');
   });
 
   it('knows what is kept of it in that precision', () => {

@@ -65,6 +65,22 @@ describe('openUrl', () => {
     expect(await source.read(998, 1000)).toEqual(content.slice(998));
   });
 
+  it('asks a server without ranges again as often as any other', async () => {
+    let failing = false;
+    const size = 100 * 2 ** 20;
+    const asked = serve(() =>
+      failing
+        ? new Response('', { status: 503 })
+        : new Response(content.slice(), { headers: { 'content-length': String(size) } }),
+    );
+    const retry = { attempts: 3, pause: 0, longest: 0 };
+    const source = (await openUrl('u', 'm', { retry }))!;
+    failing = true;
+    await expect(source.read(0, 2000)).rejects.toThrow(/the server answered 503/);
+    // The stream of the probe, which breaks off, and the two tries that are left.
+    expect(asked).toEqual(['bytes=0-0', 'all', 'all']);
+  });
+
   it('says when the file ends early or the server fails', async () => {
     serve((range) =>
       range?.[0] === 0

@@ -23,12 +23,7 @@ it('says what the published model takes, from its headers', async () => {
   const checkpoint = await openCheckpoint(repositoryStore(syntheticRepository(config, new Map())));
   expect(checkpoint.files).toEqual(['model-00001-of-00002.safetensors', 'model-00002-of-00002.safetensors']);
   const parsed = parseConfig(config);
-  const plan = planModel(
-    checkpoint,
-    parsed,
-    { num_generations: 8, max_new_tokens: 256 },
-    { f16: true, kvBytes: 2 },
-  );
+  const plan = planModel(checkpoint, parsed, { num_generations: 8, max_new_tokens: 256 }, true);
   // The reference's counts: 3,629,878,336 in all, of which 30,480,160 of the tower are not used.
   expect(plan.files).toBe(2 * 3_629_878_336);
   expect(plan.parameters).toBe(3_629_878_336 - (428_225_600 - 397_745_440));
@@ -40,6 +35,14 @@ it('says what the published model takes, from its headers', async () => {
   expect(bytes('4-bit', 'embedding')).toBe(311_164_928 + (311_164_928 / 32) * 4);
   expect(bytes('f16', 'vision')).toBeGreaterThan(2 * 390e6);
   expect(bytes('f16', 'caches')).toBe(36_864 * (512 + 160 + 8 * 256));
+  // Decoding reads no table of tokens but the head, and half of its own keys and values.
+  expect(plan.plans[0]!.tokenBytes).toBeCloseTo(
+    bytes('4-bit', 'language') + bytes('4-bit', 'embedding') + 36_864 * (512 + 160 + 128),
+    -6,
+  );
+  const without = planModel(checkpoint, parsed, { num_generations: 8, max_new_tokens: 256 }, false);
+  const caches = without.plans[0]!.parts.find(({ name }) => name === 'caches')!.bytes;
+  expect(caches).toBe(2 * bytes('4-bit', 'caches'));
   const totals = plan.plans.map((one) => one.bytes);
   expect([...totals].sort((a, b) => a - b)).toEqual(totals);
   expect(plan.plans[3]!.largest).toEqual({

@@ -53,7 +53,7 @@ it.each(SIBLINGS)('%s is loaded by its config alone', async (name, fields, expec
     checkpoint,
     parseConfig(checkpoint.config),
     { num_generations: 1, max_new_tokens: 64 },
-    { f16: false, kvBytes: 4 },
+    false,
   );
   const gpu = nodeCountingGpu();
   const model = await TinyLlava.load(gpu, checkpoint, { backend: 'wgsl' });

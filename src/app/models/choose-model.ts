@@ -132,6 +132,11 @@ function loadRemembered(
     }
     chooseModel(services, { kind: 'toy' });
     if (chosen.kind === 'url') chooseUrl(services, chosen.url);
+    else {
+      const { id } = client.store.getState().model;
+      const message = `${chosen.name} was kept here and is gone: the browser deleted it where the disk got full, or another tab did. Load it again from where it came from.`;
+      client.desk.tell({ type: 'not-kept', id, message });
+    }
   });
   client.desk.list();
 }

@@ -45,7 +45,9 @@ export class DeskClient {
   /** Asks what training the planned model would take, too. */
   planTraining(size: AnswerSize, training: TrainingSize): void {
     const { plan } = this.store.getState();
-    if (plan) this.engine.send({ type: 'plan-model', id: plan.id, source: plan.of.source, size, training });
+    if (!plan) return;
+    this.tell({ type: 'page/plan-training' });
+    this.engine.send({ type: 'plan-model', id: plan.id, source: plan.of.source, size, training });
   }
 
   /** Forgets what was planned. */

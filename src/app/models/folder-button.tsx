@@ -1,4 +1,5 @@
 import { type ReactNode, useRef, useState } from 'react';
+import { FolderInput } from '../shared/folder-input';
 import { useServices } from '../store/app-services';
 import { chooseFolder } from './choose-model';
 import { pickedFolder } from './folder-files';
@@ -21,17 +22,12 @@ export function FolderButton({
       <button type="button" className={className} onClick={() => input.current?.click()}>
         {children}
       </button>
-      <input
+      <FolderInput
         ref={input}
-        type="file"
-        hidden
-        aria-label="Model folder"
-        data-testid={testId}
-        // React has no name for it: the picker takes a folder, and the files come with their paths in it.
-        {...{ webkitdirectory: '' }}
-        onChange={(event) => {
-          const folder = pickedFolder(event.target.files);
-          event.target.value = '';
+        label="Model folder"
+        {...(testId ? { testId } : {})}
+        onFiles={(files) => {
+          const folder = pickedFolder(files);
           setEmpty(folder === undefined);
           if (folder) chooseFolder(services, folder);
         }}

@@ -1,3 +1,5 @@
+import { folderName } from '../shared/folder-input';
+
 /** A model's folder from the user's disk: the files that lie in it, not those of its folders. */
 export interface ModelFolder {
   name: string;
@@ -5,11 +7,11 @@ export interface ModelFolder {
 }
 
 /** The folder of a directory picker's files. Undefined where there are none. */
-export function pickedFolder(list: FileList | null): ModelFolder | undefined {
-  const files = [...(list ?? [])];
-  const name = files[0]?.webkitRelativePath.split('/')[0];
-  if (!name) return undefined;
-  return { name, files: files.filter((file) => file.webkitRelativePath.split('/').length === 2) };
+export function pickedFolder(files: readonly File[]): ModelFolder | undefined {
+  const name = folderName(files);
+  return name === undefined
+    ? undefined
+    : { name, files: files.filter((file) => file.webkitRelativePath.split('/').length === 2) };
 }
 
 /** True where dropped files are a model's, not a video. */

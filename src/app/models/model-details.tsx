@@ -46,7 +46,7 @@ export function ModelDetails() {
       )}
       {notKept && (
         <ErrorMessage
-          error={{ code: 'not-kept', title: 'This model is not kept.', message: notKept }}
+          error={{ code: 'not-kept', title: 'Not kept in this browser.', message: notKept }}
           icon="info"
           tone="warn"
           testId="not-kept"

@@ -1,4 +1,10 @@
-import type { KeptModel, PlanPart, PrecisionPlan, StorageRoom } from '../../worker/model-protocol';
+import type {
+  KeptModel,
+  PlanPart,
+  PrecisionPlan,
+  StorageRoom,
+  TrainingPlan,
+} from '../../worker/model-protocol';
 import type { AdapterSummary, PartPrecision } from '../../worker/protocol';
 import { formatBytes } from '../shared/format';
 
@@ -58,6 +64,32 @@ export function whatFits(
   if (fitting.length === 0) return 'It fits in no precision: choose a smaller model.';
   const last = fitting.at(-1)!;
   return fitting.length === 1 ? `${last} fits.` : `${fitting.slice(0, -1).join(', ')} and ${last} fit.`;
+}
+
+/**
+ * Tokens a second of one answer where reading the weights is all that takes time: what the adapter copies in a second
+ * by what a token reads. No answer is faster.
+ */
+export function mostTokens({ tokenBytes }: PrecisionPlan, copy_gbps: number): string {
+  const most = (copy_gbps * 1e9) / tokenBytes;
+  return most < 10 ? most.toPrecision(2) : String(Math.round(most));
+}
+
+/** Why training does not fit one buffer of an adapter, and which settings would; empty where it fits. */
+export function trainingRefusal(
+  { largestBuffer: bytes, suggestions = {} }: TrainingPlan,
+  adapter: AdapterSummary | undefined,
+): string {
+  const limit = adapter && largestBuffer(adapter);
+  if (limit === undefined || bytes <= limit) return '';
+  const { num_generations, max_completion_length, r } = suggestions;
+  const settings = [
+    ...(num_generations ? [`${num_generations} answers`] : []),
+    ...(max_completion_length ? [`${max_completion_length} new tokens`] : []),
+    ...(r ? [`rank ${r}`] : []),
+  ];
+  const fits = settings.length > 0 ? `${settings.join(', or ')} would fit.` : 'No smaller setting fits.';
+  return `Its largest buffer takes ${formatBytes(bytes)}, and one buffer of this adapter ${formatBytes(limit)}. ${fits}`;
 }
 
 const PART_NAMES: Record<PlanPart['name'], string> = {

@@ -8,6 +8,7 @@ import type { PlanState } from '../store/desk-state';
 import { askPlan, loadPlanned } from './choose-model';
 import { FolderButton } from './folder-button';
 import { fitOf, freeRoom, keptOf, largestBuffer, splitBytes, whatFits } from './plan-facts';
+import { PlanSpeed } from './plan-speed';
 import { PlanSteps } from './plan-steps';
 import { PlanTraining } from './plan-training';
 import { PrecisionChoice } from './precision-choice';
@@ -87,7 +88,10 @@ function Plan({ state, plan }: { state: PlanState; plan: ModelPlan }) {
           {!fit.fits && ` ${whatFits(plan.plans, adapter, room)}`}
         </p>
       )}
-      <PlanTraining chosen={chosen} />
+      <div>
+        <PlanSpeed plan={plan} chosen={chosen} />
+        <PlanTraining chosen={chosen} />
+      </div>
       <PlanSteps plan={plan} chosen={chosen} fit={fit} kept={there} download={from !== undefined} />
       <div className="plan-end">
         <p className="t3 sm">

@@ -15,6 +15,8 @@ export interface PlanState {
   /** Neither of them: the engine reads the headers. */
   plan?: ModelPlan;
   error?: EngineError;
+  /** Why the memory of training could not be counted; the plan itself is there. */
+  trainingError?: EngineError;
 }
 
 /** What the page knows of models on disk and of those that are planned. */
@@ -37,6 +39,7 @@ export interface DeskState {
 export type DeskAction =
   | { type: 'page/list'; id: number }
   | { type: 'page/plan'; id: number; of: PlannedModel }
+  | { type: 'page/plan-training' }
   | { type: 'page/close-plan' }
   /** The engine's thread is gone: nothing that was asked of it is answered. */
   | { type: 'page/engine-gone' }
@@ -74,6 +77,10 @@ export function reduceDesk(state: DeskState, event: DeskNews | DeskAction): Desk
       const { id, of } = event;
       return { ...state, plan: { id, of } };
     }
+    case 'page/plan-training': {
+      const { trainingError: _, ...plan } = state.plan ?? {};
+      return state.plan ? { ...state, plan: plan as PlanState } : state;
+    }
     case 'page/close-plan': {
       const { plan: _, ...rest } = state;
       return rest;
@@ -94,12 +101,18 @@ export function reduceDesk(state: DeskState, event: DeskNews | DeskAction): Desk
     }
     case 'model-plan':
       return event.id === state.plan?.id
-        ? { ...withRoom(state, event.room), plan: { ...state.plan, plan: event.plan } }
+        ? {
+            ...withRoom(state, event.room),
+            plan: { ...state.plan, plan: merged(event.plan, state.plan.plan) },
+          }
         : state;
     case 'not-kept':
       return { ...state, notKept: { id: event.id, message: event.message } };
     case 'error':
-      if (event.id === state.plan?.id) return { ...state, plan: { ...state.plan, error: event.error } };
+      if (event.id === state.plan?.id) {
+        const error = state.plan.plan ? { trainingError: event.error } : { error: event.error };
+        return { ...state, plan: { ...state.plan, ...error } };
+      }
       // Where the list cannot be read, nothing is kept that could be loaded.
       return {
         ...state,
@@ -108,6 +121,16 @@ export function reduceDesk(state: DeskState, event: DeskNews | DeskAction): Desk
         asked: without(state.asked, event.id),
       };
   }
+}
+
+/** A plan with what an earlier answer about the same model said besides. */
+function merged(plan: ModelPlan, before: ModelPlan | undefined): ModelPlan {
+  const copy_gbps = plan.copy_gbps ?? before?.copy_gbps;
+  const plans = plan.plans.map((one) => {
+    const training = one.training ?? before?.plans.find(({ preset }) => preset === one.preset)?.training;
+    return training ? { ...one, training } : one;
+  });
+  return { ...plan, plans, ...(copy_gbps === undefined ? {} : { copy_gbps }) };
 }
 
 function withRoom(state: DeskState, room: StorageRoom | undefined): DeskState {

@@ -1,4 +1,5 @@
 import { type ReactNode, useRef } from 'react';
+import { FolderInput } from '../shared/folder-input';
 import { Icon } from '../shared/icon';
 import { useTrainServices } from './train-services';
 import { type ChosenFolder, canPickFolder, folderOfInput, pickFolder } from './video-folder';
@@ -31,17 +32,12 @@ export function FolderButton({
         <Icon name="folder" size={14} />
         <span className="ell">{children}</span>
       </button>
-      <input
+      <FolderInput
         ref={input}
-        type="file"
-        hidden
-        aria-label="Video folder"
-        data-testid="videos-folder"
-        // React has no name for it: the picker takes a folder, and the files come with their paths in it.
-        {...{ webkitdirectory: '' }}
-        onChange={(event) => {
-          const chosen = folderOfInput(event.target.files);
-          event.target.value = '';
+        label="Video folder"
+        testId="videos-folder"
+        onFiles={(files) => {
+          const chosen = folderOfInput(files);
           if (chosen) onChoose(chosen);
         }}
       />

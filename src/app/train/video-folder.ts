@@ -1,4 +1,5 @@
 import type { VideoFolder } from '../../worker/training-protocol';
+import { folderName } from '../shared/folder-input';
 
 /** A folder of videos that the user chose, with its handle where the browser gives one. */
 export interface ChosenFolder extends VideoFolder {
@@ -42,20 +43,14 @@ export async function reopenFolder(handle: FolderHandle): Promise<ChosenFolder> 
     (await handle.queryPermission(mode)) === 'granted' ||
     (await handle.requestPermission(mode)) === 'granted';
   if (!allowed) throw new Error(`The folder ${handle.name} may not be read. Allow it, or choose a folder.`);
-  try {
-    return await readFolder(handle);
-  } catch (cause) {
-    if (!(cause instanceof DOMException) || cause.name !== 'NotFoundError') throw cause;
-    throw new Error(`The folder ${handle.name} is no longer where it was. Choose it again.`, { cause });
-  }
+  return readFolder(handle);
 }
 
 /** The files of an `<input webkitdirectory>`; undefined where there are none. */
-export function folderOfInput(files: Iterable<File> | null): ChosenFolder | undefined {
-  const videos = [...(files ?? [])];
+export function folderOfInput(videos: readonly File[]): ChosenFolder | undefined {
   if (videos.length === 0) return undefined;
   const paths = videos.map(({ webkitRelativePath, name }) => webkitRelativePath || name);
-  return { videos, paths, folder: paths[0]!.includes('/') ? paths[0]!.split('/')[0]! : 'videos' };
+  return { videos: [...videos], paths, folder: folderName(videos) ?? 'videos' };
 }
 
 /** What of a folder the engine gets. */
@@ -63,7 +58,23 @@ export function sent({ handle: _, ...folder }: ChosenFolder): VideoFolder {
   return folder;
 }
 
-async function readFolder(handle: FolderHandle): Promise<ChosenFolder> {
+/** All files of a folder and below. @throws Error with a sentence where it, or something in it, cannot be read. */
+export async function readFolder(handle: FolderHandle): Promise<ChosenFolder> {
+  try {
+    return await filesOf(handle);
+  } catch (cause) {
+    if (!(cause instanceof DOMException)) throw cause;
+    const why =
+      cause.name === 'NotFoundError'
+        ? 'is no longer where it was, or changed while it was read'
+        : cause.name === 'NotAllowedError'
+          ? 'may not be read: the browser does not allow it'
+          : `could not be read (${cause.name}): another program may hold it, or its disk was taken away`;
+    throw new Error(`The folder ${handle.name} ${why}. Choose it again.`, { cause });
+  }
+}
+
+async function filesOf(handle: FolderHandle): Promise<ChosenFolder> {
   const videos: File[] = [];
   const paths: string[] = [];
   const read = async (folder: FolderHandle, path: string) => {

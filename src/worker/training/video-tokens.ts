@@ -93,8 +93,13 @@ export class VideoTokens {
     if (!file) throw new VideoError('unreadable', `${name} is not among the videos.`);
     const named = Object.assign(file.slice(0, file.size, file.type), { name });
     const { visual } = await readVideo(gpu, model, preprocessor, named, 'uniform', SILENT, signal);
-    this.keep(name, await readF32(gpu, visual));
-    return visual;
+    try {
+      this.keep(name, await readF32(gpu, visual));
+      return visual;
+    } catch (cause) {
+      visual.buffer.destroy();
+      throw cause;
+    }
   }
 
   private keep(name: string, values: Float32Array<ArrayBuffer>): void {
