@@ -83,7 +83,19 @@ export async function planMemory(run: PlannedRun, start: PlanStart): Promise<Mem
     ...(max_completion_length ? { max_completion_length } : {}),
     ...(r ? { r } : {}),
   };
-  return { ...(await count(run, start, Number.POSITIVE_INFINITY)), ...told, suggestions };
+  const whole = await count(run, { ...start, gpu: boundless(gpu) }, Number.POSITIVE_INFINITY);
+  return { ...whole, maxBufferSize: bufferLimit(gpu), ...told, suggestions };
+}
+
+/** The same GPU with room for any buffer: what a run would take that does not fit. */
+function boundless(gpu: Gpu): Gpu {
+  const limits = { maxBufferSize: 2 ** 50, maxStorageBufferBindingSize: 2 ** 50 };
+  return { ...gpu, device: { limits } as GPUDevice };
+}
+
+/** The largest buffer that can be bound whole. */
+function bufferLimit({ device: { limits } }: Gpu): number {
+  return Math.min(limits.maxBufferSize, limits.maxStorageBufferBindingSize);
 }
 
 /** The plan of a run where it fits; undefined where it does not. */
@@ -157,6 +169,7 @@ async function count(run: PlannedRun, start: PlanStart, budget: number): Promise
   const rollout = memory.peakBytes + caches.more;
   memory.resetPeak();
   await countPasses(run, language, policy, prompts);
+  await memory.check();
   const backward = memory.peakBytes - between;
   const bytes = Math.max(rollout, memory.peakBytes);
   return {
@@ -170,7 +183,7 @@ async function count(run: PlannedRun, start: PlanStart, budget: number): Promise
     ],
     bytes,
     largestBuffer: Math.max(largestBuffer, caches.largest),
-    maxBufferSize: Math.min(gpu.device.limits.maxBufferSize, gpu.device.limits.maxStorageBufferBindingSize),
+    maxBufferSize: bufferLimit(gpu),
   };
 }
 

@@ -84,6 +84,25 @@ describe('the memory plan', () => {
     expect((await planMemory(narrow, { gpu, model, budget: room })).bytes).toBeLessThanOrEqual(room.bytes);
   }, 60_000);
 
+  it('suggests what fits where a buffer would be larger than one may be', async () => {
+    const run = { grpo: { ...grpo, questions_per_step: 1, max_completion_length: 600 }, lora, prompt_rows };
+    const free = await planMemory(run, { gpu, model });
+    const limit = free.largestBuffer - 4;
+    const limits = { maxBufferSize: limit, maxStorageBufferBindingSize: limit };
+    const small: Gpu = { ...gpu, device: { limits } as GPUDevice };
+    const plan = await planMemory(run, { gpu: small, model });
+    expect(plan).toMatchObject({
+      bytes: free.bytes,
+      largestBuffer: free.largestBuffer,
+      maxBufferSize: limit,
+    });
+    const { max_completion_length } = plan.suggestions!;
+    const shorter = { ...run, grpo: { ...run.grpo, max_completion_length: max_completion_length! } };
+    const fitting = await planMemory(shorter, { gpu: small, model });
+    expect(fitting.suggestions).toBeUndefined();
+    expect(fitting.largestBuffer).toBeLessThanOrEqual(limit);
+  });
+
   it('finds what a GPU gives, and gives it back', async () => {
     const { bytes, buffers, peakBytes } = gpu.memory;
     expect(await probeMemory(gpu, bytes + 700 * 2 ** 20)).toBe(bytes + 700 * 2 ** 20);

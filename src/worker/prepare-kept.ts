@@ -1,0 +1,59 @@
+import { KeptModels } from '../storage/kept-models';
+import { webLocks } from '../storage/locks';
+import { opfsFolder } from '../storage/opfs-folder';
+import { CheckpointError } from '../weights/errors';
+import { keepWhileLoading, openKept } from './kept-model';
+import { type LoadRequest, type PreparedLoad, storeOf } from './model-desk';
+import type { ModelEvent } from './model-protocol';
+
+/** The models on disk. @throws StorageError `unavailable` where the browser keeps nothing. */
+export async function keptModels(): Promise<KeptModels> {
+  return new KeptModels(await opfsFolder(), webLocks);
+}
+
+/**
+ * Begins a load from disk, or one that is kept on disk.
+ * @param signal ends it while its weights come.
+ * @param post what tells that a model was not kept.
+ * @throws StorageError and CheckpointError where a kept model cannot be loaded.
+ */
+export async function prepareKept(
+  request: LoadRequest,
+  signal: AbortSignal,
+  post: (event: ModelEvent) => void,
+): Promise<PreparedLoad> {
+  const { id, source, name, precision: wanted } = request;
+  if (source.kind === 'kept') {
+    const kept = await openKept(await keptModels(), source.id);
+    const { checkpoint, openCache, precision = wanted } = kept;
+    const stored = precision ? { precision } : {};
+    const url = /^https?:/.test(kept.source) ? kept.source : undefined;
+    const anew = () =>
+      prepareKept({ ...request, ...stored, source: { kind: 'url', url: url! }, keep: true }, signal, post);
+    if (!checkpoint && url) return anew();
+    if (!checkpoint)
+      throw new CheckpointError(
+        `What was kept of ${kept.name} is damaged. Open its folder again: what is not right is read again.`,
+      );
+    const options = { openCache, signal, ...stored };
+    return { source: checkpoint, options, finished: () => {}, ...(url ? { anew } : {}) };
+  }
+  const asked = wanted ? { precision: wanted } : {};
+  const store = storeOf(source, signal);
+  const models = await keptModels().catch(() => undefined);
+  if (!models) {
+    const message = 'This browser keeps no files for this page, so the model is loaded anew at each visit.';
+    const finished = () => post({ type: 'not-kept', id, message });
+    return { source: store, options: { signal, ...asked }, finished };
+  }
+  const from = source.kind === 'url' ? source.url : `folder ${store.name}`;
+  const kept = keepWhileLoading(models, store, { source: from, name });
+  return {
+    source: kept.store,
+    options: { openCache: kept.openCache, signal, ...asked },
+    finished: () => {
+      const message = kept.problem();
+      if (message) post({ type: 'not-kept', id, message });
+    },
+  };
+}
