@@ -1,39 +1,16 @@
 // Attention over segment trees, backward with respect to keys and values, by four threads that swap values in registers:
 // for adapters where loads are dear, arithmetic is not, and a workgroup of four is one subgroup (SwiftShader).
 //
-// Formulas, work list and order of sums as backward-kv.wgsl. Grid: (key tiles * TILE_PARTS, KV heads). A workgroup is four
-// threads, two by two: they own 4 KEY_PAIRS keys and take them through the query rows that see them, 4 ROW_PAIRS virtual
+// Formulas and order of sums as backward-kv.wgsl, work list as keys.wgsl. Grid: (key tiles * TILE_PARTS, KV heads). A
+// workgroup is four threads, two by two: they own 4 KEY_PAIRS keys and take them through the query rows that see them, 4 ROW_PAIRS virtual
 // rows at a time. First a thread makes the scores of half of the rows with half of the keys: of each pair of rows, and of
 // keys, two neighbours load one each and swap. Then it adds, for its half of the keys and half of the head, what all the
 // rows give: the other rows' probabilities are its neighbour's.
 // Memory: k and v once for each step of rows (from the cache), dk and dv once; q and do twice for each 4 KEY_PAIRS keys.
 // ROW_PAIRS + KEY_PAIRS loads of each kind for 16 ROW_PAIRS KEY_PAIRS multiply-adds. Registers: 2 KEY_PAIRS * D.
-// Limits: D a multiple of 8. Constants: D, ROW_PAIRS, KEY_PAIRS, Q_HEADS, KV_HEADS, TILE_PARTS (workgroups of a key tile);
-// element types Q4 and K4.
+// Limits: D a multiple of 8. Constants: as keys.wgsl, and ROW_PAIRS, KEY_PAIRS, TILE_PARTS (workgroups of a key tile).
 
-alias V4 = vec4<f32>;
-alias U4 = vec4<u32>;
-
-struct Params {
-  scale: f32,
-  tiles: u32,      // all key tiles, two U4 each; the runs follow them
-  first_tile: u32, // of this dispatch
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
-// Tiles and runs as in backward-kv.wgsl.
-@group(0) @binding(1) var<storage, read> work: array<U4>;
-@group(0) @binding(2) var<storage, read> q: array<Q4>;        // [rows, Hq, D]
-@group(0) @binding(3) var<storage, read> k: array<K4>;        // [T, Hkv, D]
-@group(0) @binding(4) var<storage, read> v: array<K4>;        // [T, Hkv, D]
-@group(0) @binding(5) var<storage, read> d_o: array<Q4>;      // [rows, Hq, D]
-@group(0) @binding(6) var<storage, read> stats: array<V4>;    // [rows, Hq]: max, ln sum, delta, 0
-@group(0) @binding(7) var<storage, read_write> dk: array<K4>; // [T, Hkv, D]
-@group(0) @binding(8) var<storage, read_write> dv: array<K4>; // [T, Hkv, D]
-
-const C: u32 = D / 4u;
 const HALF: u32 = C / 2u;
-const GROUP: u32 = Q_HEADS / KV_HEADS;
 const ROWS: u32 = 4u * ROW_PAIRS;
 const KEYS: u32 = 4u * KEY_PAIRS;
 
@@ -68,10 +45,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(subgroup_invocation_id
   let half = y * HALF;
   for (var part = runs.x; part < runs.x + runs.y; part++) {
     let run = work[2u * params.tiles + part];
-    // Rows before the first key do not see it.
-    let before = select(0u, max(keys.z + first, run.z) - run.z, run.w == 1u);
     let end = run.y * GROUP;
-    for (var vr = before * GROUP; vr < end; vr += ROWS) {
+    for (var vr = first_row(run, keys.z + first); vr < end; vr += ROWS) {
 #for i in ROW_PAIRS
       // Own row of a pair, in this thread's half of the rows and in the other half.
       let vr$i_0 = vr + y * (2u * ROW_PAIRS) + 2u * $iu + x;
@@ -79,37 +54,15 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(subgroup_invocation_id
       let vr$i_2 = vr + (1u - y) * (2u * ROW_PAIRS) + 2u * $iu + x;
       let own$i = min(vr$i_0, end - 1u);
       let far$i = min(vr$i_2, end - 1u);
-      let at$i = (run.x + own$i / GROUP) * Q_HEADS + kv_head * GROUP + own$i % GROUP;
-      let far_at$i = (run.x + far$i / GROUP) * Q_HEADS + kv_head * GROUP + far$i % GROUP;
-#for j in KEY_PAIRS
-      var s$i_$j = V4(0.0);  // own row with own and other key, other row with own and other key
-      var dp$i_$j = V4(0.0);
+      let at$i_0 = row_at(run, own$i, kv_head);
+      let far_at$i = row_at(run, far$i, kv_head);
 #end
-#end
-      for (var c = 0u; c < C; c++) {
-#for j in KEY_PAIRS
-        let k$j_0 = V4(k[kv$j + c]);
-        let k$j_1 = quadSwapY(k$j_0);
-        let v$j_0 = V4(v[kv$j + c]);
-        let v$j_1 = quadSwapY(v$j_0);
-#end
+#use scores
 #for i in ROW_PAIRS
-        let q$i_0 = V4(q[at$i * C + c]);
-        let q$i_1 = quadSwapX(q$i_0);
-        let do$i_0 = V4(d_o[at$i * C + c]);
-        let do$i_1 = quadSwapX(do$i_0);
-#for j in KEY_PAIRS
-        s$i_$j += V4(dot(q$i_0, k$j_0), dot(q$i_0, k$j_1), dot(q$i_1, k$j_0), dot(q$i_1, k$j_1));
-        dp$i_$j += V4(dot(do$i_0, v$j_0), dot(do$i_0, v$j_1), dot(do$i_1, v$j_0), dot(do$i_1, v$j_1));
-#end
-#end
-      }
-#for i in ROW_PAIRS
-      let stat$i_0 = stats[at$i];
+      let stat$i_0 = stats[at$i_0];
       let stat$i_1 = quadSwapX(stat$i_0);
-      // Places of own segment that the rows see, from 1; none for a row past the end.
-      let seen$i_0 = select(0u, select(0xffffffffu, run.z + vr$i_0 / GROUP + 1u, run.w == 1u), vr$i_0 < end);
-      let seen$i_1 = select(0u, select(0xffffffffu, run.z + vr$i_1 / GROUP + 1u, run.w == 1u), vr$i_1 < end);
+      let seen$i_0 = places_seen(run, vr$i_0);
+      let seen$i_1 = places_seen(run, vr$i_1);
 #for j in KEY_PAIRS
       let see$i_$j = vec4<bool>(
         place$j_0 < seen$i_0, place$j_1 < seen$i_0, place$j_0 < seen$i_1, place$j_1 < seen$i_1);
@@ -125,7 +78,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(subgroup_invocation_id
 #end
       for (var c = 0u; c < HALF; c++) {
 #for i in ROW_PAIRS
-        let g$i_0 = V4(d_o[at$i * C + half + c]);
+        let g$i_0 = V4(d_o[at$i_0 * C + half + c]);
         let g$i_1 = quadSwapX(g$i_0);
         let g$i_2 = V4(d_o[far_at$i * C + half + c]);
         let g$i_3 = quadSwapX(g$i_2);
@@ -143,7 +96,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(subgroup_invocation_id
           ;
 #end
 #for i in ROW_PAIRS
-        let r$i_0 = V4(q[at$i * C + half + c]);
+        let r$i_0 = V4(q[at$i_0 * C + half + c]);
         let r$i_1 = quadSwapX(r$i_0);
         let r$i_2 = V4(q[far_at$i * C + half + c]);
         let r$i_3 = quadSwapX(r$i_2);

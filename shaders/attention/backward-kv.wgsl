@@ -1,36 +1,12 @@
 // Attention over segment trees, backward with respect to keys and values: no workgroup memory, no barriers, no atomics.
 //
-// Formulas as backward-q.wgsl; dk = sum over the rows that see the key of ds q, dv the same of p do.
+// Formulas as backward-q.wgsl, work list as keys.wgsl; dk = sum over the rows that see the key of ds q, dv the same of p do.
 // Grid: (key tiles, KV heads). A tile is up to 32 keys of one segment. A thread owns R keys and takes them through
 // every query row that sees them, in the plan's order: the rows of the own segment and of all its descendants. So the
 // gradient of a shared prefix is summed over all its children by one thread, always in the same order (same bits).
 // Memory: k, v, dk, dv once; q and do once per thread (neighbouring threads read the same addresses at the same
 // time), twice for R > 1 from the cache. Registers: 2 * R * D.
-// Limits: D a multiple of 8. Constants: D, R, B (virtual rows at a time), Q_HEADS, KV_HEADS, WG; element types Q4 and K4.
-
-alias V4 = vec4<f32>;
-alias U4 = vec4<u32>;
-
-struct Params {
-  scale: f32,
-  tiles: u32,      // all key tiles, two U4 each; the runs follow them
-  first_tile: u32, // of this dispatch
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
-// Tile: first KV row of the window, keys, place of the first key in its segment, 0 | first run, runs, 0, 0.
-// Run: first query row, rows, place of the first row in its segment, 1 where it is the keys' own causal segment.
-@group(0) @binding(1) var<storage, read> work: array<U4>;
-@group(0) @binding(2) var<storage, read> q: array<Q4>;        // [rows, Hq, D]
-@group(0) @binding(3) var<storage, read> k: array<K4>;        // [T, Hkv, D]
-@group(0) @binding(4) var<storage, read> v: array<K4>;        // [T, Hkv, D]
-@group(0) @binding(5) var<storage, read> d_o: array<Q4>;      // [rows, Hq, D]
-@group(0) @binding(6) var<storage, read> stats: array<V4>;    // [rows, Hq]: max, ln sum, delta, 0
-@group(0) @binding(7) var<storage, read_write> dk: array<K4>; // [T, Hkv, D]
-@group(0) @binding(8) var<storage, read_write> dv: array<K4>; // [T, Hkv, D]
-
-const C: u32 = D / 4u;
-const GROUP: u32 = Q_HEADS / KV_HEADS;
+// Limits: D a multiple of 8. Constants: as keys.wgsl, and R, B (virtual rows at a time), WG.
 
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
@@ -52,14 +28,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
     for (var part = runs.x; part < runs.x + runs.y; part++) {
       let run = work[2u * params.tiles + part];
-      // Rows before the first key of this thread do not see it.
-      let before = select(0u, max(keys.z + first, run.z) - run.z, run.w == 1u);
       let end = run.y * GROUP;
-      for (var vr = before * GROUP; vr < end; vr += B) {
+      for (var vr = first_row(run, keys.z + first); vr < end; vr += B) {
 #for b in B
-        let vr$b = min(vr + $bu, end - 1u);
-        let row$b = vr$b / GROUP;
-        let at$b = (run.x + row$b) * Q_HEADS + kv_head * GROUP + vr$b % GROUP;
+        let at$b = row_at(run, min(vr + $bu, end - 1u), kv_head);
+        let seen$b = places_seen(run, vr + $bu);
         let stat$b = stats[at$b];
 #for r in R
         var s$r_$b = 0.0;
@@ -82,7 +55,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
 #for b in B
 #for r in R
-        let see$r_$b = vr + $bu < end && (run.w == 0u || run.z + row$b >= keys.z + key$r);
+        let see$r_$b = keys.z + key$r < seen$b;
         let p$r_$b = select(0.0, exp(s$r_$b * params.scale - stat$b.x - stat$b.y), see$r_$b);
         let ds$r_$b = select(0.0, params.scale * p$r_$b * (dp$r_$b - stat$b.z), see$r_$b);
 #end

@@ -8,13 +8,6 @@
 // Memory: q and do once for each step of keys (from the cache), dq once; K twice and V once for each 4 ROW_PAIRS rows.
 // Registers: ROW_PAIRS * D. Limits as forward.wgsl. Constants: as units.wgsl, and ROW_PAIRS, KEY_PAIRS, PARTS.
 
-@group(0) @binding(2) var<storage, read> q: array<Q4>;        // [rows, Hq, D]
-@group(0) @binding(3) var<storage, read> k: array<K4>;        // [T, Hkv, D]
-@group(0) @binding(4) var<storage, read> v: array<K4>;        // [T, Hkv, D]
-@group(0) @binding(5) var<storage, read> d_o: array<Q4>;      // [rows, Hq, D]
-@group(0) @binding(6) var<storage, read> stats: array<V4>;    // [rows, Hq]: max, ln sum, delta, 0
-@group(0) @binding(7) var<storage, read_write> dq: array<Q4>; // [rows, Hq, D]
-
 const HALF: u32 = C / 2u;
 const ROWS: u32 = 4u * ROW_PAIRS;
 const KEYS: u32 = 4u * KEY_PAIRS;
@@ -76,29 +69,8 @@ fn main(
       let key$j_2 = key + (1u - x) * (2u * KEY_PAIRS) + 2u * $ju + y;
       let kv$j = ((range.x + min(key$j_0, range.y - 1u)) * KV_HEADS + kv_head) * C;
       let far_kv$j = ((range.x + min(key$j_2, range.y - 1u)) * KV_HEADS + kv_head) * C;
-#for i in ROW_PAIRS
-      var s$i_$j = V4(0.0);  // own row with own and other key, other row with own and other key
-      var dp$i_$j = V4(0.0);
 #end
-#end
-      for (var c = 0u; c < C; c++) {
-#for j in KEY_PAIRS
-        let k$j_0 = V4(k[kv$j + c]);
-        let k$j_1 = quadSwapY(k$j_0);
-        let v$j_0 = V4(v[kv$j + c]);
-        let v$j_1 = quadSwapY(v$j_0);
-#end
-#for i in ROW_PAIRS
-        let q$i_0 = V4(q[at$i_0 * C + c]);
-        let q$i_1 = quadSwapX(q$i_0);
-        let do$i_0 = V4(d_o[at$i_0 * C + c]);
-        let do$i_1 = quadSwapX(do$i_0);
-#for j in KEY_PAIRS
-        s$i_$j += V4(dot(q$i_0, k$j_0), dot(q$i_0, k$j_1), dot(q$i_1, k$j_0), dot(q$i_1, k$j_1));
-        dp$i_$j += V4(dot(do$i_0, v$j_0), dot(do$i_0, v$j_1), dot(do$i_1, v$j_0), dot(do$i_1, v$j_1));
-#end
-#end
-      }
+#use scores
 #for i in ROW_PAIRS
 #for j in KEY_PAIRS
       let see$i_$j = vec4<bool>(

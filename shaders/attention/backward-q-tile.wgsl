@@ -1,34 +1,42 @@
 // Attention over segment trees, backward with respect to the queries, for GPUs: tiles of virtual rows against tiles of
 // keys in workgroup memory.
 //
-// Formulas as backward-q.wgsl, units as units.wgsl; all keys of a row are in one unit. Grid: (units * PARTS, KV heads),
-// OWN / 4 * LANES threads. A workgroup owns OWN virtual rows of a unit and takes them through its keys, OTHER at a time: it
-// makes their scores a CHUNK of the head at a time, a thread 4 rows with PER keys; then a thread adds, for 4 rows and
-// every LANES-th vec4 of the head, what the keys give.
+// Formulas as backward-q.wgsl, units as units.wgsl, scores as tile-scores.wgsl; all keys of a row are in one unit. Grid:
+// (units * PARTS, KV heads), OWN / 4 * LANES threads. A workgroup owns OWN virtual rows of a unit and takes them through
+// its keys, OTHER at a time: it makes their scores a CHUNK of the head at a time, a thread 4 rows with PER keys; then a
+// thread adds, for 4 rows and every LANES-th vec4 of the head, what the keys give.
 // Memory: K twice and V once for each OWN rows, q and do once for each step of keys, dq once.
-// Workgroup memory: 2 (OWN + OTHER) (CHUNK + 1) vectors, OTHER * OWN floats. Registers: 4 CPT vectors of sums.
-// Limits: OWN a multiple of 4, D a multiple of 8. Constants: as units.wgsl, and OWN, LANES, PER, CHUNK, PARTS,
-// CPT = ceil(C / LANES).
+// Workgroup memory: as tile-scores.wgsl, and OTHER * OWN floats. Registers: 4 CPT vectors of sums.
+// Limits: OWN a multiple of 4, D a multiple of 8. Constants: as units.wgsl and tile-scores.wgsl, and PARTS.
 
-@group(0) @binding(2) var<storage, read> q: array<Q4>;        // [rows, Hq, D]
-@group(0) @binding(3) var<storage, read> k: array<K4>;        // [T, Hkv, D]
-@group(0) @binding(4) var<storage, read> v: array<K4>;        // [T, Hkv, D]
-@group(0) @binding(5) var<storage, read> d_o: array<Q4>;      // [rows, Hq, D]
-@group(0) @binding(6) var<storage, read> stats: array<V4>;    // [rows, Hq]: max, ln sum, delta, 0
-@group(0) @binding(7) var<storage, read_write> dq: array<Q4>; // [rows, Hq, D]
-
-const QUADS: u32 = OWN / 4u;
-const OTHER: u32 = LANES * PER;
-const THREADS: u32 = LANES * QUADS;
-const STRIDE: u32 = CHUNK + 1u; // one more keeps neighbouring threads on different banks
-
-var<workgroup> tile_q: array<V4, OWN * STRIDE>;
-var<workgroup> tile_do: array<V4, OWN * STRIDE>;
-var<workgroup> tile_k: array<V4, OTHER * STRIDE>;
-var<workgroup> tile_v: array<V4, OTHER * STRIDE>;
 var<workgroup> weights: array<V4, OTHER * QUADS>; // ds: [key, rows / 4]
 
-/// Where a virtual row's values begin in q, in vec4s of the head.
+// Own side: virtual rows of a unit. Other side: keys of a range.
+fn own_at(own: U4, row: u32) -> u32 {
+  return row_at(own.x, min(own.y + row, own.z), own.w);
+}
+
+fn other_at(other: U4, key: u32) -> u32 {
+  return (other.x + min(other.y + key, other.z)) * KV_HEADS + other.w;
+}
+
+fn own_a(at: u32) -> V4 {
+  return V4(q[at]);
+}
+
+fn own_b(at: u32) -> V4 {
+  return V4(d_o[at]);
+}
+
+fn other_a(at: u32) -> V4 {
+  return V4(k[at]);
+}
+
+fn other_b(at: u32) -> V4 {
+  return V4(v[at]);
+}
+
+/// Where a virtual row's values begin, in heads of q.
 fn row_at(first_member: u32, vr: u32, kv_head: u32) -> u32 {
   return work[params.members + first_member + vr / GROUP].x * Q_HEADS + kv_head * GROUP + vr % GROUP;
 }
@@ -63,43 +71,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let limits = U4(seen(range, member0), seen(range, member1), seen(range, member2), seen(range, member3));
     let most = seen(range, last);
     for (var key = 0u; key < most; key += OTHER) {
-#for b in PER
-      var s$b = V4(0.0);
-      var dp$b = V4(0.0);
-#end
-      for (var chunk = 0u; chunk < C; chunk += CHUNK) {
-        for (var i = thread; i < OWN * CHUNK; i += THREADS) {
-          let c = chunk + i % CHUNK;
-          let source = row_at(unit.x, min(first + i / CHUNK, virtual_rows - 1u), kv_head) * C + min(c, C - 1u);
-          tile_q[i / CHUNK * STRIDE + i % CHUNK] = select(V4(0.0), V4(q[source]), c < C);
-          tile_do[i / CHUNK * STRIDE + i % CHUNK] = select(V4(0.0), V4(d_o[source]), c < C);
-        }
-        for (var i = thread; i < OTHER * CHUNK; i += THREADS) {
-          let c = chunk + i % CHUNK;
-          let source = ((range.x + min(key + i / CHUNK, range.y - 1u)) * KV_HEADS + kv_head) * C + min(c, C - 1u);
-          tile_k[i / CHUNK * STRIDE + i % CHUNK] = V4(k[source]);
-          tile_v[i / CHUNK * STRIDE + i % CHUNK] = V4(v[source]);
-        }
-        workgroupBarrier();
-        for (var c = 0u; c < CHUNK; c++) {
-#for r in 4
-          let q$r = tile_q[(4u * quad + $ru) * STRIDE + c];
-          let do$r = tile_do[(4u * quad + $ru) * STRIDE + c];
-#end
-#for b in PER
-          let k$b = tile_k[(lane + $bu * LANES) * STRIDE + c];
-          let v$b = tile_v[(lane + $bu * LANES) * STRIDE + c];
-          s$b += V4(dot(q0, k$b), dot(q1, k$b), dot(q2, k$b), dot(q3, k$b));
-          dp$b += V4(dot(do0, v$b), dot(do1, v$b), dot(do2, v$b), dot(do3, v$b));
-#end
-        }
-        workgroupBarrier();
-      }
+      let scores = scores_of(
+        U4(unit.x, first, virtual_rows - 1u, kv_head), U4(range.x, key, range.y - 1u, kv_head), thread);
 #for b in PER
       let see$b = U4(key + lane + $bu * LANES) < limits;
-      let p$b = exp(s$b * params.scale - top - ln);
+      let p$b = exp(scores.s[$b] * params.scale - top - ln);
       weights[(lane + $bu * LANES) * QUADS + quad] =
-        select(V4(0.0), params.scale * p$b * (dp$b - delta), see$b);
+        select(V4(0.0), params.scale * p$b * (scores.dp[$b] - delta), see$b);
 #end
       workgroupBarrier();
       for (var n = 0u; n < min(OTHER, most - key); n++) {

@@ -7,13 +7,6 @@
 // Memory: q, do, stats and dq once, K and V once per thread, K twice (the second time from the cache).
 // Registers: R * D. Limits as forward.wgsl. Constants: as units.wgsl, and R, B, PARTS, WG.
 
-@group(0) @binding(2) var<storage, read> q: array<Q4>;        // [rows, Hq, D]
-@group(0) @binding(3) var<storage, read> k: array<K4>;        // [T, Hkv, D]
-@group(0) @binding(4) var<storage, read> v: array<K4>;        // [T, Hkv, D]
-@group(0) @binding(5) var<storage, read> d_o: array<Q4>;      // [rows, Hq, D]
-@group(0) @binding(6) var<storage, read> stats: array<V4>;    // [rows, Hq]: max, ln sum, delta, 0
-@group(0) @binding(7) var<storage, read_write> dq: array<Q4>; // [rows, Hq, D]
-
 @compute @workgroup_size(WG)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
   let thread = id.y * groups.x * WG + id.x;

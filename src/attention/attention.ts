@@ -1,17 +1,18 @@
 import forwardCode from '../../shaders/attention/forward.wgsl?raw';
 import tileCode from '../../shaders/attention/forward-tile.wgsl?raw';
 import joinCode from '../../shaders/attention/join.wgsl?raw';
+import unitsPrelude from '../../shaders/attention/units.wgsl?raw';
 import type { Gpu } from '../gpu/device';
 import type { Kernel } from '../gpu/kernel';
 import type { Recorder } from '../gpu/recorder';
 import type { Recording } from '../gpu/recording';
 import { subgroupSize } from '../gpu/subgroup-size';
 import { createTensor, type GpuTensor, sizeOf } from '../gpu/tensor';
+import { compileAttention, unitParams } from './attention-kernel';
 import { checkAttentionShape, need } from './check';
 import { foldGrid } from './grid';
 import type { AttentionPlan } from './plan';
 import type { AttentionShape } from './reference';
-import { compileUnits, unitParams } from './unit-kernel';
 import {
   type AttentionTypes,
   type AttentionVariant,
@@ -105,7 +106,11 @@ export class Attention {
     const W = gpu.adapter.isFallback ? shape.head_dim / 4 : 1;
     const [forward, join] = await Promise.all([
       compileForward(gpu, shape, types, variant),
-      compileUnits(gpu, shape, types, { name: 'attention join', code: joinCode, constants: { W } }),
+      compileAttention(gpu, shape, types, {
+        name: 'attention join',
+        code: `${unitsPrelude}\n${joinCode}`,
+        constants: { W },
+      }),
     ]);
     const unwanted = createTensor(gpu, [4], 'f32', 'no stats');
     const limit = bindingLimit(gpu, options.binding_limit);
@@ -247,9 +252,9 @@ async function compileForward(
   if (variant.kind === 'threads') {
     const { R, B, U, WG } = variant;
     const PARTS = partsOf(variant, shape);
-    const many = await compileUnits(gpu, shape, types, {
+    const many = await compileAttention(gpu, shape, types, {
       name: 'attention forward',
-      code: forwardCode,
+      code: `${unitsPrelude}\n${forwardCode}`,
       counts: { R, B, U },
       constants: { R, B, U, PARTS, WG },
     });
@@ -258,9 +263,9 @@ async function compileForward(
   const { LANES, BK, ROWS, FEW, subgroups } = variant;
   const CPT = Math.ceil(shape.head_dim / 4 / LANES);
   const compile = (rows: number) =>
-    compileUnits(gpu, shape, types, {
+    compileAttention(gpu, shape, types, {
       name: `attention forward, tiles of ${rows}`,
-      code: tileCode,
+      code: `${unitsPrelude}\n${tileCode}`,
       counts: { BK, CPT, SUBGROUP: +subgroups, BARRIER: +!subgroups },
       constants: { ROWS: rows, LANES, BK, CPT },
       subgroups,

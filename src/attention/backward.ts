@@ -1,25 +1,18 @@
-import keysCode from '../../shaders/attention/backward-kv.wgsl?raw';
-import quadKeysCode from '../../shaders/attention/backward-kv-quad.wgsl?raw';
-import tileKeysCode from '../../shaders/attention/backward-kv-tile.wgsl?raw';
-import queriesCode from '../../shaders/attention/backward-q.wgsl?raw';
-import quadQueriesCode from '../../shaders/attention/backward-q-quad.wgsl?raw';
-import tileQueriesCode from '../../shaders/attention/backward-q-tile.wgsl?raw';
 import deltaCode from '../../shaders/attention/delta.wgsl?raw';
 import type { Gpu } from '../gpu/device';
-import { expandWgsl } from '../gpu/expand-wgsl';
 import { compileKernel, type Kernel } from '../gpu/kernel';
 import type { Recorder } from '../gpu/recorder';
 import { subgroupSize } from '../gpu/subgroup-size';
 import type { GpuTensor } from '../gpu/tensor';
+import { typeConstants, unitParams, usesF16 } from './attention-kernel';
+import { compileBackward, rowsAtOnce, tileParts } from './backward-kernels';
 import { checkAttentionShape, need } from './check';
 import { foldGrid } from './grid';
-import { KEY_TILE_ROWS, type KeyPlan } from './key-plan';
+import type { KeyPlan } from './key-plan';
 import type { AttentionPlan } from './plan';
 import type { AttentionShape } from './reference';
-import { compileUnits, typeConstants, unitParams, usesF16 } from './unit-kernel';
 import {
   type AttentionTypes,
-  type BackwardTiles,
   type BackwardVariant,
   backwardVariantsFor,
   F32_TYPES,
@@ -88,18 +81,17 @@ export class AttentionBackward {
     const allowed = gpu.off.has('tiles') ? variants.filter(({ kind }) => kind !== 'tiles') : variants;
     const variant = options.variant ?? allowed[0]!;
     checkAttentionShape(shape, types, gpu);
-    const [delta, queries, keys] = await Promise.all([
+    const [delta, sides] = await Promise.all([
       compileKernel(gpu, {
         name: 'attention delta',
         code: deltaCode,
         constants: { Q4: typeConstants(types).Q4, D: shape.head_dim },
         f16: usesF16(types),
       }),
-      compileQueries(gpu, shape, types, variant),
-      compileKeys(gpu, shape, types, variant),
+      compileBackward(gpu, shape, types, variant),
     ]);
     const limit = bindingLimit(gpu, options.binding_limit);
-    return new AttentionBackward(shape, scale, types, variant, limit, { delta, queries, keys });
+    return new AttentionBackward(shape, scale, types, variant, limit, { delta, ...sides });
   }
 
   /**
@@ -166,91 +158,4 @@ export class AttentionBackward {
       ...(window_rows === undefined ? {} : { window_rows }),
     };
   }
-}
-
-/** Virtual rows that a thread, a quad or a workgroup of dQ takes through its keys. */
-function rowsAtOnce(variant: BackwardVariant): number {
-  if (variant.kind === 'tiles') return variant.OWN;
-  return variant.kind === 'quads' ? 4 * variant.rowPairs : variant.queryR;
-}
-
-/** Workgroups that share a tile of keys. */
-function tileParts(variant: BackwardVariant): number {
-  return variant.kind === 'quads' ? KEY_TILE_ROWS / (4 * variant.keyPairs) : 1;
-}
-
-/** Counts and constants of the kernels of tiles. */
-function tileConstants({ OWN, LANES, PER, CHUNK }: BackwardTiles, head_dim: number) {
-  return { OWN, LANES, PER, CHUNK, CPT: Math.ceil(head_dim / 4 / LANES) };
-}
-
-function compileQueries(
-  gpu: Gpu,
-  shape: AttentionShape,
-  types: AttentionTypes,
-  variant: BackwardVariant,
-): Promise<Kernel> {
-  const PARTS = partsOf({ R: rowsAtOnce(variant) }, shape);
-  if (variant.kind === 'quads') {
-    const counts = { ROW_PAIRS: variant.rowPairs, KEY_PAIRS: variant.keyPairs };
-    return compileUnits(gpu, shape, types, {
-      name: 'attention backward q, quads,',
-      code: quadQueriesCode,
-      counts,
-      constants: { ...counts, PARTS },
-      subgroups: true,
-    });
-  }
-  if (variant.kind === 'tiles') {
-    const counts = tileConstants(variant, shape.head_dim);
-    return compileUnits(gpu, shape, types, {
-      name: 'attention backward q, tiles,',
-      code: tileQueriesCode,
-      counts,
-      constants: { ...counts, PARTS },
-    });
-  }
-  const counts = { R: variant.queryR, B: variant.queryB };
-  return compileUnits(gpu, shape, types, {
-    name: 'attention backward q',
-    code: queriesCode,
-    counts,
-    constants: { ...counts, PARTS, WG: variant.WG },
-  });
-}
-
-function compileKeys(
-  gpu: Gpu,
-  { q_heads, kv_heads, head_dim }: AttentionShape,
-  types: AttentionTypes,
-  variant: BackwardVariant,
-): Promise<Kernel> {
-  const constants = { ...typeConstants(types), D: head_dim, Q_HEADS: q_heads, KV_HEADS: kv_heads };
-  const f16 = usesF16(types);
-  if (variant.kind === 'quads') {
-    const counts = { ROW_PAIRS: variant.rowPairs, KEY_PAIRS: variant.keyPairs };
-    return compileKernel(gpu, {
-      name: `attention backward kv, quads, d${head_dim}`,
-      code: expandWgsl(quadKeysCode, counts),
-      constants: { ...constants, ...counts, TILE_PARTS: tileParts(variant) },
-      f16,
-      subgroups: true,
-    });
-  }
-  if (variant.kind === 'tiles') {
-    const counts = tileConstants(variant, head_dim);
-    return compileKernel(gpu, {
-      name: `attention backward kv, tiles, d${head_dim}`,
-      code: expandWgsl(tileKeysCode, counts),
-      constants: { ...constants, ...counts },
-      f16,
-    });
-  }
-  const counts = { R: variant.keyR, B: variant.keyB };
-  return compileKernel(gpu, {
-    name: `attention backward kv d${head_dim}`,
-    code: expandWgsl(keysCode, counts),
-    constants: { ...constants, ...counts, WG: Math.ceil(KEY_TILE_ROWS / variant.keyR) },
-    f16,
-  });
 }

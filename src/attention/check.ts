@@ -1,7 +1,7 @@
 import type { Gpu } from '../gpu/device';
 import { type DType, type GpuTensor, sizeOf } from '../gpu/tensor';
+import { usesF16 } from './attention-kernel';
 import type { AttentionShape } from './reference';
-import { usesF16 } from './unit-kernel';
 import type { AttentionTypes } from './variants';
 
 /**

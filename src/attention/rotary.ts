@@ -3,10 +3,10 @@ import type { Gpu } from '../gpu/device';
 import { compileKernel, type Kernel } from '../gpu/kernel';
 import type { Binding, Recorder } from '../gpu/recorder';
 import { type GpuTensor, sizeOf, uploadTensor } from '../gpu/tensor';
+import { typeConstants, usesF16 } from './attention-kernel';
 import { foldGrid } from './grid';
 import type { AttentionPlan } from './plan';
 import type { AttentionShape } from './reference';
-import { typeConstants, usesF16 } from './unit-kernel';
 import { type AttentionTypes, F32_TYPES } from './variants';
 import { bindingLimit, windowOf, windowRows } from './windows';
 

@@ -2,10 +2,21 @@
  * Unrolls the marked loops of a WGSL text, so that what they index becomes plain variables (registers):
  * the lines between `#for x in N` and `#end` are repeated with `$x` replaced by 0, 1, .. N-1.
  * N is a number or one of `counts`; a count of 0 or 1 also serves as a condition. Loops may be nested.
- * @throws Error naming the line where a loop is malformed.
+ * A line `#use x` stands for the text `parts.x`, which kernels share; it is put in first.
+ * @throws Error naming the line where a loop is malformed, or the part that is not there.
  */
-export function expandWgsl(code: string, counts: Readonly<Record<string, number>>): string {
-  const lines = code.split('\n');
+export function expandWgsl(
+  code: string,
+  counts: Readonly<Record<string, number>>,
+  parts: Readonly<Record<string, string>> = {},
+): string {
+  const lines = code.split('\n').flatMap((line) => {
+    const name = /^\s*#use (\w+)\s*$/.exec(line)?.[1];
+    if (name === undefined) return [line];
+    const part = parts[name];
+    if (part === undefined) throw new Error(`No part is named ${name}.`);
+    return part.split('\n');
+  });
   const out: string[] = [];
   const end = expand(lines, 0, counts, [], out);
   if (end < lines.length) throw new Error(`Line ${end + 1}: #end without #for.`);

@@ -1,4 +1,3 @@
-import unitsCode from '../../shaders/attention/units.wgsl?raw';
 import type { Gpu } from '../gpu/device';
 import { expandWgsl } from '../gpu/expand-wgsl';
 import { compileKernel, type Kernel } from '../gpu/kernel';
@@ -6,29 +5,30 @@ import type { AttentionShape } from './reference';
 import type { AttentionTypes } from './variants';
 import type { Work, WorkBatch } from './work';
 
-/** A kernel over units. */
-export interface UnitSource {
+/** An attention kernel. */
+export interface AttentionSource {
   name: string;
-  /** WGSL that follows shaders/attention/units.wgsl. */
+  /** WGSL with its prelude: shaders/attention/units.wgsl, or keys.wgsl. */
   code: string;
   /** Counts of `#for` loops. */
   counts?: Readonly<Record<string, number>>;
   constants?: Readonly<Record<string, number>>;
+  /** Texts of `#use` lines. */
+  parts?: Readonly<Record<string, string>>;
   /** Uses subgroup operations. */
   subgroups?: boolean;
 }
 
-/** Compiles a kernel over units for a shape and types. */
-export function compileUnits(
+/** Compiles a kernel for a shape and types. */
+export function compileAttention(
   gpu: Gpu,
-  shape: AttentionShape,
+  { q_heads, kv_heads, head_dim }: AttentionShape,
   types: AttentionTypes,
-  { name, code, counts = {}, constants = {}, subgroups = false }: UnitSource,
+  { name, code, counts = {}, constants = {}, parts = {}, subgroups = false }: AttentionSource,
 ): Promise<Kernel> {
-  const { q_heads, kv_heads, head_dim } = shape;
   return compileKernel(gpu, {
     name: `${name} d${head_dim}`,
-    code: `${unitsCode}\n${expandWgsl(code, counts)}`,
+    code: expandWgsl(code, counts, parts),
     constants: {
       ...typeConstants(types),
       D: head_dim,
