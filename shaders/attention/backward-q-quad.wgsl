@@ -1,12 +1,12 @@
 // Attention over segment trees, backward with respect to the queries, by four threads that swap values in registers:
 // for adapters where loads are dear, arithmetic is not, and a workgroup of four is one subgroup (SwiftShader).
 //
-// Formulas and units as backward-q.wgsl. Grid: units * PARTS * KV_HEADS workgroups, folded into x and y. A workgroup is
+// Formulas and units as backward-q.wgsl. Grid: units * parts * KV_HEADS workgroups, folded into x and y. A workgroup is
 // four threads, two by two: they take 4 ROW_PAIRS virtual rows of a unit through all its keys, 4 KEY_PAIRS at a time.
 // First a thread makes the scores of half of the rows with half of the keys: of each pair of rows, and of keys, two
 // neighbours load one each and swap. Then it adds, for its half of the rows and half of the head, what all the keys give.
 // Memory: q and do once for each step of keys (from the cache), dq once; K twice and V once for each 4 ROW_PAIRS rows.
-// Registers: ROW_PAIRS * D. Limits as forward.wgsl. Constants: as units.wgsl, and ROW_PAIRS, KEY_PAIRS, PARTS.
+// Registers: ROW_PAIRS * D. Limits as forward.wgsl. Constants: as units.wgsl, and ROW_PAIRS, KEY_PAIRS.
 
 const HALF: u32 = C / 2u;
 const ROWS: u32 = 4u * ROW_PAIRS;
@@ -19,13 +19,13 @@ fn main(
   @builtin(subgroup_invocation_id) thread: u32,
 ) {
   let quad = group.y * groups.x + group.x;
-  let kv_head = quad / params.units / PARTS;
+  let kv_head = quad / params.units / params.parts;
   if (kv_head >= KV_HEADS) {
     return;
   }
   let unit = work[params.first_unit + quad % params.units];
   let virtual_rows = unit.y * GROUP;
-  let first = quad / params.units % PARTS * ROWS;
+  let first = quad / params.units % params.parts * ROWS;
   if (first >= virtual_rows) {
     return;
   }

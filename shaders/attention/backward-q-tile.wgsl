@@ -2,12 +2,12 @@
 // keys in workgroup memory.
 //
 // Formulas as backward-q.wgsl, units as units.wgsl, scores as tile-scores.wgsl; all keys of a row are in one unit. Grid:
-// (units * PARTS, KV heads), OWN / 4 * LANES threads. A workgroup owns OWN virtual rows of a unit and takes them through
+// (units * parts, KV heads), OWN / 4 * LANES threads. A workgroup owns OWN virtual rows of a unit and takes them through
 // its keys, OTHER at a time: it makes their scores a CHUNK of the head at a time, a thread 4 rows with PER keys; then a
 // thread adds, for 4 rows and every LANES-th vec4 of the head, what the keys give.
 // Memory: K twice and V once for each OWN rows, q and do once for each step of keys, dq once.
 // Workgroup memory: as tile-scores.wgsl, and OTHER * OWN floats. Registers: 4 CPT vectors of sums.
-// Limits: OWN a multiple of 4, D a multiple of 8. Constants: as units.wgsl and tile-scores.wgsl, and PARTS.
+// Limits: OWN a multiple of 4, D a multiple of 8. Constants: as units.wgsl and tile-scores.wgsl.
 
 var<workgroup> weights: array<V4, OTHER * QUADS>; // ds: [key, rows / 4]
 
@@ -43,9 +43,9 @@ fn row_at(first_member: u32, vr: u32, kv_head: u32) -> u32 {
 
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
-  let unit = work[params.first_unit + group.x / PARTS];
+  let unit = work[params.first_unit + group.x / params.parts];
   let virtual_rows = unit.y * GROUP;
-  let first = group.x % PARTS * OWN;
+  let first = group.x % params.parts * OWN;
   let kv_head = group.y;
   if (first >= virtual_rows) {
     return;

@@ -5,18 +5,18 @@
 // Grid and packing as forward.wgsl: a thread takes R virtual rows of a unit through all its keys, B at a time. All keys
 // of a row are in one unit; where the KV storage has windows, each but a row's first adds to what is there.
 // Memory: q, do, stats and dq once, K and V once per thread, K twice (the second time from the cache).
-// Registers: R * D. Limits as forward.wgsl. Constants: as units.wgsl, and R, B, PARTS, WG.
+// Registers: R * D. Limits as forward.wgsl. Constants: as units.wgsl, and R, B, WG.
 
 @compute @workgroup_size(WG)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
   let thread = id.y * groups.x * WG + id.x;
-  let kv_head = thread / params.units / PARTS;
+  let kv_head = thread / params.units / params.parts;
   if (kv_head >= KV_HEADS) {
     return;
   }
   let unit = work[params.first_unit + thread % params.units];
   let virtual_rows = unit.y * GROUP;
-  let first = thread / params.units % PARTS * R;
+  let first = thread / params.units % params.parts * R;
   if (first >= virtual_rows) {
     return;
   }

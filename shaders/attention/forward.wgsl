@@ -1,12 +1,12 @@
 // Attention over segment trees, forward: online softmax in registers, no workgroup memory, no barriers.
 //
-// Grid: ceil(units * PARTS * KV_HEADS / WG) workgroups, folded into x and y. A thread takes R virtual rows of a unit
+// Grid: ceil(units * parts * KV_HEADS / WG) workgroups, folded into x and y. A thread takes R virtual rows of a unit
 // through the unit's keys, B at a time: each K and V element it loads serves R * 4 multiply-adds.
-// Memory: q and o once, K and V once per thread (neighbouring threads read the same addresses at the same time,
-// so all but the first hit the cache). Registers: R * D for the output, so R is small where D is large.
+// Memory: q and o once, K and V once a unit: its threads are neighbours and read the same addresses at the same time, so
+// all but the first hit the cache. Registers: R * D for the output, so R is small where D is large.
 // A row whose keys are in several units leaves its parts for join.wgsl: sum of exp(score - max) v, not yet divided.
 // Limits: D a multiple of 8; every row sees at least one key. Constants: as units.wgsl, and R, B, U (how far
-// the loop over the head is unrolled), PARTS, WG. `#for` lines are unrolled by src/gpu/expand-wgsl.ts.
+// the loop over the head is unrolled), WG. `#for` lines are unrolled by src/gpu/expand-wgsl.ts.
 
 @group(0) @binding(2) var<storage, read> q: array<Q4>;              // [rows, Hq, D]
 @group(0) @binding(3) var<storage, read> k: array<K4>;              // [T, Hkv, D]
@@ -19,13 +19,13 @@
 @compute @workgroup_size(WG)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
   let thread = id.y * groups.x * WG + id.x;
-  let kv_head = thread / params.units / PARTS;
+  let kv_head = thread / params.parts / params.units;
   if (kv_head >= KV_HEADS) {
     return;
   }
-  let unit = work[params.first_unit + thread % params.units];
+  let unit = work[params.first_unit + thread / params.parts % params.units];
   let virtual_rows = unit.y * GROUP;
-  let first = thread / params.units % PARTS * R;
+  let first = thread % params.parts * R;
   if (first >= virtual_rows) {
     return;
   }

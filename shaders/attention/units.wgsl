@@ -17,6 +17,7 @@ struct Params {
   first_unit: u32,
   members: u32,    // where members and
   ranges: u32,     // ranges begin
+  parts: u32,      // threads, or workgroups, that share a unit's rows; the rows of a smaller unit end before
 }
 
 const C: u32 = D / 4u;

@@ -51,14 +51,15 @@ export function usesF16({ rows, cache }: AttentionTypes): boolean {
   return rows === 'f16' || cache === 'f16';
 }
 
-/** The uniform block of units.wgsl for one batch. */
+/** The uniform block of units.wgsl for one batch; `parts`: threads, or workgroups, that share a unit's rows. */
 export function unitParams(
   scale: number,
   { first_unit, unit_count }: Pick<WorkBatch, 'first_unit' | 'unit_count'>,
   { members_at, ranges_at }: Work,
+  parts: number,
 ): ArrayBuffer {
-  const params = new ArrayBuffer(20);
+  const params = new ArrayBuffer(24);
   new Float32Array(params)[0] = scale;
-  new Uint32Array(params).set([unit_count, first_unit, members_at, ranges_at], 1);
+  new Uint32Array(params).set([unit_count, first_unit, members_at, ranges_at, parts], 1);
   return params;
 }

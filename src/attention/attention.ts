@@ -174,7 +174,8 @@ export class Attention {
 
   /**
    * Bytes of keys and values that the units of a pass read, and the least that it could be: each segment once for all
-   * sequences below it. (Threads of one unit, and tiles of one unit, share what they read through the cache.)
+   * sequences below it. A unit counts once: its threads read the same keys at the same time, and its tiles one after the
+   * other from the cache.
    */
   kvBytes(plan: AttentionPlan): { read: number; ideal: number } {
     const { kv_heads, head_dim } = this.shape;
@@ -215,14 +216,14 @@ export class Attention {
     const uses: Use[] = work.batches.map((batch) => ({
       kernel: batch.few ? few : many,
       kv_start: batch.kv_start,
-      params: unitParams(this.scale, batch, work),
+      params: unitParams(this.scale, batch, work, this.partsOf(batch)),
       grid: this.grid(batch),
     }));
     const { join_count, joins_at } = work;
     if (join_count > 0) {
       const { q_heads, head_dim } = this.shape;
       const threads = join_count * q_heads * (this.gpu.adapter.isFallback ? 1 : head_dim / 4);
-      const params = unitParams(0, { first_unit: joins_at, unit_count: join_count }, work);
+      const params = unitParams(0, { first_unit: joins_at, unit_count: join_count }, work, 1);
       uses.push({ kernel: join, kv_start: 0, params, grid: foldGrid(threads, 64) });
     }
     const parts = this.partsFor(work.partial_count);
@@ -236,10 +237,15 @@ export class Attention {
     return window_rows === undefined ? layout : { ...layout, window_rows };
   }
 
-  private grid({ unit_count }: WorkBatch): [number, number] {
+  private grid(batch: WorkBatch): [number, number] {
     const { variant, shape } = this;
-    if (variant.kind === 'tiles') return [unit_count, shape.kv_heads];
-    return foldGrid(unit_count * shape.kv_heads * partsOf(variant, shape), variant.WG);
+    if (variant.kind === 'tiles') return [batch.unit_count, shape.kv_heads];
+    return foldGrid(batch.unit_count * shape.kv_heads * this.partsOf(batch), variant.WG);
+  }
+
+  /** Threads of a unit; a tile is one workgroup's. */
+  private partsOf({ rows }: WorkBatch): number {
+    return this.variant.kind === 'tiles' ? 1 : partsOf(this.variant.R, this.shape, rows);
   }
 }
 
@@ -251,12 +257,11 @@ async function compileForward(
 ): Promise<Pick<Kernels, 'many' | 'few'>> {
   if (variant.kind === 'threads') {
     const { R, B, U, WG } = variant;
-    const PARTS = partsOf(variant, shape);
     const many = await compileAttention(gpu, shape, types, {
       name: 'attention forward',
       code: `${unitsPrelude}\n${forwardCode}`,
       counts: { R, B, U },
-      constants: { R, B, U, PARTS, WG },
+      constants: { R, B, U, WG },
     });
     return { many, few: many };
   }

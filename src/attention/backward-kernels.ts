@@ -14,7 +14,7 @@ import type { Kernel } from '../gpu/kernel';
 import { compileAttention } from './attention-kernel';
 import { KEY_TILE_ROWS } from './key-plan';
 import type { AttentionShape } from './reference';
-import { type AttentionTypes, type BackwardVariant, partsOf } from './variants';
+import type { AttentionTypes, BackwardVariant } from './variants';
 
 /** One side of a backward attention: the gradient of the queries, or of keys and values. */
 interface Side {
@@ -55,13 +55,12 @@ export async function compileBackward(
   variant: BackwardVariant,
 ): Promise<{ queries: Kernel; keys: Kernel }> {
   const { how, queries, keys, parts = {}, subgroups = false } = sourcesOf(variant, shape);
-  const PARTS = partsOf({ R: rowsAtOnce(variant) }, shape);
   const compile = (name: string, prelude: string, { code, counts, constants }: Side) =>
     compileAttention(gpu, shape, types, {
       name: `attention backward ${name}${how}`,
       code: `${prelude}\n${code}`,
       counts,
-      constants: { PARTS, TILE_PARTS: tileParts(variant), ...counts, ...constants },
+      constants: { TILE_PARTS: tileParts(variant), ...counts, ...constants },
       parts,
       subgroups,
     });

@@ -118,7 +118,7 @@ export class AttentionBackward {
     for (const batch of work.batches) {
       recorder.dispatch(
         this.kernels.queries,
-        unitParams(this.scale, batch, work),
+        unitParams(this.scale, batch, work, this.partsOf(batch)),
         [work.buffer, q, part(k, batch.kv_start), part(v, batch.kv_start), d_o, stats, dq],
         this.queriesGrid(batch),
       );
@@ -138,9 +138,13 @@ export class AttentionBackward {
     }
   }
 
-  private queriesGrid({ unit_count }: WorkBatch): [number, number] {
+  private partsOf({ rows }: WorkBatch): number {
+    return partsOf(rowsAtOnce(this.variant), this.shape, rows);
+  }
+
+  private queriesGrid(batch: WorkBatch): [number, number] {
     const { variant, shape } = this;
-    const units = unit_count * partsOf({ R: rowsAtOnce(variant) }, shape);
+    const units = batch.unit_count * this.partsOf(batch);
     if (variant.kind === 'tiles') return [units, shape.kv_heads];
     return foldGrid(units * shape.kv_heads, variant.kind === 'quads' ? 1 : variant.WG);
   }

@@ -64,7 +64,10 @@ const TILES: readonly Pick<TileVariant, 'ROWS' | 'LANES' | 'BK'>[] = [
   { ROWS: 16, LANES: 8, BK: 1 },
 ];
 
-/** Virtual rows that one unit of a decode step takes through its keys, a tile at a time, while the cache holds them. */
+/**
+ * Virtual rows that one unit of a decode step takes through its keys while the cache holds them: a tile after the other,
+ * or by threads side by side.
+ */
 const SHARED_VIRTUAL_ROWS = 512;
 
 /**
@@ -124,23 +127,24 @@ export function tileBytes(
   return subgroups ? tile : tile + keys * ROWS * 4 + ROWS * LANES * 4;
 }
 
-/** Threads that share the heads of a unit and KV head among them. */
-export function partsOf({ R }: Pick<ThreadVariant, 'R'>, { q_heads, kv_heads }: AttentionShape): number {
-  return Math.ceil(q_heads / kv_heads / R);
+/** How many share the virtual rows of a unit of `rows` rows, where each takes `R` of them. */
+export function partsOf(R: number, { q_heads, kv_heads }: AttentionShape, rows: number): number {
+  return Math.ceil((rows * q_heads) / kv_heads / R);
 }
 
 /** How a variant's work is cut into units. */
 export function layoutFor(variant: AttentionVariant, shape: AttentionShape): WorkLayout {
   const { kv_heads } = shape;
   const group = shape.q_heads / kv_heads;
+  const shared_rows = Math.max(1, Math.floor(SHARED_VIRTUAL_ROWS / group));
   if (variant.kind === 'threads') {
     const rows = Math.max(1, Math.floor(variant.R / group));
-    const units = Math.ceil(variant.threads / kv_heads / partsOf(variant, shape));
-    return { rows, shared_rows: rows, units, min_keys: 32, few_rows: 0 };
+    const units = Math.ceil(variant.threads / kv_heads / partsOf(variant.R, shape, rows));
+    return { rows, shared_rows, units, min_keys: 32, few_rows: rows, side_by_side: rows };
   }
   return {
     rows: Math.max(1, Math.floor(variant.ROWS / group)),
-    shared_rows: Math.max(1, Math.floor(SHARED_VIRTUAL_ROWS / group)),
+    shared_rows,
     units: Math.ceil(variant.groups / kv_heads),
     min_keys: 128,
     few_rows: Math.floor(variant.FEW / group),

@@ -12,6 +12,11 @@ export interface WorkLayout {
   readonly min_keys: number;
   /** Units of up to so many rows are in batches of their own, for a kernel with smaller tiles. 0: none. */
   readonly few_rows: number;
+  /**
+   * Where a unit has a thread for so many rows each: units of more rows count as several, and each batch gets enough of
+   * them. Without it a unit is one workgroup's.
+   */
+  readonly side_by_side?: number;
   /** Every row in one unit of each window, so that nothing needs joining: what the backward pass needs. */
   readonly whole_rows?: boolean;
   /** Rows of a window of the KV storage, where one binding cannot take it all. Default: all of it. */
@@ -22,6 +27,8 @@ export interface WorkLayout {
 export interface WorkBatch {
   first_unit: number;
   unit_count: number;
+  /** Rows of its units at most. */
+  rows: number;
   /** First row of the window; rows in `ranges` count from it. */
   kv_start: number;
   few: boolean;
@@ -75,14 +82,14 @@ interface Unit {
 /**
  * Cuts an attention into units.
  * - Where runs have many rows, a unit is some rows of one run with all keys that they see.
- * - Where they have few (a decode step), rows are brought together by what they see: the keys of a shared segment are
- *   read for all of them at once, those of each own segment beside it, and the parts are joined by log-sum-exp.
+ * - Where they have few (a decode step has one), rows are brought together by what they see: the keys of a shared segment
+ *   are read for all of them at once, those of each own segment beside it, and the parts are joined by log-sum-exp.
  *   A sequence that is in no run appears nowhere.
  * The same tree, runs and layout give the same list, and so the same bits.
  */
 export function attentionWork(tree: SegmentTree, runs: readonly QueryRun[], layout: WorkLayout): Work {
   const longest = runs.reduce((most, run) => Math.max(most, run.count), 0);
-  const whole = layout.whole_rows || longest >= layout.rows;
+  const whole = layout.whole_rows || longest >= Math.max(2, layout.rows);
   const groups = whole ? groupsByRun(tree, runs) : groupsBySegment(tree, runs);
   return pack(cut(groups, whole ? layout.rows : layout.shared_rows, layout), layout);
 }
@@ -152,23 +159,49 @@ function rangesOf(tree: SegmentTree, { segment, offset, count }: QueryRun): KeyR
 
 /** Cuts groups into units: by rows, by windows of the storage, and long ones by keys. */
 function cut(groups: readonly Group[], rows: number, layout: WorkLayout): Unit[] {
-  const { min_keys, window_rows = Number.POSITIVE_INFINITY } = layout;
+  const { window_rows = Number.POSITIVE_INFINITY } = layout;
   const whole: Unit[] = [];
   for (const { members, ranges } of groups) {
     for (let at = 0; at < members.length; at += rows) {
       const some = members.slice(at, at + rows);
       const most = some.reduce((limit, member) => Math.max(limit, member.limit), 0);
-      const seen = ranges.map((range) =>
-        range.causal ? slice(range, 0, Math.min(range.count, most)) : range,
-      );
-      whole.push(...byWindow(some, seen, window_rows));
+      const least = some.reduce((limit, member) => Math.min(limit, member.limit), most);
+      const seen = ranges.map((range) => {
+        if (!range.causal) return range;
+        const count = Math.min(range.count, most);
+        return { ...range, count, causal: least < count };
+      });
+      whole.push(...byWindow(some, connected(seen), window_rows));
     }
   }
-  const total = whole.reduce((sum, unit) => sum + unit.keys, 0);
-  const chunk = Math.max(min_keys, Math.ceil(total / layout.units / min_keys) * min_keys);
-  // What is already in enough units, or may not be joined, stays.
-  if (layout.whole_rows || whole.length >= layout.units) return whole;
-  return whole.flatMap((unit) => byKeys(unit, chunk));
+  // What may not be joined stays whole.
+  if (layout.whole_rows) return whole;
+  if (layout.side_by_side === undefined) return cutKeys(whole, layout);
+  const isFew = ({ members }: Unit) => members.length <= layout.few_rows;
+  return [whole.filter((unit) => !isFew(unit)), whole.filter(isFew)].flatMap((units) =>
+    cutKeys(units, layout),
+  );
+}
+
+/** Ranges that are seen whole and follow each other in the storage, as one: an only child's prefix and own keys. */
+function connected(ranges: readonly KeyRange[]): KeyRange[] {
+  const whole = ranges.filter(({ causal }) => !causal).sort((a, b) => a.start - b.start);
+  const out: KeyRange[] = [];
+  for (const range of whole) {
+    const last = out.at(-1);
+    if (last && last.start + last.count === range.start) last.count += range.count;
+    else out.push({ ...range });
+  }
+  return [...out, ...ranges.filter(({ causal }) => causal)];
+}
+
+/** Cuts units by keys until there are enough of them. */
+function cutKeys(units: Unit[], { units: enough, min_keys, side_by_side }: WorkLayout): Unit[] {
+  const weigh = ({ members }: Unit) => (side_by_side ? Math.ceil(members.length / side_by_side) : 1);
+  if (units.reduce((sum, unit) => sum + weigh(unit), 0) >= enough) return units;
+  const total = units.reduce((sum, unit) => sum + unit.keys * weigh(unit), 0);
+  const chunk = Math.max(min_keys, Math.ceil(total / enough / min_keys) * min_keys);
+  return units.flatMap((unit) => byKeys(unit, chunk));
 }
 
 function slice(range: KeyRange, from: number, count: number): KeyRange {
@@ -259,8 +292,11 @@ function pack(units: Unit[], layout: WorkLayout): Work {
     const kv_start = unit.window * window_rows;
     const few = isFew(unit);
     const batch = batches.at(-1);
-    if (batch?.kv_start === kv_start && batch.few === few) batch.unit_count += 1;
-    else batches.push({ first_unit: i, unit_count: 1, kv_start, few });
+    const rows = unit.members.length;
+    if (batch?.kv_start === kv_start && batch.few === few) {
+      batch.unit_count += 1;
+      batch.rows = Math.max(batch.rows, rows);
+    } else batches.push({ first_unit: i, unit_count: 1, rows, kv_start, few });
     unitWords.push(memberWords.length / 4, unit.members.length, rangeWords.length / 4, unit.ranges.length);
     for (const [j, { row, limit }] of unit.members.entries()) {
       memberWords.push(row, limit, partials[j]!, Number(written.has(row)));

@@ -14,6 +14,10 @@ const ADAPTER = {
   limits: { maxComputeWorkgroupStorageSize: 32_768, maxComputeInvocationsPerWorkgroup: 256 },
 };
 const TILES = layoutFor(variantsFor(SHAPE, ADAPTER)[0]!, SHAPE);
+/** A CPU adapter's, and what a GPU falls back on. */
+const REGISTERS = [{ ...ADAPTER, isFallback: true }, ADAPTER].map((adapter) =>
+  layoutFor(variantsFor(SHAPE, adapter).at(-1)!, SHAPE),
+);
 
 /** A step of `prompts` prompts with `G` answers each; answers that are in `ended` have no row. */
 function step(
@@ -78,6 +82,7 @@ describe('attentionWork', () => {
   it('shows every row the keys that it sees, once, on random trees in every layout', () => {
     const layouts: WorkLayout[] = [
       TILES,
+      ...REGISTERS,
       { rows: 2, shared_rows: 2, units: 16, min_keys: 8, few_rows: 0 },
       { rows: 8, shared_rows: 3, units: 40, min_keys: 4, few_rows: 1 },
       { rows: 4, shared_rows: 4, units: 1, min_keys: 1, few_rows: 0, whole_rows: true },
@@ -114,11 +119,28 @@ describe('attentionWork', () => {
     ] as const) {
       for (const P of [700, 2000, 16_384]) {
         const { tree, runs } = step(prompts, P, G, (i) => 1 + ((i * 67) % 512));
-        const work = attentionWork(tree, runs, TILES);
         const ideal = idealKvRows(tree, runs);
         expect(ideal).toBe(tree.segments.reduce((sum, { length }) => sum + length, 0));
-        expect(work.kv_rows_read / ideal, `${prompts} x ${G}, ${P}`).toBeLessThan(1.1);
+        for (const layout of [TILES, ...REGISTERS]) {
+          const work = attentionWork(tree, runs, layout);
+          expect(work.kv_rows_read / ideal, `${prompts} x ${G}, ${P}`).toBeLessThan(1.1);
+        }
       }
+    }
+  });
+
+  it('gives an only child under a prefix the work of one sequence', () => {
+    const { tree, runs } = step(1, 700, 1, () => 256);
+    const alone = new SegmentTree();
+    alone.append(alone.add({ parent: -1, capacity: 956, causal: true }), 956);
+    for (const layout of [TILES, ...REGISTERS]) {
+      const shared = attentionWork(tree, runs, layout);
+      const copied = attentionWork(alone, [{ row: 0, count: 1, segment: 0, offset: 955 }], layout);
+      expect(shared.batches).toEqual(copied.batches);
+      // Limits say how far a row sees into its own segment; here it sees all of it.
+      const { members_at, ranges_at } = shared;
+      expect(shared.words.subarray(4 * ranges_at)).toEqual(copied.words.subarray(4 * ranges_at));
+      expect(shared.words.subarray(0, 4 * members_at)).toEqual(copied.words.subarray(0, 4 * members_at));
     }
   });
 
