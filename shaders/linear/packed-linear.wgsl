@@ -1,10 +1,12 @@
 // y = alpha x W^T (+ bias or residual) for W [N, K] of q4, q8 or f16: x [rows, K], y [rows, N], K a multiple of 4.
 //
 // Grid: (N / (C * COLUMNS), rows / R), rounded up. LANES threads share C columns and R rows: each takes every LANES-th
-// octet of W, so that neighbouring threads read neighbouring words, unpacks it once for all R rows, and the first adds
-// up what they found. So W is read once for up to R rows (a decode step's), and by R at a time for more. With LANES = 1
-// there is no barrier. Rows and columns past the end repeat the last one and are not written.
-// Constants: LANES, COLUMNS; a workgroup has LANES * COLUMNS threads; loop counts R and C. Behind weight-octet.wgsl.
+// octet of W, so that neighbouring threads read neighbouring words, unpacks it once for all R rows; then they add up what
+// they found, always in the same order: in workgroup memory (BARRIER) or by shuffles (SUBGROUP), or there is one (ALONE).
+// So W is read once for up to R rows (a decode step's), and by R at a time for more. Rows and columns past the end repeat
+// the last one and are not written.
+// Constants: LANES (a power of 2; with SUBGROUP not above the smallest subgroup), COLUMNS; a workgroup has
+// LANES * COLUMNS threads; loop counts R and C; of BARRIER, SUBGROUP and ALONE one is 1, the others 0. Behind weight-octet.wgsl.
 
 struct Params {
   rows: u32,
@@ -20,7 +22,9 @@ struct Params {
 @group(0) @binding(3) var<storage, read> c: array<f32>; // bias [N] or residual [rows, N]
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;
 
+#for b in BARRIER
 var<workgroup> parts: array<f32, LANES * COLUMNS>;
+#end
 
 fn put(row: u32, column: u32, value: f32) {
   if (row >= p.rows || column >= p.n) {
@@ -67,16 +71,21 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   }
 #for r in R
 #for c in C
-  if (LANES > 1u) {
-    parts[thread] = sum$r_$c;
-    workgroupBarrier();
-    if (lane == 0u) {
-      for (var i = 1u; i < LANES; i++) {
-        sum$r_$c += parts[thread + i];
-      }
+#for b in BARRIER
+  parts[thread] = sum$r_$c;
+  workgroupBarrier();
+  if (lane == 0u) {
+    for (var i = 1u; i < LANES; i++) {
+      sum$r_$c += parts[thread + i];
     }
-    workgroupBarrier();
   }
+  workgroupBarrier();
+#end
+#for s in SUBGROUP
+  for (var step = LANES / 2u; step > 0u; step /= 2u) {
+    sum$r_$c += subgroupShuffleXor(sum$r_$c, step);
+  }
+#end
   if (lane == 0u) {
     put(row + $ru, column + $cu, sum$r_$c);
   }

@@ -5,6 +5,9 @@
 // nucleus are found bit by bit over the logits' bits (made to ascend), so the sets are exact. Every sum is taken in
 // a fixed order: two runs give the same bits.
 // Memory: the row is read 14 times, 33 times more for top-k and for top-p each; small rows stay in the cache.
+// What threads tell each other goes through workgroup memory; where a subgroup surely holds LANES threads (SUBGROUP) they
+// first add up by shuffles, and one of them goes on.
+// Constants: WG; LANES (a power of 2, a divisor of WG; 1 without subgroups); count SUBGROUP.
 // Limits: vocabulary below 2^24 (counts are summed as f32). Logits of -inf never come out. NaN and +inf, or nothing
 // finite, give token -1 and a status. Logits beyond +-1e30 count as +-1e30 in probabilities.
 
@@ -31,7 +34,8 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> records: array<u32>;   // [B, RECORD]
 
 var<workgroup> parts: array<vec4<f32>, WG>;
-var<workgroup> keys: array<vec2<u32>, WG>;
+var<workgroup> lane_sums: array<vec4<f32>, WG / LANES>;
+var<workgroup> keys: array<vec2<u32>, WG / LANES>;
 var<workgroup> status: u32;
 var<workgroup> edge: u32;
 
@@ -52,9 +56,29 @@ fn is_likely(key: u32, largest: f32) -> bool {
 }
 
 // Sum over the workgroup, the same for all threads.
-fn total(x: vec4<f32>, thread: u32) -> vec4<f32> {
+fn total(mine: vec4<f32>, thread: u32) -> vec4<f32> {
+  var x = mine;
+#for s in SUBGROUP
+  for (var step = LANES / 2u; step > 0u; step /= 2u) {
+    x += subgroupShuffleXor(x, step);
+  }
+#end
   workgroupBarrier();
-  parts[thread] = x;
+  if (thread % LANES == 0u) {
+    lane_sums[thread / LANES] = x;
+  }
+  workgroupBarrier();
+  var sum = vec4<f32>(0.0);
+  for (var t = 0u; t < WG / LANES; t++) {
+    sum += lane_sums[t];
+  }
+  return sum;
+}
+
+// The same, in the order of threads, and leaves in `parts` what each of them has.
+fn total_of_parts(mine: vec4<f32>, thread: u32) -> vec4<f32> {
+  workgroupBarrier();
+  parts[thread] = mine;
   workgroupBarrier();
   var sum = vec4<f32>(0.0);
   for (var t = 0u; t < WG; t++) {
@@ -63,17 +87,27 @@ fn total(x: vec4<f32>, thread: u32) -> vec4<f32> {
   return sum;
 }
 
-// The (key, id) with the largest key, and of these the lowest id.
+// Of two (key, id) the one with the larger key, of equal ones the one with the lower id.
+fn better(a: vec2<u32>, b: vec2<u32>) -> vec2<u32> {
+  return select(a, b, b.x > a.x || (b.x == a.x && b.y < a.y));
+}
+
+// The best over the workgroup.
 fn best(mine: vec2<u32>, thread: u32) -> vec2<u32> {
+  var found = mine;
+#for s in SUBGROUP
+  for (var step = LANES / 2u; step > 0u; step /= 2u) {
+    found = better(found, subgroupShuffleXor(found, step));
+  }
+#end
   workgroupBarrier();
-  keys[thread] = mine;
+  if (thread % LANES == 0u) {
+    keys[thread / LANES] = found;
+  }
   workgroupBarrier();
-  var found = keys[0];
-  for (var t = 1u; t < WG; t++) {
-    let other = keys[t];
-    if (other.x > found.x || (other.x == found.x && other.y < found.y)) {
-      found = other;
-    }
+  found = keys[0];
+  for (var t = 1u; t < WG / LANES; t++) {
+    found = better(found, keys[t]);
   }
   return found;
 }
@@ -259,7 +293,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   if (thread == 0u) {
     edge = V;
   }
-  let all_at_edge = total(vec4<f32>(at_edge, 0.0, 0.0, 0.0), thread).x;
+  let all_at_edge = total_of_parts(vec4<f32>(at_edge, 0.0, 0.0, 0.0), thread).x;
   var before = 0.0;
   for (var t = 0u; t < thread; t++) {
     before += parts[t].x;
@@ -284,7 +318,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
       mine += vec4<f32>(exp((value_of(key) - largest) * per_temperature), 1.0, 0.0, 0.0);
     }
   }
-  let kept = total(mine, thread);
+  let kept = total_of_parts(mine, thread);
   let random = philox(vec4<u32>(place.x, place.y, place.z, 0u), vec2<u32>(params.seed_low, params.seed_high));
   let goal = f32(random.x >> 8u) * 0x1p-24 * kept.x;
   // All threads walk the same sums. The last run with any mass takes what rounding has left.
@@ -318,12 +352,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   let token = workgroupUniformLoad(&edge);
 
   let token_key = key_of(logits[at + token]);
-  var better = 0.0;
+  var ahead = 0.0;
   for (var i = thread; i < V; i += WG) {
     let key = key_of(logits[at + i]);
-    better += select(0.0, 1.0, key > token_key || (key == token_key && i < token));
+    ahead += select(0.0, 1.0, key > token_key || (key == token_key && i < token));
   }
-  let rank = total(vec4<f32>(better, 0.0, 0.0, 0.0), thread).x;
+  let rank = total(vec4<f32>(ahead, 0.0, 0.0, 0.0), thread).x;
   if (thread == 0u) {
     let d = value_of(token_key) - largest;
     tokens[row] = i32(token);

@@ -1,7 +1,9 @@
 import code from '../../shaders/sampling/sample.wgsl?raw';
 import type { Gpu } from '../gpu/device';
+import { expandWgsl } from '../gpu/expand-wgsl';
 import { compileKernel, type Kernel } from '../gpu/kernel';
 import type { Recorder } from '../gpu/recorder';
+import { subgroupSize } from '../gpu/subgroup-size';
 import { type GpuTensor, sizeOf } from '../gpu/tensor';
 import { seedWords } from './random';
 import type { DrawSettings } from './settings';
@@ -102,9 +104,18 @@ export class Sampler {
     const { vocab_size } = options;
     if (!Number.isInteger(vocab_size) || vocab_size < 1 || vocab_size >= 2 ** 24)
       throw new Error(`The sampler handles vocabularies of 1 to 2^24 - 1 tokens, not ${vocab_size}.`);
-    // A CPU adapter pays for every thread at every barrier.
+    // A CPU adapter pays for every thread at every barrier, and has too few of them to share by shuffles.
     const WG = gpu.adapter.isFallback ? 16 : 256;
-    return new Sampler(vocab_size, await compileKernel(gpu, { name: 'sample', code, constants: { WG } }));
+    const size = subgroupSize(gpu);
+    const subgroups = !gpu.adapter.isFallback && size >= 4;
+    const LANES = subgroups ? Math.min(32, size) : 1;
+    const kernel = await compileKernel(gpu, {
+      name: 'sample',
+      code: expandWgsl(code, { SUBGROUP: +subgroups }),
+      constants: { WG, LANES },
+      subgroups,
+    });
+    return new Sampler(vocab_size, kernel);
   }
 
   /**

@@ -18,7 +18,7 @@ const DRAWS: DrawSettings[] = [
 /** The choice of tokens: greedy, from the whole distribution, and truncated. */
 export const samplerCheck: Check = {
   name: 'sampler',
-  ways: [],
+  ways: ['subgroups'],
   // Of log-probabilities, which are sums of exponentials over the vocabulary.
   tolerance: 1e-4,
   async prepare(gpu) {

@@ -197,14 +197,17 @@ describe('the sampler on the GPU', () => {
     }
   });
 
-  it('gives the same with the workgroups meant for a GPU', async () => {
+  it('gives the same with the workgroups meant for a GPU, with subgroups and without', async () => {
     const V = 3000;
     const logits = normals(seeded(31), 3 * V, 3);
     const s = { ...PLAIN, temperature: 0.9, top_k: 40, top_p: 0.9 };
     const rows = rowsOf(3);
-    const got = await sample(logits, rows, s, { ...gpu, adapter: { ...gpu.adapter, isFallback: false } });
-    for (const [i, row] of rows.entries())
-      expectSame(got.records[i]!, logits.subarray(i * V, (i + 1) * V), s, row, `row ${i}`);
+    const adapter = { ...gpu.adapter, isFallback: false };
+    for (const off of [[], ['subgroups']] as const) {
+      const got = await sample(logits, rows, s, { ...gpu, adapter, off: new Set(off) });
+      for (const [i, row] of rows.entries())
+        expectSame(got.records[i]!, logits.subarray(i * V, (i + 1) * V), s, row, `row ${i}, off: ${off}`);
+    }
   });
 
   it('refuses settings that make no sense', async () => {

@@ -6,6 +6,7 @@ import { compileKernel, type Kernel } from '../../gpu/kernel';
 import { type PackedDType, packedKernel } from '../../gpu/packed-weights';
 import type { Binding, Recorder } from '../../gpu/recorder';
 import { blocksOf, type GpuTensor, sizeOf } from '../../gpu/tensor';
+import { type Sharing, sharing } from './tiles';
 
 /** A product with a packed weight: x W^T, or x W. */
 export type PackedProduct = 'forward' | 'backward';
@@ -14,9 +15,9 @@ export type PackedProduct = 'forward' | 'backward';
 interface Sizes {
   /** Rows of one dispatch's threads for few rows, ascending: W is read once for so many. */
   few: readonly number[];
-  /** Threads that share a dot product of few rows, and columns of a workgroup of theirs. */
+  /** Threads that share a dot product of few rows at most, and threads of a workgroup of theirs. */
   lanes: number;
-  columns: number;
+  threads: number;
   /** Rows and columns that a thread makes of many rows; without them there is the tile kernel. */
   many: { rows: number; columns: number } | undefined;
   /** Threads of a workgroup without shared memory. */
@@ -27,17 +28,20 @@ interface Sizes {
 
 /** A CPU adapter pays for barriers and for workgroup memory; a GPU for reading W again. */
 const SIZES: Record<'cpu' | 'gpu', Sizes> = {
-  cpu: { few: [1], lanes: 1, columns: 16, many: { rows: 8, columns: 4 }, group: 16, backward: 4 },
-  gpu: { few: [1, 8, 16], lanes: 16, columns: 4, many: undefined, group: 64, backward: 4 },
+  cpu: { few: [1], lanes: 1, threads: 16, many: { rows: 8, columns: 4 }, group: 16, backward: 4 },
+  gpu: { few: [1, 8, 16], lanes: 16, threads: 64, many: undefined, group: 64, backward: 4 },
 };
 
 /** Linear layers over weights of 4 bits, 8 bits or f16, with f32 activations. K is a multiple of 4, N any. */
 export class QuantisedKernels {
   private readonly compiled = new Map<string, Kernel>();
   private readonly sizes: Sizes;
+  /** How threads share a dot product of few rows. */
+  private readonly sharing: Sharing;
 
   constructor(private readonly gpu: Gpu) {
     this.sizes = SIZES[gpu.adapter.isFallback || gpu.off.has('tiles') ? 'cpu' : 'gpu'];
+    this.sharing = sharing(gpu, this.sizes);
   }
 
   /** Compiles what a product needs at any number of rows; `n` is the weight's number of rows. */
@@ -46,8 +50,7 @@ export class QuantisedKernels {
     await Promise.all(
       names.map(async (name) => {
         if (this.compiled.has(name)) return;
-        const { code, constants } = this.source(name);
-        this.compiled.set(name, await compileKernel(this.gpu, { name, code, constants }));
+        this.compiled.set(name, await compileKernel(this.gpu, { name, ...this.source(name) }));
       }),
     );
   }
@@ -64,11 +67,11 @@ export class QuantisedKernels {
     const [n, k] = w.shape as [number, number];
     const rows = sizeOf(x.shape) / k;
     const params = packedParams(rows, w, c, alpha);
-    const { few, columns, many, group } = this.sizes;
+    const { few, many, group } = this.sizes;
     const fit = few.find((count) => rows <= count);
     const bindings = operands(x, w, c, y);
     if (fit) {
-      const grid = [Math.ceil(n / columns), Math.ceil(rows / fit)] as const;
+      const grid = [Math.ceil(n / this.sharing.rows), Math.ceil(rows / fit)] as const;
       recorder.dispatch(this.kernel(`${w.dtype} few ${fit}`), params, bindings, grid);
     } else if (many) {
       const grid = [Math.ceil(n / many.columns / group), Math.ceil(rows / many.rows)] as const;
@@ -113,8 +116,8 @@ export class QuantisedKernels {
     return this.sizes.many ? [plain] : [plain, `${dtype} tile backward ${width}`];
   }
 
-  private source(name: string): { code: string; constants: Record<string, number> } {
-    const { lanes, columns, many, group, backward } = this.sizes;
+  private source(name: string): { code: string; constants: Record<string, number>; subgroups?: boolean } {
+    const { many, group, backward } = this.sizes;
     const [dtype, kind, third, width = third] = name.split(' ') as [PackedDType, string, string, string?];
     const wide = width === 'any' ? { WIDE: 0, ANY: 1 } : { WIDE: 1, ANY: 0 };
     const make = (code: string, counts: Record<string, number>, constants: Record<string, number>) => {
@@ -124,12 +127,15 @@ export class QuantisedKernels {
     switch (kind) {
       case 'few': {
         const R = Number(third);
-        const threads = { LANES: lanes, COLUMNS: columns };
-        return make(linearCode, { R, C: 1 }, { ...threads, R_COUNT: R, C_COUNT: 1 });
+        const { lanes, rows, ways } = this.sharing;
+        const threads = { LANES: lanes, COLUMNS: rows };
+        const kernel = make(linearCode, { R, C: 1, ...ways }, { ...threads, R_COUNT: R, C_COUNT: 1 });
+        return { ...kernel, subgroups: ways.SUBGROUP === 1 };
       }
       case 'many': {
         const { rows: R, columns: C } = many!;
-        return make(linearCode, { R, C }, { LANES: 1, COLUMNS: group, R_COUNT: R, C_COUNT: C });
+        const alone = { ALONE: 1, SUBGROUP: 0, BARRIER: 0 };
+        return make(linearCode, { R, C, ...alone }, { LANES: 1, COLUMNS: group, R_COUNT: R, C_COUNT: C });
       }
       case 'untransposed':
         return make(untransposedCode, { R: backward }, { WG: group, R_COUNT: backward });
