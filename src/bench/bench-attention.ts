@@ -10,6 +10,8 @@ import { Stopwatch, type Timing } from './stopwatch';
 export interface BenchOptions<C extends BenchCase = BenchCase> {
   /** The published model's shapes, or smaller ones. Default: by the kind of adapter. */
   shapes?: 'model' | 'small';
+  /** Only cases whose description has this text. */
+  only?: string;
   /** Ceilings that were measured before; without them they are measured first. */
   ceilings?: Ceilings;
   /** Told of the device once its ceilings are known. */
@@ -27,10 +29,11 @@ const NOISE = 0.95;
 
 /**
  * Measures all attention kernels, and judges what was asked of them.
- * @throws Error where one of our kernels gives wrong values.
+ * @throws Error where one of our kernels gives wrong values, or no case has the text of `only`.
  */
 export async function benchAttention(gpu: Gpu, options: BenchOptions = {}): Promise<BenchReport> {
-  const specs = attentionSpecs(shapesFor(gpu, options.shapes), gpu.f16);
+  const words = (spec: AttentionSpec) => `${spec.kernel} ${describeAttention(spec)} ${spec.dtype}`;
+  const specs = selectCases(attentionSpecs(shapesFor(gpu, options.shapes), gpu.f16), words, options.only);
   const stopwatch = new Stopwatch(gpu);
   try {
     const ceilings = options.ceilings ?? (await measureCeilings(gpu, stopwatch));
@@ -38,7 +41,7 @@ export async function benchAttention(gpu: Gpu, options: BenchOptions = {}): Prom
     const results: { spec: AttentionSpec; found: AttentionResult }[] = [];
     for (const [i, spec] of specs.entries()) {
       options.signal?.throwIfAborted();
-      options.onStart?.(`${spec.kernel} ${describeAttention(spec)}`, i, specs.length);
+      options.onStart?.(words(spec), i, specs.length);
       const found = await measureAttention(gpu, stopwatch, ceilings, spec);
       results.push({ spec, found });
       options.onCase?.(found.result);
@@ -57,6 +60,14 @@ export async function benchAttention(gpu: Gpu, options: BenchOptions = {}): Prom
 /** The list of shapes that suits an adapter. */
 export function shapesFor(gpu: Gpu, shapes: BenchOptions['shapes']): 'model' | 'small' {
   return shapes ?? (gpu.adapter.isFallback ? 'small' : 'model');
+}
+
+/** The cases whose description has a text. @throws Error where there are none. */
+export function selectCases<S>(specs: readonly S[], words: (spec: S) => string, text = ''): readonly S[] {
+  const chosen = specs.filter((spec) => words(spec).includes(text));
+  if (chosen.length === 0)
+    throw new Error(`No case has "${text}" in its description, such as "${words(specs[0]!)}".`);
+  return chosen;
 }
 
 /** What a report says of its device. */

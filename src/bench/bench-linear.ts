@@ -1,5 +1,5 @@
 import type { Gpu } from '../gpu/device';
-import { type BenchOptions, describeDevice, ratiosOf, shapesFor } from './bench-attention';
+import { type BenchOptions, describeDevice, ratiosOf, selectCases, shapesFor } from './bench-attention';
 import { measureCeilings } from './ceilings';
 import { linearSpecs } from './linear-specs';
 import { describeLinear, type LinearResult, measureLinear } from './measure-linear';
@@ -8,13 +8,13 @@ import { Stopwatch } from './stopwatch';
 
 /**
  * Measures linear layers of every type of weight in both dense backends, and judges what was asked of ours.
- * @throws Error where one of our kernels gives wrong values.
+ * @throws Error where one of our kernels gives wrong values, or no case has the text of `only`.
  */
 export async function benchLinear(
   gpu: Gpu,
   options: BenchOptions<LinearCase> = {},
 ): Promise<BenchReport<LinearCase>> {
-  const specs = linearSpecs(shapesFor(gpu, options.shapes));
+  const specs = selectCases(linearSpecs(shapesFor(gpu, options.shapes)), describeLinear, options.only);
   const stopwatch = new Stopwatch(gpu);
   try {
     const ceilings = options.ceilings ?? (await measureCeilings(gpu, stopwatch));

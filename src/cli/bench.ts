@@ -1,6 +1,7 @@
 /**
- * `npm run bench -- attention|linear [--all | --small] [--browser] [--json]`: kernels against the adapter's ceilings,
- * ONNX Runtime's operators and simpler kernels, in Node where a Vulkan driver is found, else in headless Chromium.
+ * `npm run bench -- attention|linear [--all | --small] [--only TEXT] [--browser] [--json]`: kernels against the adapter's
+ * ceilings, ONNX Runtime's operators and simpler kernels, in Node where a Vulkan driver is found, else in headless
+ * Chromium.
  * `npm run bench -- train [--all | --small] [--node] [--json]`: what training costs, against counted operations, the
  * memory plan and jax-js; in headless Chromium, or with --node in Node.
  * `npm run bench -- decode [--all | --small] [--layers N] [--node] [--json]`: how fast answers are written, against the whole model in
@@ -20,13 +21,14 @@ import { describeDevice, describeTarget, TABLE_HEAD, tableRow } from './bench/ta
 import type { FullSizeRequest } from './full-size/run';
 
 const USAGE =
-  'npm run bench -- attention|linear [--all | --small] [--browser] [--json]\n' +
+  'npm run bench -- attention|linear [--all | --small] [--only TEXT] [--browser] [--json]\n' +
   'npm run bench -- train|decode [--all | --small] [--node] [--json]\n' +
   'npm run bench -- full-size [--layers N] [--frames N] [--json]\n' +
   '  --layers N  of decode and full-size: layers in the place of 36\n' +
   '  --frames N  of full-size: frames that are encoded; default 1\n' +
   "  --all      the published model's shapes, also on a CPU adapter\n" +
   '  --small    smaller shapes, also on a GPU\n' +
+  '  --only TEXT  of attention and linear: cases with this in their description, such as "decode P=256" or "q4"\n' +
   '  --browser  run in headless Chromium, even where Node has a GPU driver; train and decode do anyway\n' +
   '  --node     run train or decode in Node, which needs a GPU driver\n' +
   '  --json     print the result as JSON, on the last line';
@@ -42,6 +44,7 @@ export async function main(args: string[]): Promise<number> {
       options: {
         all: { type: 'boolean' },
         small: { type: 'boolean' },
+        only: { type: 'string' },
         browser: { type: 'boolean', default: false },
         node: { type: 'boolean', default: false },
         layers: { type: 'string' },
@@ -58,9 +61,14 @@ export async function main(args: string[]): Promise<number> {
     const [layers, frames] = [count(values.layers, 36), count(values.frames, 1)];
     if (suite === 'full-size') return await fullSize({ layers, frames }, values.json);
     if ((values.layers && suite !== 'decode') || values.frames) throw new Error(USAGE);
+    if (values.only !== undefined && !isSuite(suite)) throw new Error(USAGE);
     if (inPage) return await pageSuite(suite, { ...(shapes ? { shapes } : {}), layers }, values);
     if (!isSuite(suite)) throw new Error(USAGE);
-    request = { suite, ...(shapes ? { shapes } : {}) };
+    request = {
+      suite,
+      ...(shapes ? { shapes } : {}),
+      ...(values.only === undefined ? {} : { only: values.only }),
+    };
     flags = values;
   } catch (cause) {
     const message = cause instanceof Error ? cause.message : String(cause);

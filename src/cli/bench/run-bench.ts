@@ -11,6 +11,8 @@ export interface BenchRequest {
   suite: BenchSuite;
   /** The published model's shapes, or smaller ones; default by the adapter. */
   shapes?: 'model' | 'small';
+  /** Only cases whose description has this text. */
+  only?: string;
 }
 
 /** Where a benchmark's lines go. */
@@ -21,10 +23,10 @@ export interface BenchListener {
 
 /** Opens the GPU, measures a suite and closes it again. Runs in Node and in a page. */
 export async function runBench(request: BenchRequest, listener: BenchListener): Promise<BenchReport> {
-  const { suite, shapes } = request;
+  const { suite, ...which } = request;
   const gpu = await openGpu();
   const options = {
-    ...(shapes ? { shapes } : {}),
+    ...which,
     onDevice: (device: BenchDevice) => listener.onDevice(device),
     onCase: (result: BenchCase) => listener.onCase(result),
   };
