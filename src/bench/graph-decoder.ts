@@ -27,7 +27,7 @@ type Caches = readonly GpuTensor[];
  * @throws Error where the runtime refuses the graph, GpuMemoryError where there is no room.
  */
 export async function openGraphDecoder(gpu: Gpu, scene: DecodeScene, batch: number): Promise<GraphDecoder> {
-  const { text, prefix, tokens: count, weights } = scene.spec;
+  const { text, prefix, tokens: count } = scene.spec;
   const { num_hidden_layers: layers, num_key_value_heads: heads, head_dim, vocab_size } = text;
   const names = Array.from({ length: layers }, (_, i) => [`${i}.key`, `${i}.value`]).flat();
   const owned: GpuTensor[] = [];
@@ -62,7 +62,6 @@ export async function openGraphDecoder(gpu: Gpu, scene: DecodeScene, batch: numb
     });
     const opened = session;
     const wrapped = wrapper(ort);
-    const three = weights === 'q4';
     let rows = prefix;
     let past: Caches = prompt;
     return {
@@ -75,12 +74,12 @@ export async function openGraphDecoder(gpu: Gpu, scene: DecodeScene, batch: numb
         const present = caches[rows % 2]!;
         gpu.device.queue.writeBuffer(seqlens.buffer, 0, new Int32Array(batch).fill(rows));
         const feeds: Record<string, Tensor> = {
-          tokens: wrapped(tokens, three ? [batch, 1] : [batch]),
+          tokens: wrapped(tokens, [batch, 1]),
           seqlens: wrapped(seqlens, [batch]),
           total: new ort.Tensor('int32', new Int32Array([rows + 1]), [1]) as Tensor,
         };
         const fetches: Record<string, Tensor> = {
-          logits: wrapped(logits, three ? [batch, 1, vocab_size] : [batch, vocab_size]),
+          logits: wrapped(logits, [batch, 1, vocab_size]),
         };
         for (const [i, name] of names.entries()) {
           feeds[`past.${name}`] = wrapped(past[i]!, [batch, heads, rows, head_dim]);

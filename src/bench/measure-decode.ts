@@ -12,12 +12,14 @@ import { median } from './stopwatch';
 /** Against the runtime, of the largest logit. */
 const TOLERANCE = 1e-3;
 
+/** Of ours, while the GPU is idle. */
+const IDLE_ROUNDS = 3;
+
 const GREEDY = { temperature: 0, top_k: 0, top_p: 1, min_p: 0, seed: 1 };
 
 /** How fast answers are written. A ratio above 1: ours is faster. */
 export interface DecodeCase {
   batch: number;
-  weights: string;
   /** Of all answers together. */
   tokens_per_s: number;
   /** The JavaScript thread's time to issue a token (of each answer) while the GPU is idle, median. */
@@ -48,15 +50,16 @@ type Writer = (idle: boolean) => Promise<Round>;
 /**
  * Measures decoding of `batch` answers under the scene's prompt: token choice on the GPU and its reading one step behind
  * included, in turns with the whole graph in ONNX Runtime, which chooses tokens by the same kernel.
- * @throws Error where the runtime refuses the graph, with its reason, through `onRefused` alone.
+ * At most `rounds` of each are taken, and after `seconds` no more. Where the runtime refuses the graph, `onRefused` is told
+ * why, and ours is measured alone.
  */
 export async function measureDecode(
   gpu: Gpu,
   ceilings: Ceilings,
   scene: DecodeScene,
-  options: { batch: number; rounds: number; onRefused?: (why: string) => void },
+  options: { batch: number; rounds: number; seconds: number; onRefused?: (why: string) => void },
 ): Promise<DecodeCase> {
-  const { batch, rounds, onRefused } = options;
+  const { batch, rounds, seconds, onRefused } = options;
   const { tokens } = scene.spec;
   const sampler = await Sampler.create(gpu, { vocab_size: scene.spec.text.vocab_size });
   const recorder = new Recorder(gpu, 'bench decode');
@@ -76,20 +79,21 @@ export async function measureDecode(
     await theirs?.(false);
     const own: Round[] = [];
     const other: Round[] = [];
-    for (let i = 0; i < rounds; i++) {
+    const begin = performance.now();
+    for (let i = 0; i < rounds && (i === 0 || performance.now() - begin < 1000 * seconds); i++) {
       own.push(await ours(false));
       if (theirs) other.push(await theirs(false));
     }
-    const idle = await ours(true);
+    const idle: number[] = [];
+    for (let i = 0; i < IDLE_ROUNDS; i++) idle.push(...(await ours(true)).issues);
     const otherIdle = await theirs?.(true);
     const step = median(own.map((round) => round.step));
     const { operations, bytes } = stepWork(scene, batch, Math.ceil(tokens / 2));
     const least = Math.max(bytes / 1e6 / ceilings.copy_gbps, operations / 1e6 / ceilings.f32_gflops);
     return {
       batch,
-      weights: scene.spec.weights,
       tokens_per_s: (1000 * batch) / step,
-      issue_ms: median(idle.issues),
+      issue_ms: median(idle),
       issue_busy_ms: median(own.flatMap(({ issues }) => issues)),
       roofline_share: least / step,
       vs_whole_graph: theirs ? median(other.map((round, i) => round.step / own[i]!.step)) : null,

@@ -14,53 +14,41 @@ const int = (value: number): AttributeValue => ({ kind: 'int', value });
 
 /**
  * A whole decoder as one graph, for one new token of each sequence, as exporters for ONNX Runtime write it: embedding,
- * GroupQueryAttention with its rotary embedding, fused residual and norm, MatMulNBits or Gemm, the head.
+ * GroupQueryAttention with its rotary embedding, fused residual and norm, MatMulNBits with the same 4-bit weights, the
+ * head.
  *
- * Inputs: `tokens` i32 `[B]` (f32) or `[B, 1]` (q4), `seqlens` i32 `[B]` (rows seen less one), `total` i32 `[1]` on the
+ * Inputs: `tokens` i32 `[B, 1]`, `seqlens` i32 `[B]` (rows seen less one), `total` i32 `[1]` on the
  * CPU (rows seen), and `past.i.key`, `past.i.value` f32 `[B, kv_heads, past, head_dim]`. Outputs: `logits` and
  * `present.i.key`, `present.i.value`, one row longer. Weights are initialisers.
  */
 export function wholeGraph(spec: DecodeSpec, positions: number): GraphModel {
-  const { text, weights } = spec;
+  const { text } = spec;
   const config = configOf({ text, num_queries: 64 });
   const { hidden_size: H, intermediate_size: M, head_dim, vocab_size: V } = text;
   const { num_attention_heads: q_heads, num_key_value_heads: kv_heads } = text;
-  const packed = weights === 'q4';
-  const g = new GraphBuilder(`whole decoder ${weights}`);
-  const raw = new Set<string>();
-  const weight = (name: string, dims: readonly number[], type: 'f32' | 'q4' = 'f32'): Value => {
-    raw.add(name);
-    return g.input(name, dims, type);
-  };
+  const g = new GraphBuilder('whole decoder');
+  const weight = (name: string, dims: readonly number[], type: 'f32' | 'q4' = 'f32'): Value =>
+    g.input(name, dims, type);
   const vector = (name: string, width: number) => weight(`${LANGUAGE_PREFIX}${name}`, [width]);
   const linear = (x: Value, name: string, out: number, width: number, bias = false) =>
     g.gemm(
       x,
-      weight(`${LANGUAGE_PREFIX}${name}.weight`, [out, width], weights),
+      weight(`${LANGUAGE_PREFIX}${name}.weight`, [out, width], 'q4'),
       bias ? vector(`${name}.bias`, out) : undefined,
     );
-  // Gemm takes two dimensions, attention three.
-  const split = (x: Value, width: number) => (packed ? x : g.reshape(x, [-1, 1, width]));
-  const tokens = g.input('tokens', packed ? ['batch', 1] : ['batch'], 'i32');
+  const tokens = g.input('tokens', ['batch', 1], 'i32');
   const seqlens = g.input('seqlens', ['batch'], 'i32');
   const total = g.input('total', [1], 'i32');
   const cos = weight('cos', [positions, head_dim / 2]);
   const sin = weight('sin', [positions, head_dim / 2]);
-  const head = lmHeadName(config);
-  const table = packed ? undefined : weight(head, [V, H]);
-  let hidden = table
-    ? g.node('Gather', [table, tokens])
-    : // No type of the blocks' graphs: bytes, [V, H / 2].
-      g.node(
-        'GatherBlockQuantized',
-        [g.input('table', [V, H / 2], 'u8'), tokens, weight('table.scales', [V, blocksOf(H)])],
-        {
-          bits: int(4),
-          block_size: int(QUANTISED_BLOCK),
-          gather_axis: int(0),
-          quantize_axis: int(1),
-        },
-      );
+  // No type of the blocks' graphs: bytes, [V, H / 2].
+  const table = g.input('table', [V, H / 2], 'u8');
+  let hidden = g.node('GatherBlockQuantized', [table, tokens, weight('table.scales', [V, blocksOf(H)])], {
+    bits: int(4),
+    block_size: int(QUANTISED_BLOCK),
+    gather_axis: int(0),
+    quantize_axis: int(1),
+  });
   let normed = g.rmsNorm(hidden, vector('model.layers.0.input_layernorm.weight', H), text.rms_norm_eps);
   const addNorm = (x: Value, name: string): void => {
     const [out, , , sum] = g.outputsOf('SkipSimplifiedLayerNormalization', [x, hidden, vector(name, H)], 4, {
@@ -71,7 +59,7 @@ export function wholeGraph(spec: DecodeSpec, positions: number): GraphModel {
   for (let i = 0; i < text.num_hidden_layers; i++) {
     const layer = `model.layers.${i}.`;
     const project = (name: string, heads: number) =>
-      split(linear(normed, `${layer}self_attn.${name}`, heads * head_dim, H, true), heads * head_dim);
+      linear(normed, `${layer}self_attn.${name}`, heads * head_dim, H, true);
     const past = (name: string) => g.input(`past.${i}.${name}`, ['batch', kv_heads, 'past', head_dim]);
     const [attended, key, value] = g.outputsOf(
       'GroupQueryAttention',
@@ -91,9 +79,8 @@ export function wholeGraph(spec: DecodeSpec, positions: number): GraphModel {
     );
     g.output(`present.${i}.key`, key!);
     g.output(`present.${i}.value`, value!);
-    const flat = packed ? attended! : g.reshape(attended!, [-1, q_heads * head_dim]);
     addNorm(
-      linear(flat, `${layer}self_attn.o_proj`, H, q_heads * head_dim),
+      linear(attended!, `${layer}self_attn.o_proj`, H, q_heads * head_dim),
       `${layer}post_attention_layernorm.weight`,
     );
     const gate = linear(normed, `${layer}mlp.gate_proj`, M, H);
@@ -102,7 +89,7 @@ export function wholeGraph(spec: DecodeSpec, positions: number): GraphModel {
     const next = i + 1 < text.num_hidden_layers ? `model.layers.${i + 1}.input_layernorm` : 'model.norm';
     addNorm(down, `${next}.weight`);
   }
-  g.output('logits', g.gemm(normed, table ?? weight(head, [V, H], 'q4')));
+  g.output('logits', g.gemm(normed, weight(lmHeadName(config), [V, H], 'q4')));
   return withInitialisers(forOrt(withDomains(g.build())), spec, positions);
 }
 
@@ -118,7 +105,7 @@ function withDomains(graph: GraphModel): GraphModel {
 }
 
 function withInitialisers(graph: GraphModel, spec: DecodeSpec, positions: number): GraphModel {
-  const { text, weights } = spec;
+  const { text } = spec;
   const config = configOf({ text, num_queries: 64 });
   const wanted = new Map(graph.inputs.map((input) => [input.name, input]));
   const constants: RawConstant[] = [];
@@ -127,7 +114,7 @@ function withInitialisers(graph: GraphModel, spec: DecodeSpec, positions: number
     const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
     constants.push({ name, type, dims, bytes });
   };
-  for (const { name, shape, data, scales } of decoderTensors(config, weights)) {
+  for (const { name, shape, data, scales } of decoderTensors(config)) {
     if (!scales) {
       add(name, 'f32', data, shape);
       continue;

@@ -17,6 +17,7 @@ import { KvCache, type KvShape } from './kv-cache';
 import { type EmbeddedPrompts, type LanguagePrompt, mergePrompt } from './language-model-inputs';
 import { Workspace } from './language-model-workspace';
 import type { Tap } from './model-taps';
+import { onceEach } from './once-each';
 import { RECORDED_ROWS, RecordedSteps } from './recorded-steps';
 import { LANGUAGE_PREFIX, lmHeadName } from './tensor-names';
 
@@ -273,16 +274,17 @@ export class LanguageModel {
     }
   }
 
-  /** Compiles every pipeline: a prompt of enough rows for the backend of prompts, then a decode step. */
+  /** Compiles every pipeline: a prompt of enough rows for the backend of prompts, then a decode step, of each graph. */
   async warmUp(): Promise<void> {
     const rows = MANY_ROWS;
     const cache = this.createCache(rows + 1);
     const tokens = createTensor(this.gpu, [rows], 'i32', 'warm-up tokens');
     try {
       const segment = cache.addSegment(rows + 1);
-      const prompt = await this.forward({ cache, append: [{ segment, count: rows }], tokens });
+      const steps = { ...this.base, layers: onceEach(this.base.layers) };
+      const prompt = await this.forward({ cache, append: [{ segment, count: rows }], tokens, steps });
       await this.logits(prompt, [rows - 1]);
-      const step = await this.forward({ cache, append: [{ segment, count: 1 }], tokens });
+      const step = await this.forward({ cache, append: [{ segment, count: 1 }], tokens, steps });
       await this.logits(step);
       await this.gpu.device.queue.onSubmittedWorkDone();
     } finally {

@@ -13,6 +13,7 @@ import { Recorder } from '../gpu/recorder';
 import { createTensor, type GpuTensor, sizeOf } from '../gpu/tensor';
 import { patchesPerFrame, rowsPerFrame, type TinyLlavaConfig } from './config';
 import type { Tap } from './model-taps';
+import { onceEach } from './once-each';
 import { VISION_PREFIX } from './tensor-names';
 
 /** Options of `VisionTower.create`. */
@@ -23,6 +24,12 @@ export interface VisionOptions {
 
 const FIRST_ACTIVATIONS = ['patches', 'positions'];
 const BLOCK_ACTIVATIONS = ['attention', 'residual'];
+
+/** A graph with the weights of one of its uses. */
+interface VisionBlock {
+  graph: BlockGraph;
+  weights: NamedTensors;
+}
 
 /** Buffers of one batch of frames, `[frames * P, C]` each but for the patches. */
 interface Workspace {
@@ -52,8 +59,8 @@ export class VisionTower {
     private readonly attention: Attention,
     private readonly cut: CutPatches,
     private readonly table: GpuTensor,
-    private readonly first: { graph: BlockGraph; weights: NamedTensors },
-    private readonly blocks: { graph: BlockGraph; weights: NamedTensors }[],
+    private readonly first: VisionBlock,
+    private readonly blocks: readonly VisionBlock[],
     private readonly batch_bytes: number,
   ) {
     this.recorder = new Recorder(gpu, 'vision');
@@ -123,7 +130,15 @@ export class VisionTower {
    * Taps: `vision.hidden.0` (embeddings) .. `vision.hidden.n` (outputs of the layers), `[frames * P, C]` a batch.
    * @throws Error when the pixels have another shape; GpuMemoryError where the activations find no room.
    */
-  async encode(pixel_values: GpuTensor, tap?: Tap): Promise<GpuTensor> {
+  encode(pixel_values: GpuTensor, tap?: Tap): Promise<GpuTensor> {
+    return this.encodeWith(this.blocks, pixel_values, tap);
+  }
+
+  private async encodeWith(
+    blocks: readonly VisionBlock[],
+    pixel_values: GpuTensor,
+    tap?: Tap,
+  ): Promise<GpuTensor> {
     const { hidden_size: C, image_size: S } = this.config.vision_config;
     const [frames = 0, ...frame] = pixel_values.shape;
     if (frames < 1 || frame.join() !== [3, S, S].join()) {
@@ -135,7 +150,7 @@ export class VisionTower {
     const batch = this.framesPerBatch(frames);
     try {
       for (let start = 0; start < frames; start += batch) {
-        await this.encodeBatch(pixel_values, start, Math.min(batch, frames - start), out, tap);
+        await this.encodeBatch(blocks, pixel_values, start, Math.min(batch, frames - start), out, tap);
       }
       return out;
     } catch (cause) {
@@ -148,13 +163,13 @@ export class VisionTower {
     }
   }
 
-  /** Compiles every pipeline by encoding black frames: enough for the backend of many rows. */
+  /** Compiles every pipeline by a run of each graph over black frames: enough for the backend of many rows. */
   async warmUp(): Promise<void> {
     const { image_size: S } = this.config.vision_config;
     const frames = Math.ceil(MANY_ROWS / patchesPerFrame(this.config.vision_config));
     const pixels = createTensor(this.gpu, [frames, 3, S, S], 'f32', 'warm-up pixels');
     try {
-      const features = await this.encode(pixels);
+      const features = await this.encodeWith(onceEach(this.blocks), pixels);
       await this.gpu.device.queue.onSubmittedWorkDone();
       features.buffer.destroy();
     } finally {
@@ -177,6 +192,7 @@ export class VisionTower {
   }
 
   private async encodeBatch(
+    blocks: readonly VisionBlock[],
     pixel_values: GpuTensor,
     start: number,
     frames: number,
@@ -200,7 +216,7 @@ export class VisionTower {
       this.recorder.submit();
       await graph.run({ ...weights, patches, positions }, outputs(hidden, graph));
       await tap?.('vision.hidden.0', hidden);
-      for (const [i, block] of this.blocks.entries()) {
+      for (const [i, block] of blocks.entries()) {
         this.attention.record(this.recorder, plan, { q, k, v, o: attention });
         this.recorder.submit();
         await block.graph.run({ ...block.weights, attention, residual: hidden }, outputs(spare, block.graph));

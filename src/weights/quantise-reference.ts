@@ -5,6 +5,9 @@ const f = Math.fround;
 
 /** Below it a block is zero (as in shaders/weights/quantise.wgsl). */
 const LEAST = 1e-37;
+/** Scales that are tried for a block of 4 bits, and rounds that better the best of them. */
+const TRIED = 13;
+const ROUNDS = 2;
 
 /** A weight in blocks: the layout of `GpuTensor` with 'q4' or 'q8'. */
 export interface QuantisedValues {
@@ -49,11 +52,11 @@ function searchScale(block: Float32Array): { steps: number[]; scale: number } {
   if (Math.abs(largest) < LEAST) return { steps: [], scale: 0 };
   const u = Float32Array.from(block, (value) => value / largest);
   const nearest = (value: number) => Math.min(7, Math.max(-8, roundEven(value)));
-  const project = (quotient: (value: number) => number) => {
+  const project = (by: number) => {
     let along = 0;
     let squares = 0;
     for (const value of u) {
-      const q = nearest(quotient(value));
+      const q = nearest(f(value * by));
       along = f(along + f(value * q));
       squares = f(squares + q * q);
     }
@@ -61,21 +64,16 @@ function searchScale(block: Float32Array): { steps: number[]; scale: number } {
   };
   let best = -1;
   let scale = 0;
-  for (let candidate = 0; candidate < 34; candidate++) {
-    const size = 5 + 0.25 * (candidate >> 1);
-    const perLargest = candidate % 2 === 0 ? -size : size;
-    const { along, squares } = project((value) => f(value * perLargest));
+  let steps = 0;
+  for (let turn = 0; turn < TRIED + ROUNDS; turn++) {
+    const { along, squares } = project(turn < TRIED ? -6 - 0.25 * turn : steps);
     const gain = f(f(along * along) / squares);
-    if (gain > best) {
-      best = gain;
-      scale = f(along / squares);
-    }
-  }
-  for (let turn = 0; turn < 2; turn++) {
-    const { along, squares } = project((value) => f(value / scale));
+    if (turn < TRIED && gain <= best) continue;
+    best = gain;
     scale = f(along / squares);
+    steps = f(squares / along);
   }
-  return { steps: Array.from(u, (value) => nearest(f(value / scale))), scale: f(largest * scale) };
+  return { steps: Array.from(u, (value) => nearest(f(value * steps))), scale: f(largest * scale) };
 }
 
 /** Codes around zero, and the scale, of a block in 8 bits. */

@@ -4,7 +4,15 @@ import type { Gpu } from '../gpu/device';
 import { expandWgsl } from '../gpu/expand-wgsl';
 import { compileKernel, type Kernel } from '../gpu/kernel';
 import { Recorder } from '../gpu/recorder';
-import { blocksOf, createTensor, destroyTensor, type GpuTensor, isQuantised, readF32 } from '../gpu/tensor';
+import {
+  blocksOf,
+  createTensor,
+  destroyTensor,
+  type GpuTensor,
+  isQuantised,
+  readF32,
+  sizeOf,
+} from '../gpu/tensor';
 import { FLOAT_BYTES, type FloatDtype } from './widen';
 
 /** How a weight can be stored on the GPU: as it is in f32, in halves, or in blocks of 8 or 4 bits. */
@@ -58,14 +66,14 @@ export class Quantiser {
     },
   ): Promise<Quantiser> {
     const sum = await compileKernel(gpu, { name: 'sum pairs', code: sumCode });
-    // A row of one block may have few values: never more blocks than values.
-    const groups = Math.ceil(options.staging_bytes / 2 / GROUP) + 64;
+    // Values have two bytes at least, and a row, the last block of which may have few of them, is a multiple of 4 long.
+    const blocks = Math.ceil(options.staging_bytes / 8);
     const make = (n: number, dtype: 'u32' | 'f32', label: string) => createTensor(gpu, [n], dtype, label);
     const quantiser = new Quantiser(
       gpu,
       sum,
       make(Math.ceil(options.staging_bytes / 4) + 1, 'u32', 'weights as stored'),
-      make(2 * groups, 'f32', 'quantisation errors'),
+      make(2 * blocks, 'f32', 'quantisation errors'),
       make(2 * options.parts, 'f32', 'quantisation error sums'),
     );
     const wanted = new Set([...options.conversions].map(([from, to]) => `${from} ${to}`));
@@ -94,6 +102,10 @@ export class Quantiser {
       queue.writeBuffer(this.staging.buffer, whole, tail);
     }
     const blocks = blocksOf(width);
+    if (2 * rows * blocks > sizeOf(this.partials.shape))
+      throw new Error(
+        `${name}: rows of ${columns} values are not converted: 4 is the least, in multiples of it.`,
+      );
     const groups = Math.ceil((rows * blocks) / GROUP);
     const y = Math.ceil(groups / MAX_GROUPS);
     const x = Math.ceil(groups / y);
@@ -104,7 +116,12 @@ export class Quantiser {
       [x, y],
     );
     const slot = this.names.push(name) - 1;
-    this.recorder.dispatch(this.sum, new Uint32Array([x * y, slot]), [this.partials, this.totals], [1]);
+    this.recorder.dispatch(
+      this.sum,
+      new Uint32Array([rows * blocks, slot]),
+      [this.partials, this.totals],
+      [1],
+    );
     this.recorder.submit();
   }
 
