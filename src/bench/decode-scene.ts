@@ -23,8 +23,10 @@ export interface DecodeSpec {
   text: TextConfig;
   /** Rows of the prompt. */
   prefix: number;
-  /** Tokens of an answer. */
+  /** Tokens of an answer, of which the first takes no step: it comes from the prompt. */
   tokens: number;
+  /** Of one written with the whole graph. */
+  graph_tokens: number;
 }
 
 /**
@@ -56,8 +58,9 @@ const FULL: TextConfig = {
 
 /** What is measured, with so many layers. */
 export function decodeSpec(shapes: 'model' | 'small', num_hidden_layers = 36): DecodeSpec {
-  if (shapes === 'model') return { text: { ...FULL, num_hidden_layers }, prefix: 700, tokens: 64 };
-  return { text: { ...NARROW, num_hidden_layers }, prefix: 128, tokens: 6 };
+  if (shapes === 'model')
+    return { text: { ...FULL, num_hidden_layers }, prefix: 700, tokens: 64, graph_tokens: 64 };
+  return { text: { ...NARROW, num_hidden_layers }, prefix: 128, tokens: 6, graph_tokens: 2 };
 }
 
 /** A tensor of a made-up decoder: f32 values, or 4-bit codes with the scales of their blocks. */

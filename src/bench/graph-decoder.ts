@@ -27,7 +27,7 @@ type Caches = readonly GpuTensor[];
  * @throws Error where the runtime refuses the graph, GpuMemoryError where there is no room.
  */
 export async function openGraphDecoder(gpu: Gpu, scene: DecodeScene, batch: number): Promise<GraphDecoder> {
-  const { text, prefix, tokens: count } = scene.spec;
+  const { text, prefix, graph_tokens: count } = scene.spec;
   const { num_hidden_layers: layers, num_key_value_heads: heads, head_dim, vocab_size } = text;
   const names = Array.from({ length: layers }, (_, i) => [`${i}.key`, `${i}.value`]).flat();
   const owned: GpuTensor[] = [];

@@ -1,0 +1,113 @@
+import { afterEach, expect, it, vi } from 'vitest';
+import { WgslRuntime } from '../../src/blocks/wgsl/wgsl-runtime';
+import { Generator } from '../../src/generate/generate';
+import { countingGpu } from '../../src/gpu/counting-gpu';
+import type { Gpu } from '../../src/gpu/device';
+import { Recorder } from '../../src/gpu/recorder';
+import { createTensor } from '../../src/gpu/tensor';
+import { parseConfig, type TinyLlavaConfig } from '../../src/model/config';
+import { LanguageModel } from '../../src/model/language-model';
+import { presetPrecision, tensorPrecision } from '../../src/model/precision';
+import { Resampler } from '../../src/model/resampler';
+import { expectedTensors } from '../../src/model/tensor-names';
+import type { TinyLlava } from '../../src/model/tiny-llava';
+import { IMAGE_TOKEN_INDEX } from '../../src/model/tokenizer';
+import { VisionTower } from '../../src/model/vision-tower';
+import { Weights } from '../../src/weights/load-weights';
+import { nodeCountingGpu } from '../support/counting';
+import { publishedConfig } from '../support/published-model';
+
+afterEach(() => vi.restoreAllMocks());
+
+/** What a device has that was asked for nothing beyond WebGPU's defaults. */
+const DEFAULTS = {
+  maxBufferSize: 2 ** 28,
+  maxStorageBufferBindingSize: 2 ** 27,
+  maxComputeWorkgroupStorageSize: 16_384,
+  maxComputeInvocationsPerWorkgroup: 256,
+  maxStorageBuffersPerShaderStage: 8,
+};
+const MOST_WORKGROUPS = 65_535;
+const EMBEDDING = 'language_model.model.embed_tokens.weight';
+
+/** A GPU that counts, with the default limits, and what goes beyond them, by what it is. */
+function defaultDevice(): { gpu: Gpu; beyond: Map<string, number>; bound: () => number } {
+  // WebGPU's constants, which Node lacks.
+  nodeCountingGpu();
+  const gpu = countingGpu({
+    device: { limits: DEFAULTS } as unknown as GPUDevice,
+    adapter: { isFallback: false, subgroupMinSize: 32, limits: DEFAULTS } as Gpu['adapter'],
+    f16: true,
+    subgroups: true,
+    off: new Set(),
+  });
+  const beyond = new Map<string, number>();
+  const note = (what: string, value: number, limit: number) => {
+    if (value > limit) beyond.set(what, Math.max(value, beyond.get(what) ?? 0));
+  };
+  let bound = 0;
+  const sizes = new WeakMap<object, number>();
+  const create = gpu.device.createBuffer;
+  gpu.device.createBuffer = (descriptor) => {
+    note(`buffer: ${descriptor.label}`, descriptor.size, DEFAULTS.maxBufferSize);
+    const buffer = create.call(gpu.device, descriptor);
+    sizes.set(buffer, descriptor.size);
+    return buffer;
+  };
+  gpu.device.createBindGroup = ({ label, entries }) => {
+    const [, ...storage] = entries;
+    note(`bindings: ${label}`, storage.length, DEFAULTS.maxStorageBuffersPerShaderStage);
+    for (const { resource } of storage) {
+      const { buffer, offset = 0, size } = resource as GPUBufferBinding;
+      const bytes = size ?? sizes.get(buffer)! - offset;
+      note(`binding: ${buffer.label}`, bytes, DEFAULTS.maxStorageBufferBindingSize);
+      note(`offset: ${buffer.label}`, offset % 256, 0);
+      bound = Math.max(bound, bytes);
+    }
+    return {} as GPUBindGroup;
+  };
+  const dispatch = Recorder.prototype.dispatch;
+  vi.spyOn(Recorder.prototype, 'dispatch').mockImplementation(function (this: Recorder, ...args) {
+    note(`grid: ${args[0].name}`, Math.max(...args[3].map((side) => side ?? 1)), MOST_WORKGROUPS);
+    dispatch.apply(this, args);
+  });
+  return { gpu, beyond, bound: () => bound };
+}
+
+/** Sixteen frames, a prompt of 672 rows, a few tokens of eight answers, by the engine's own code. */
+async function answer(gpu: Gpu, config: TinyLlavaConfig): Promise<void> {
+  const expected = expectedTensors(config);
+  const typeOf = tensorPrecision(expected, presetPrecision('4-bit', true));
+  const weights = new Weights(
+    new Map([...expected.used].map(([name, shape]) => [name, createTensor(gpu, shape, typeOf(name), name)])),
+  );
+  // The embedding is refused; the rest is to be seen all the same.
+  await expect(gpu.memory.check()).rejects.toThrow(EMBEDDING);
+  const runtime = WgslRuntime.create(gpu);
+  const vision = await VisionTower.create(gpu, runtime, config, weights);
+  const resampler = await Resampler.create(gpu, runtime, config, weights);
+  const side = config.vision_config.image_size;
+  const pixels = createTensor(gpu, [16, 3, side, side], 'f32', 'pixels');
+  const visual = await resampler.forward(await vision.encode(pixels));
+  const language = await LanguageModel.create(gpu, runtime, config, weights, { kv_dtype: 'f16' });
+  // All that a generator needs of a model. Nothing is drawn, so no id ends an answer.
+  const model = { config, language, tokenizer: { eos_token_id: -1 } } as unknown as TinyLlava;
+  const generator = await Generator.create(gpu, model);
+  const prompt_ids = new Int32Array(161);
+  prompt_ids[0] = IMAGE_TOKEN_INDEX;
+  const settings = { temperature: 1, top_k: 0, top_p: 1, seed: 1 };
+  const request = { prompt_ids, visual, settings, max_new_tokens: 3, num_generations: 8 };
+  for await (const _ of generator.generate(request));
+  await gpu.memory.check();
+}
+
+it('the published model keeps to the limits of a default device, but for its embedding', async () => {
+  const { gpu, beyond, bound } = defaultDevice();
+  const config = parseConfig(await publishedConfig());
+  await answer(gpu, config);
+  // Which `loadWeights` refuses there, and the plan before it.
+  expect([...beyond.keys()].sort()).toEqual([`binding: ${EMBEDDING}`, `buffer: ${EMBEDDING}`]);
+  // It is the whole model that was run.
+  expect(bound()).toBeGreaterThan(2 ** 27);
+  expect(gpu.memory.peakBytes).toBeGreaterThan(2.9e9);
+});
