@@ -8,7 +8,7 @@ export async function opfsFolder(): Promise<Folder> {
   } catch (cause) {
     throw new StorageError(
       'unavailable',
-      'This browser keeps no files for this page (a private window, perhaps), so runs cannot be kept. ' +
+      'This browser keeps no files for this page (a private window, perhaps), so nothing can be kept. ' +
         'Open the page in an ordinary window.',
       { cause },
     );
@@ -158,7 +158,7 @@ function fullError(cause?: unknown): StorageError {
   return new StorageError(
     'full',
     'Storage is full: the browser offers no more room for this page. What is there is kept. ' +
-      'Delete runs that are no longer needed.',
+      'Delete models or runs that are no longer needed.',
     { cause },
   );
 }

@@ -120,8 +120,10 @@ function cacheOf(model: OpenModel, onFailure: (cause: unknown) => void): ModelCa
 }
 
 function sentence(cause: unknown): string {
-  const why = cause instanceof Error ? cause.message : String(cause);
-  return cause instanceof StorageError && cause.code === 'full'
-    ? `Storage is full, so the model was not kept to its end: it is loaded anew at the next visit. ${why}`
-    : `The model was not kept for the next visit: ${why}`;
+  if (cause instanceof StorageError && cause.code === 'full')
+    return (
+      'Storage is full, so the model was not kept to its end: what lacks is loaded anew at the next visit. ' +
+      'Delete models or runs that are no longer needed, then load it again.'
+    );
+  return `The model was not kept for the next visit: ${cause instanceof Error ? cause.message : String(cause)}`;
 }

@@ -145,6 +145,26 @@ test('a large model: its plan first, then its bytes as they come, and an end to 
   await expect(plan).toContainText('Nothing is downloaded until you press the button.');
   await expect(plan).toContainText('Goes on where it stopped: 2.26 GB are kept.');
   await expect(plan.getByRole('radio', { name: '4-bit, 2.90 GB' })).toBeChecked();
+  // What takes longer comes later; where training cannot be counted, the plan stays.
+  const planned = { type: 'model-plan', id: (await last(page, 'plan-model')).id } as const;
+  await expect(plan.getByTestId('plan-speed')).toContainText('1.76 GB read for a token');
+  await emit(page, { ...planned, plan: { ...planOf(7.3e9), copy_gbps: 440 } });
+  await expect(plan.getByTestId('plan-speed')).toContainText('440 GB/s measured here');
+  await expect(plan.getByTestId('plan-speed')).toContainText('at most 250 tokens a second');
+  await plan.getByRole('button', { name: 'Count its memory' }).click();
+  expect(await last(page, 'plan-model')).toMatchObject({
+    id: planned.id,
+    training: { lora: { r: expect.any(Number) } },
+  });
+  await fail(page, planned.id, { ...MODEL_ERROR, message: 'There is no room.' });
+  await expect(plan).toContainText('The memory of training could not be counted: There is no room.');
+  await plan.getByRole('button', { name: 'Count again' }).click();
+  const training = { bytes: 5.5e9, largestBuffer: 2e8, suggestions: { num_generations: 4 } };
+  const { plans, ...rest } = planOf(7.3e9);
+  await emit(page, { ...planned, plan: { ...rest, plans: plans.map((one) => ({ ...one, training })) } });
+  await expect(plan.getByTestId('plan-training')).toContainText('5.50 GB on the GPU at most');
+  await expect(plan).toContainText('one buffer of this adapter 134 MB. 4 answers would fit.');
+  await expect(plan.getByTestId('plan-speed')).toContainText('at most 250 tokens a second');
   await plan.getByRole('radio', { name: 'f32, 14.0 GB' }).check();
   // The adapter of the test has bindings of 134 MB.
   await expect(plan).toContainText('one buffer of this adapter 134 MB');
@@ -227,4 +247,17 @@ test('a model of another visit: from this browser where it is kept, else planned
   expect(await last(page, 'load-model')).toMatchObject({ name: 'Toy model' });
   await page.getByRole('button', { name: 'big-model: 7.30 GB to load. See the plan' }).click();
   await expect(page.getByTestId('model-plan')).toContainText('What happens next');
+  // One that was kept and is gone is told of.
+  await page.evaluate((name) => {
+    localStorage.setItem(
+      'models',
+      JSON.stringify({ chosen: { kind: 'kept', id: 'gone', name }, recent: [] }),
+    );
+  }, KEPT.name);
+  await page.reload();
+  await emit(page, { type: 'kept-models', id: (await last(page, 'list-models')).id, models: [] });
+  expect(await last(page, 'load-model')).toMatchObject({ name: 'Toy model' });
+  await loadFakeModel(page);
+  await page.getByRole('button', { name: 'The model is not kept' }).click();
+  await expect(page.getByTestId('not-kept')).toContainText('big-model was kept here and is gone');
 });

@@ -32,7 +32,9 @@ describe('a model that is kept while it loads', () => {
     folder.full = true;
     const { cache, problem } = await page();
     expect(cache).toBeUndefined();
-    expect(problem()).toMatch(/^Storage is full, so the model was not kept to its end: it is loaded anew/);
+    expect(problem()).toMatch(
+      /^Storage is full, so the model was not kept to its end: what lacks is loaded anew/,
+    );
     expect(folder.files.size).toBe(0);
     // Room for the manifest, and not for the small files.
     folder.full = false;
