@@ -155,6 +155,10 @@ export const CONFIG_FIELDS: readonly ConfigField[] = [
 /** Problems by field, each a sentence for the user; empty where the configuration can be run. */
 export type ConfigProblems = Partial<Record<keyof GrpoConfig, string>>;
 
+/** Tokens of a question's answers, and answers of a step, at most: far more than a GPU has room for. */
+const MOST_TOKENS = 65_536;
+const MOST_ANSWERS = 4096;
+
 /** Checks a configuration, also one that was typed or read from a file. */
 export function configProblems(config: GrpoConfig): ConfigProblems {
   const problems: ConfigProblems = {};
@@ -163,7 +167,11 @@ export function configProblems(config: GrpoConfig): ConfigProblems {
     const problem = problemOf(field, config[field.name]);
     if (problem) problems[field.name] = `${field.name} ${problem}.`;
   }
-  const { steps_per_generation = 1, questions_per_step } = config;
+  const { steps_per_generation = 1, questions_per_step, num_generations, max_completion_length } = config;
+  if (num_generations * max_completion_length > MOST_TOKENS)
+    problems.max_completion_length ??= `max_completion_length is at most ${Math.floor(MOST_TOKENS / num_generations)} with ${num_generations} answers to a question.`;
+  if (num_generations * questions_per_step > MOST_ANSWERS)
+    problems.questions_per_step ??= `questions_per_step is at most ${Math.floor(MOST_ANSWERS / num_generations)} with ${num_generations} answers to a question.`;
   if (
     !problems.steps_per_generation &&
     !problems.questions_per_step &&

@@ -266,7 +266,9 @@ async function countPasses(
   const completions = Array.from({ length: grpo.num_generations }, () => ({ tokens }));
   const count = Math.ceil(prompts.length / (grpo.steps_per_generation ?? 1));
   const groups = prompts.slice(0, count).map((prompt) => ({ prompt, prompt_rows, completions }));
-  const passes = preparePasses(language, policy, groups);
+  const all = preparePasses(language, policy, groups);
+  // Questions are alike here, so all passes but the last are.
+  const passes = all.length > 2 ? [all[0]!, all.at(-1)!] : all;
   for (const { batch, prompt } of grpo.beta === 0 ? [] : passes) await policy.reference(batch, prompt);
   // Twice: from the second pass on gradients are added to those that are there.
   for (const { batch, prompt } of [...passes, ...passes.slice(0, 1)]) {

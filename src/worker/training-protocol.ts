@@ -54,6 +54,8 @@ export interface DataReport {
   problem_count: number;
   /** Questions kept apart for the held-out accuracy. */
   held_out: number;
+  /** They are traces to imitate: for the cold start alone. */
+  traces?: true;
 }
 
 /** All that defines a run. It is kept with the run, and written into exports. */

@@ -184,7 +184,7 @@ const EVENTS: RunEvent[] = [
   { step: 0, code: 'started', text: 'started', time: 1_790_000_000_000 },
   { step: 90, code: 'saved', text: 'checkpoint saved', time: 1_790_000_001_000 },
   { step: 96, code: 'resumed', text: 'resumed after the tab was closed', time: 1_790_000_002_000 },
-  { step: 150, code: 'eval', text: 'held-out check, 66 %', time: 1_790_000_003_000 },
+  { step: 150, code: 'eval', text: 'held-out check, 66%', time: 1_790_000_003_000 },
   { step: 180, code: 'saved', text: 'checkpoint saved', time: 1_790_000_004_000 },
 ];
 

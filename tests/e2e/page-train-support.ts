@@ -1,22 +1,11 @@
-import AxeBuilder from '@axe-core/playwright';
 import { expect, type Page } from '@playwright/test';
+import { type AxeOptions, axeProblems } from './page-axe';
 import { installFakeEngine, loadFakeModel, requests } from './page-fake-engine';
 import { emitTraining, type fakeRun, lastTraining } from './page-fake-training';
 
-const TAGS = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'];
-
 /** Looks for what axe finds wrong with the page as it is. */
-export async function axe(page: Page, state: string): Promise<void> {
-  // Colours that are still changing would be measured half-way.
-  await page.evaluate(() =>
-    Promise.all(document.getAnimations().map((animation) => animation.finished.catch(() => {}))),
-  );
-  const { violations } = await new AxeBuilder({ page }).withTags(TAGS).analyze();
-  const found = violations.map(
-    ({ id, help, nodes }) =>
-      `${id}: ${help}: ${nodes.map(({ html, failureSummary }) => `${html}\n${failureSummary}`).join('\n')}`,
-  );
-  expect.soft(found, state).toEqual([]);
+export async function axe(page: Page, state: string, rules?: AxeOptions['rules']): Promise<void> {
+  expect.soft(await axeProblems(page, rules ? { rules } : {}), state).toEqual([]);
 }
 
 /** A picture of the page, where `SHOTS` names a folder for them. */

@@ -82,7 +82,10 @@ test('a run from the empty page to its end', async ({ page }) => {
     const started = await lastTraining(page, 'start-run');
     expect(started).toMatchObject({ name: 'Run 7', data: { kind: 'toy' } });
     expect(started.config.grpo).toMatchObject({ beta: 0.04, max_steps: 400, num_generations: 8 });
-    config = started.config;
+    config = {
+      ...started.config,
+      rewards: [...started.config.rewards, { name: 'user_reward', weight: 1, code: '() => label' }],
+    };
     await emitTraining(page, { type: 'run-started', id: started.id, run, config });
     await emitTraining(page, {
       type: 'run-state',
@@ -151,7 +154,7 @@ test('a run from the empty page to its end', async ({ page }) => {
     await axe(page, 'training, light');
     await shot(page, 'train-light');
     await page.emulateMedia({ colorScheme: 'dark', reducedMotion: 'reduce' });
-    await axe(page, 'training, dark');
+    await axe(page, 'training, dark', 'colours');
     await shot(page, 'train-dark');
     await page.emulateMedia({ colorScheme: 'light', reducedMotion: 'reduce' });
   });
@@ -183,6 +186,8 @@ test('a run from the empty page to its end', async ({ page }) => {
   await test.step('paused by the user; the KL; a reward that failed; a failure', async () => {
     await page.keyboard.press('p');
     await lastTraining(page, 'pause-run');
+    await expect(page.getByTestId('pace')).toHaveText('Pausing, saving the last step');
+    await expect(page.getByRole('button', { name: 'Stop' })).toBeDisabled();
     await emitTraining(page, { type: 'run-state', run: 'r7', state: 'paused', step: 183 });
     await expect(page.getByTestId('run-head')).toContainText('The GPU is free');
     await emitTraining(
@@ -211,22 +216,40 @@ test('a run from the empty page to its end', async ({ page }) => {
     );
     await expect(page.getByTestId('run-message')).toContainText('so 3 steps are repeated');
     await shot(page, 'resumed');
+    const failReward = () =>
+      emitTraining(
+        page,
+        {
+          type: 'run-event',
+          run: 'r7',
+          event: { step: 180, code: 'reward-failed', text: 'the reward failed', time: 1_790_000_004_000 },
+        },
+        {
+          type: 'run-state',
+          run: 'r7',
+          state: 'paused',
+          step: 180,
+          message: 'my_reward threw “label is undefined” on 2 of 8 answers.',
+        },
+      );
+    await failReward();
+    const message = page.getByTestId('run-message');
+    await expect(message).toContainText('The reward function failed.');
+    await message.getByRole('button', { name: 'Edit reward' }).click();
+    await message.getByRole('textbox').fill('() => 1');
+    await shot(page, 'reward-edited');
+    await message.getByRole('button', { name: 'Go on with this reward' }).click();
+    await expect
+      .poll(async () => (await requests(page)).at(-1))
+      .toMatchObject({ type: 'resume-run', run: 'r7', reward_code: '() => 1' });
+    const edited = await lastTraining(page, 'resume-run');
+    await expect(message.getByRole('button', { name: 'Go on with this reward' })).toBeDisabled();
     await emitTraining(
       page,
-      {
-        type: 'run-event',
-        run: 'r7',
-        event: { step: 180, code: 'reward-failed', text: 'the reward failed', time: 1_790_000_004_000 },
-      },
-      {
-        type: 'run-state',
-        run: 'r7',
-        state: 'paused',
-        step: 180,
-        message: 'my_reward threw “label is undefined” on 2 of 8 answers.',
-      },
+      { type: 'run-started', id: edited.id, run: going, config },
+      { type: 'run-state', run: 'r7', state: 'running', step: 180 },
     );
-    await expect(page.getByTestId('run-message')).toContainText('The reward function failed.');
+    await failReward();
     await page.getByRole('button', { name: 'Skip this question' }).click();
     await expect
       .poll(async () => (await requests(page)).at(-1))

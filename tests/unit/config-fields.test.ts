@@ -24,6 +24,8 @@ describe('the fields of a configuration', () => {
     [{ loss_type: 'cispo' }, 'loss_type is one of grpo, dr_grpo, dapo, bnpo.'],
     [{ mask_truncated_completions: 1 }, 'mask_truncated_completions is either on or off.'],
     [{ seed: 2 ** 53 }, 'seed is a whole number from 0.'],
+    [{ max_completion_length: 1e4 }, 'max_completion_length is at most 8192 with 8 answers to a question.'],
+    [{ questions_per_step: 1000 }, 'questions_per_step is at most 512 with 8 answers to a question.'],
     [{ steps_per_generation: 9 }, 'steps_per_generation is at most questions_per_step, 8.'],
   ])('says what is wrong with %j', (change, problem) => {
     const config = { ...TINYLLAVA_VIDEO_R1, ...change } as GrpoConfig;

@@ -184,11 +184,34 @@ describe('setup', () => {
     const problems = runProblems({
       ...config,
       grpo: { ...config.grpo, beta: Number.NaN },
-      lora: { ...config.lora, r: 6, target_modules: [] },
+      lora: { ...config.lora, r: 0.5, target_modules: [] },
       rewards: [{ name: 'user_reward', weight: 1, code: ' ' }],
       save_steps: 0,
     });
     expect(Object.keys(problems).sort()).toEqual(['beta', 'r', 'rewards', 'save_steps', 'target_modules']);
+    // Any rank can be trained, and the memory plan may suggest it.
+    expect(runProblems({ ...config, lora: { ...config.lora, r: 6 } })).toEqual({});
+  });
+
+  test('no number that nobody means gets through', () => {
+    const { grpo, lora, ...config } = presetConfig('toy');
+    const all = {
+      ...config,
+      grpo: { ...grpo, max_steps: 1e15, max_completion_length: 1e15 },
+      lora: { ...lora, r: 1e9, lora_alpha: 1e300 },
+      rewards: [{ name: 'signed_reward' as const, weight: Number.POSITIVE_INFINITY }],
+      eval_questions: 1e15,
+      max_length_reward: 1e15,
+    };
+    expect(runProblems(all)).toMatchObject({
+      max_steps: 'max_steps is a whole number from 1 up to 1000000.',
+      max_completion_length: 'max_completion_length is a whole number from 1 up to 32768.',
+      r: 'A whole number from 1 to 256.',
+      lora_alpha: 'A number above 0, up to 65536.',
+      rewards: 'The weight of signed_reward is a number from −1000 to 1000.',
+      eval_questions: 'A whole number from 0 to 10,000.',
+      max_length_reward: 'A whole number from 1 to 1,000,000.',
+    });
   });
 
   test('a change makes the settings the user’s, and storage brings them back, infinity too', () => {

@@ -113,8 +113,8 @@ export function chartSpecs(
       own.step_time,
       own.tokens,
       {
-        name: 'sampler against trainer',
-        unit: 'largest difference of log-probabilities',
+        name: 'logp difference',
+        unit: 'sampler, trainer',
         curves: [{ value: key('sampling/sampling_logp_difference/max'), colour: '--c1' }],
         format: plain,
         range: [0, 1e-4],
@@ -127,8 +127,8 @@ export function chartSpecs(
         range: [0, 0.1],
       },
       {
-        name: 'answers that check themselves',
-        unit: 'right',
+        name: 'checked answers',
+        unit: 'right by then',
         curves: [
           { label: 'before', value: key('checked_right_before'), colour: '--c2', dash: [5, 2] },
           { label: 'after', value: key('checked_right_after'), colour: '--c1' },
@@ -147,7 +147,7 @@ export function chartSpecs(
         range: [0, 1],
       },
       {
-        name: 'completion_length, longest',
+        name: 'max_length',
         unit: 'tokens',
         curves: [{ value: key('completions/max_length'), colour: '--c1' }],
         format: digits(0),

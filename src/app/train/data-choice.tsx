@@ -86,14 +86,14 @@ function Files() {
 
 /** What the engine says about the data, checked anew whenever another file is chosen. */
 function Report() {
-  const { training } = useTrainServices();
+  const { training, setup: store } = useTrainServices();
   const setup = useSetup((state) => state);
-  const { questions, videos, own, data } = setup;
-  const [report, setReport] = useState<DataReport>();
+  const { questions, videos, own, data, report } = setup;
   const [failure, setFailure] = useState<string>();
   // biome-ignore lint/correctness/useExhaustiveDependencies: other parts of the setup do not matter
   useEffect(() => {
     const chosen = chosenData(setup);
+    const setReport = (found: DataReport | undefined) => store.setState({ report: found });
     setReport(undefined);
     setFailure(undefined);
     if (!chosen) return;
@@ -108,12 +108,13 @@ function Report() {
   }, [questions, videos, own, data, training]);
   if (failure) return <p className="field-problem">{failure}</p>;
   if (!report) return chosenData(setup) ? <p className="xs t3">Checking the questions.</p> : null;
-  const { usable, total, held_out, problems, problem_count } = report;
+  const { usable, total, held_out, problems, problem_count, traces } = report;
   return (
     <div data-testid="data-report">
       <p className={`xs row ${problem_count > 0 ? 'warn-text' : 't2'}`}>
         {problem_count === 0 && <Icon name="check" size={13} weight={1.8} />}
-        {usable} of {total} {total === 1 ? 'question' : 'questions'} can be used, {held_out} held out
+        {usable} of {total} {traces ? 'traces' : total === 1 ? 'question' : 'questions'} can be used
+        {traces ? '' : `, ${held_out} held out`}
       </p>
       {problem_count > 0 && (
         <details className="data-problems">

@@ -1,4 +1,4 @@
-import { memo, useLayoutEffect, useRef } from 'react';
+import { Fragment, memo, useLayoutEffect, useRef } from 'react';
 import type { Trace } from '../../worker/protocol';
 import { AdvantageBar } from '../shared/advantage-bar';
 import { formatSigned, signTone } from '../shared/format';
@@ -47,9 +47,12 @@ export function TraceText({ trace }: { trace: Trace }) {
   if (trace.sentences.length === 0) return <span>{trace.text.replace(/<\/?think>/g, '').trim()}</span>;
   return trace.sentences.map(({ text, start, aha }) =>
     aha ? (
-      <mark key={start} className="aha-text" title={aha.explanation ?? aha.label}>
-        {text} <span className="hidden">({aha.label})</span>
-      </mark>
+      <Fragment key={start}>
+        <mark className="aha-text" title={aha.explanation ?? aha.label}>
+          {text.trim()}
+          <span className="hidden"> ({aha.label})</span>
+        </mark>{' '}
+      </Fragment>
     ) : (
       <span key={start}>{text} </span>
     ),

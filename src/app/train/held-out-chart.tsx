@@ -72,7 +72,7 @@ export function ShareChart({ evals, max_steps, curves, height, spoken, compared 
         compared.map(({ run, name, evals: lines }) => (
           <g key={run}>
             <path d={pathOf(lines, first.value, x, y)} stroke="var(--c-ghost)" strokeWidth="1.2" />
-            <EndLabel lines={lines} value={first.value} x={x} y={y} text={name} />
+            <EndLabel lines={lines} value={first.value} x={x} y={y} text={name} below />
           </g>
         ))}
       {curves.map((curve) => (
@@ -112,25 +112,29 @@ function Point({ line, curve, x, y }: { line: EvalLine; curve: ShareCurve; x: Sc
   );
 }
 
-/** Above the curve's end, inside of the chart. */
+/** Above or below the curve's end, inside of the chart. */
 function EndLabel({
   lines,
   value,
   x,
   y,
   text,
+  below = false,
 }: {
   lines: readonly EvalLine[];
   value: ShareCurve['value'];
   x: Scale;
   y: Scale;
   text: string;
+  /** Where the curve that matters has its own mark above. */
+  below?: boolean;
 }) {
   const last = lines.findLast((line) => value(line) !== undefined);
   if (!last) return null;
   const at = x(last.step);
+  const end = y(value(last)!);
   return (
-    <text x={at} y={Math.max(8, y(value(last)!) - 5)} textAnchor={at > WIDTH / 2 ? 'end' : 'start'}>
+    <text x={at} y={below ? end + 16 : Math.max(8, end - 5)} textAnchor={at > WIDTH / 2 ? 'end' : 'start'}>
       {text}
     </text>
   );

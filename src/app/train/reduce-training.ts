@@ -1,6 +1,6 @@
 import type { EngineError } from '../../worker/protocol';
 import type { RunConfig, RunSummary, StepLine, TrainingEvent } from '../../worker/training-protocol';
-import type { LiveGroup, LiveRun, RunRecord, TrainingState } from './training-state';
+import { isActive, type LiveGroup, type LiveRun, type RunRecord, type TrainingState } from './training-state';
 
 /** What the page itself does, beside the engine's events. */
 export type TrainingAction =
@@ -9,6 +9,10 @@ export type TrainingAction =
   | { type: 'page/train-error'; error: EngineError | undefined }
   /** The page has sent changed settings of the live run. */
   | { type: 'page/changed'; run: string; settings: Partial<RunConfig['grpo']> }
+  /** The page has asked the live run to end. */
+  | { type: 'page/ending'; how: 'pause' | 'stop' }
+  /** A run is asked to start or to go on; or that has come about, or not. */
+  | { type: 'page/beginning'; on: boolean }
   | { type: 'page/renamed'; run: string; name: string }
   | { type: 'page/deleted'; run: string }
   /** The engine's thread is gone: what ran can go on from its last checkpoint. */
@@ -37,6 +41,12 @@ export function reduceTraining(state: TrainingState, event: TrainingEvent | Trai
           ...(event.settings.max_steps === undefined ? {} : { max_steps: event.settings.max_steps }),
         },
       }));
+    case 'page/ending':
+      return isActive(state.live) ? { ...state, live: { ...state.live!, ending: event.how } } : state;
+    case 'page/beginning': {
+      const { beginning: _, ...rest } = state;
+      return event.on ? { ...rest, beginning: true } : rest;
+    }
     case 'page/renamed':
       return onSummary(state, event.run, { name: event.name });
     case 'page/deleted':
@@ -171,6 +181,7 @@ function runState(state: TrainingState, event: Extract<TrainingEvent, { type: 'r
     ...(event.message === undefined ? {} : { message: event.message }),
     ...(goesOn && before?.progress ? { progress: before.progress } : {}),
     ...(goesOn && before?.repeats ? { repeats: before.repeats } : {}),
+    ...(goesOn && before?.ending ? { ending: before.ending } : {}),
   };
   return onSummary({ ...state, live }, event.run, { state: event.state, step: event.step });
 }

@@ -77,7 +77,18 @@ export function RunExports() {
           </button>
         </>
       )}
-      <button type="button" className="btn q small wide" onClick={() => picker.current?.click()}>
+      {!record && (
+        <>
+          <h2 className="h list-head">Adapters</h2>
+          <p className="sm t3">An adapter from PEFT’s two files answers on the Ask page, beside the base.</p>
+        </>
+      )}
+      <button
+        type="button"
+        className="btn small wide"
+        title="adapter_config.json and adapter_model.safetensors"
+        onClick={() => picker.current?.click()}
+      >
         Ask with PEFT’s files
       </button>
       <input

@@ -1,9 +1,10 @@
+import type { RunState } from '../../worker/training-protocol';
 import { Icon } from '../shared/icon';
 import { useEngine } from '../store/app-services';
 import { PRESETS } from './presets';
 import { paceText, STATE_CHIP } from './run-facts';
 import { useLive, useRecord, useSetup, useTraining, useTrainServices } from './train-services';
-import { canResume, isActive, type RunRecord } from './training-state';
+import { canResume, isActive, type LiveRun, type RunRecord } from './training-state';
 import { startBlocker, useRunActions } from './use-run-actions';
 
 /** Name, state and pace of the run that is shown, and what can be done with it; or the start of a new one. */
@@ -17,8 +18,13 @@ function NewRun() {
   const { start, nextName } = useRunActions();
   const setup = useSetup((state) => state);
   const busy = useTraining(({ live }) => isActive(live));
+  const beginning = useTraining((state) => state.beginning);
   const blocker = useEngine((state) => startBlocker(state, train));
-  const reason = busy ? 'Another run is training. Pause it first.' : blocker;
+  const reason = busy
+    ? 'Another run is training. Pause it first.'
+    : beginning
+      ? 'The run is being set up.'
+      : blocker;
   const preset = PRESETS.find(({ name }) => name === setup.preset);
   return (
     <header className="run-head">
@@ -63,10 +69,12 @@ function ShownRun({ record }: { record: RunRecord }) {
   const actions = useRunActions();
   const live = useLive();
   const otherActive = useTraining((state) => isActive(state.live) && state.live?.run !== state.shown);
+  const beginning = useTraining((state) => state.beginning === true);
   const { run, lines, config } = record;
   const state = live?.state ?? run.state;
   const chip = STATE_CHIP[state];
   const active = isActive(live);
+  const ending = live?.ending !== undefined;
   const { max_steps } = run;
   return (
     <>
@@ -83,13 +91,7 @@ function ShownRun({ record }: { record: RunRecord }) {
             step <b>{run.step}</b> of {max_steps}
           </span>
           <span className="sm t3 ell" data-testid="pace">
-            {state === 'compiling'
-              ? (live?.detail ?? 'compiling shaders')
-              : state === 'paused'
-                ? 'The GPU is free'
-                : active
-                  ? paceText(lines, run.step, max_steps)
-                  : ''}
+            {whatGoesOn({ live, state, pace: paceText(lines, run.step, max_steps) })}
           </span>
         </div>
         <span className="sp row run-buttons">
@@ -108,7 +110,7 @@ function ShownRun({ record }: { record: RunRecord }) {
             </button>
           )}
           {active && (
-            <button type="button" className="btn" onClick={() => training.pause()}>
+            <button type="button" className="btn" disabled={ending} onClick={() => training.pause()}>
               <Icon name="pause" size={14} />
               Pause
               <kbd className="kbd">P</kbd>
@@ -118,7 +120,7 @@ function ShownRun({ record }: { record: RunRecord }) {
             <button
               type="button"
               className="btn p"
-              disabled={otherActive}
+              disabled={otherActive || beginning}
               title={otherActive ? 'Another run is training. Pause it first.' : undefined}
               onClick={() => actions.resume(run.run)}
             >
@@ -128,12 +130,12 @@ function ShownRun({ record }: { record: RunRecord }) {
             </button>
           )}
           {active && (
-            <button type="button" className="btn" onClick={() => training.stop()}>
+            <button type="button" className="btn" disabled={ending} onClick={() => training.stop()}>
               <Icon name="stop" size={14} />
               Stop
             </button>
           )}
-          {!active && !canResume(state) && (
+          {(state === 'stopped' || state === 'done') && (
             <button type="button" className="btn" onClick={() => actions.newRun(config)}>
               New run like this
             </button>
@@ -143,6 +145,27 @@ function ShownRun({ record }: { record: RunRecord }) {
       <Progress step={run.step} max_steps={max_steps} />
     </>
   );
+}
+
+/** What the run does now, or how fast it is. */
+function whatGoesOn({
+  live,
+  state,
+  pace,
+}: {
+  live: LiveRun | undefined;
+  state: RunState;
+  pace: string;
+}): string {
+  if (live?.ending) {
+    const what = live.ending === 'pause' ? 'Pausing' : 'Stopping';
+    return state === 'compiling' ? `${what} once the shaders are compiled` : `${what}, saving the last step`;
+  }
+  if (state === 'paused') return 'The GPU is free';
+  if (state !== 'compiling' && state !== 'running') return '';
+  // Nothing of it is heard here: the run belongs to the engine of another tab.
+  if (!live) return 'in another tab';
+  return state === 'compiling' ? (live.detail ?? 'compiling shaders') : pace;
 }
 
 function Progress({ step, max_steps }: { step: number; max_steps: number }) {

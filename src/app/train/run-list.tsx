@@ -90,8 +90,8 @@ function Run({ run, shown }: { run: RunSummary; shown: boolean }) {
           {run.state === 'paused' ? ', paused' : ''}
         </span>
       </button>
-      <span className="t2">{run.reward === undefined ? '–' : formatSigned(run.reward)}</span>
-      <span className="t2 run-accuracy">
+      <span className="t2 run-number">{run.reward === undefined ? '–' : formatSigned(run.reward)}</span>
+      <span className="t2 run-number run-accuracy">
         {run.eval_accuracy === undefined ? '–' : `${Math.round(run.eval_accuracy * 100)}%`}
       </span>
       <span className="run-tools">

@@ -5,6 +5,7 @@ import { ErrorMessage } from '../shared/message';
 import { useServices } from '../store/app-services';
 import { FolderAgain } from './folder-again';
 import type { Planned } from './memory-plan';
+import { RewardFailed } from './reward-failed';
 import { changeConfig } from './setup-store';
 import { useLive, useRecord, useSetup, useTraining, useTrainServices } from './train-services';
 import { isActive, type RunRecord } from './training-state';
@@ -148,31 +149,13 @@ function OfRun({ record }: { record: RunRecord }) {
   }
   if (state === 'paused' && last?.code === 'reward-failed')
     return (
-      <ErrorMessage
-        error={{
-          code: 'reward-failed',
-          title: 'The reward function failed.',
-          message:
-            live?.message?.replace(/^The reward function failed\.\s*/, '') ??
-            `${sentence(last.text)} The run is paused and this step was not used.`,
-        }}
-        icon="x"
-        testId="run-message"
-      >
-        <button type="button" className="btn" onClick={() => actions.newRun(record.config)}>
-          Edit reward in a new run
-        </button>
-        <button
-          type="button"
-          className="btn"
-          onClick={() => actions.resume(run.run, { skip_question: true })}
-        >
-          Skip this question
-        </button>
-        <button type="button" className="btn q" onClick={() => actions.resume(run.run)}>
-          Try again
-        </button>
-      </ErrorMessage>
+      <RewardFailed
+        record={record}
+        message={
+          live?.message?.replace(/^The reward function failed\.\s*/, '') ??
+          `${sentence(last.text)} The run is paused and this step was not used.`
+        }
+      />
     );
   if (state === 'paused' && last?.code === 'storage-full')
     return <StorageFull message={live?.message ?? 'The last checkpoint could not be written.'} />;

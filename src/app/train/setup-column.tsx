@@ -17,20 +17,20 @@ import { useRunActions } from './use-run-actions';
 export function SetupColumn({ planned }: { planned: Planned }) {
   const record = useRecord();
   const shown = useTraining((state) => state.shown);
+  const config = useSetup((setup) => setup.config);
   return (
     <section className="col left" aria-label="Setup" data-testid="setup">
       <div className="setup-scroll">
-        {record ? (
-          <RunSetup record={record} planned={planned} />
-        ) : shown ? null : (
-          <NewSetup planned={planned} />
-        )}
+        {record ? <RunSetup record={record} /> : shown ? null : <NewSetup />}
       </div>
+      {(record || !shown) && (
+        <MemoryPlanView planned={planned} answers={(record?.config ?? config).grpo.num_generations} />
+      )}
     </section>
   );
 }
 
-function NewSetup({ planned }: { planned: Planned }) {
+function NewSetup() {
   const { setup } = useTrainServices();
   const preset = useSetup((state) => state.preset);
   const yours = useSetup((state) => state.yours);
@@ -65,7 +65,6 @@ function NewSetup({ planned }: { planned: Planned }) {
           />
         )}
       </div>
-      <MemoryPlanView planned={planned} answers={config.grpo.num_generations} />
     </>
   );
 }
@@ -115,7 +114,7 @@ function BaseNote() {
   );
 }
 
-function RunSetup({ record, planned }: { record: RunRecord; planned: Planned }) {
+function RunSetup({ record }: { record: RunRecord }) {
   const { training } = useTrainServices();
   const live = useTraining((state) => state.live);
   const { run, config } = record;
@@ -163,7 +162,6 @@ function RunSetup({ record, planned }: { record: RunRecord; planned: Planned }) 
         )}
         {active && <p className="xs t3">Outlined values can change while the run is live.</p>}
       </div>
-      <MemoryPlanView planned={planned} answers={config.grpo.num_generations} />
     </>
   );
 }

@@ -1,5 +1,5 @@
 import { createStore, type StoreApi } from 'zustand/vanilla';
-import type { OwnQuestion, RunConfig, TrainingData } from '../../worker/training-protocol';
+import type { DataReport, OwnQuestion, RunConfig, TrainingData } from '../../worker/training-protocol';
 import { readStored, writeStored } from '../store/local-storage';
 import { type PresetName, presetConfig } from './presets';
 import { runProblems } from './run-problems';
@@ -16,6 +16,8 @@ export interface Setup {
   questions?: File;
   videos?: ChosenFolder;
   own: readonly OwnQuestion[];
+  /** What the engine found in the data that is chosen; undefined while it looks. */
+  report?: DataReport | undefined;
   /** Empty: the next number. */
   name: string;
 }

@@ -75,6 +75,15 @@ function useRuns(): void {
         }),
     );
   }, [ready, listed, training, show]);
+  useEffect(() => {
+    if (!ready || !listed) return;
+    // Another tab may have gone on with a run in the meantime.
+    const onSeen = () => {
+      if (document.visibilityState === 'visible') void training.refresh().catch(() => undefined);
+    };
+    document.addEventListener('visibilitychange', onSeen);
+    return () => document.removeEventListener('visibilitychange', onSeen);
+  }, [ready, listed, training]);
 }
 
 function Middle({ planned }: { planned: Planned }) {

@@ -69,6 +69,18 @@ export class TrainingClient {
     this.dispatch({ type: 'page/show-run', run: undefined });
   }
 
+  /** Lists the runs anew: another tab may have gone on with them. What is shown is read again where it did. */
+  async refresh(): Promise<void> {
+    const { shown } = this.store.getState();
+    const known = shown === undefined ? undefined : this.store.getState().records[shown]?.run;
+    await this.listRuns();
+    const { live, runs } = this.store.getState();
+    const now = runs?.find(({ run }) => run === shown);
+    if (!known || !now || live?.run === shown) return;
+    if (now.step !== known.step || now.saved_step !== known.saved_step || now.state !== known.state)
+      await this.ask({ type: 'read-run', run: now.run });
+  }
+
   async readRun(run: string): Promise<void> {
     if (!this.store.getState().records[run]) await this.ask({ type: 'read-run', run });
   }
@@ -90,11 +102,11 @@ export class TrainingClient {
 
   /**
    * Goes on from the last checkpoint, or from the one at `step`. `videos` where a run's folder is chosen again;
-   * `skip_question` leaves out the question that a reward failed on.
+   * `skip_question` leaves out the question that a reward failed on, `reward_code` is the user's own reward from now on.
    */
   async resumeRun(
     run: string,
-    from: { step?: number; videos?: VideoFolder; skip_question?: boolean } = {},
+    from: { step?: number; videos?: VideoFolder; skip_question?: boolean; reward_code?: string } = {},
   ): Promise<void> {
     const videos = from.videos ?? this.videos.get(run);
     await this.ask({ type: 'resume-run', run, ...from, ...(videos ? { videos } : {}) });
@@ -108,10 +120,12 @@ export class TrainingClient {
 
   pause(): void {
     this.engine.sendTraining({ type: 'pause-run' });
+    this.dispatch({ type: 'page/ending', how: 'pause' });
   }
 
   stop(): void {
     this.engine.sendTraining({ type: 'stop-run' });
+    this.dispatch({ type: 'page/ending', how: 'stop' });
   }
 
   save(): void {
@@ -144,6 +158,11 @@ export class TrainingClient {
   ): Promise<AdapterInfo | undefined> {
     const { adapters } = await this.ask({ type: 'load-adapter', from });
     return 'run' in from ? adapters.findLast((one) => one.run === from.run) : adapters.at(-1);
+  }
+
+  /** Says that a run is asked to start or to go on, or no longer. */
+  setBeginning(on: boolean): void {
+    this.dispatch({ type: 'page/beginning', on });
   }
 
   /** Shows an error in the page's middle, or takes it off. */

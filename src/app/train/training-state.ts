@@ -50,6 +50,8 @@ export interface LiveRun {
   groups: readonly LiveGroup[];
   /** The step that an earlier attempt had reached, where the run went on from a step before it. */
   repeats?: { from: number; reached: number };
+  /** It was asked to end, and has not yet. */
+  ending?: 'pause' | 'stop';
 }
 
 /** What the Train page knows of runs. Changed only by `reduceTraining`. */
@@ -62,6 +64,8 @@ export interface TrainingState {
   records: Readonly<Record<string, RunRecord>>;
   live?: LiveRun;
   error?: EngineError;
+  /** A run is asked to start or to go on, and the engine has not said so yet. */
+  beginning?: true;
 }
 
 /** The state before anything was asked of the engine. */

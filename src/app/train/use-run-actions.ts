@@ -9,7 +9,7 @@ import { BASE, type EngineState, type ModelState } from '../store/engine-state';
 import { showPage } from '../store/pages';
 import { forgetFolder, keepFolder, keptFolder } from './kept-folders';
 import { runProblems } from './run-problems';
-import { chosenData } from './setup-store';
+import { chosenData, type Setup } from './setup-store';
 import { type TrainServices, useTrainServices } from './train-services';
 import { TrainingError } from './training-client';
 import { isActive } from './training-state';
@@ -35,9 +35,21 @@ export function startBlocker(
     return state.data === 'files' ? 'Choose the JSONL file and the video folder.' : 'Write a question first.';
   if (state.config.stage === 'cold-start' && state.data === 'own')
     return 'The cold start learns from given traces: take the toy world, or a file of them.';
+  const wrong = dataBlocker(state);
+  if (wrong) return wrong;
   if (model.recorded) return 'Recorded answers cannot be trained. Choose a model.';
   if (model.status === 'loading') return 'The model is still loading.';
   if (model.status !== 'ready') return 'No model is loaded.';
+  return undefined;
+}
+
+/** What of the data that is chosen keeps a run from starting. */
+function dataBlocker({ data, report, config }: Setup): string | undefined {
+  if (data === 'toy' || !report) return undefined;
+  if (report.usable === 0) return 'None of the lines can be used: see what is left out.';
+  const coldStart = config.stage === 'cold-start';
+  if (report.traces && !coldStart) return 'These are traces for the cold start, not questions.';
+  if (!report.traces && coldStart) return 'The cold start learns from traces, and these are questions.';
   return undefined;
 }
 
@@ -55,6 +67,13 @@ export function runActions(services: AppServices, { training, setup, trainView }
     } catch (error) {
       training.setError(error instanceof TrainingError ? error.error : unknownError(error as Error));
     }
+  };
+  /** One at a time: a second press while a run begins is none. */
+  const begin = async (work: () => Promise<void>): Promise<void> => {
+    if (training.store.getState().beginning) return;
+    training.setBeginning(true);
+    await guard(work());
+    training.setBeginning(false);
   };
   /** Loads the toy base where a run was made with it and another model is there; other models are the user's to load. */
   const haveModel = async (run: string) => {
@@ -97,27 +116,28 @@ export function runActions(services: AppServices, { training, setup, trainView }
       if (!data || startBlocker(client.store.getState(), { setup })) return;
       trainView.setState({ question: undefined });
       const handle = state.data === 'files' ? state.videos?.handle : undefined;
-      void guard(
-        training.startRun(state.name.trim() || nextName(), state.config, data).then((run) => {
-          if (handle) void keepFolder(run, handle);
-        }),
-      );
-      setup.setState({ name: '' });
+      void begin(async () => {
+        const run = await training.startRun(state.name.trim() || nextName(), state.config, data);
+        setup.setState({ name: '' });
+        if (handle) void keepFolder(run, handle);
+      });
     },
     /** Goes on; with the videos of a folder that is kept for the run, or that was chosen again. */
     resume(
       run: string,
-      { folder, ...from }: { step?: number; skip_question?: boolean; folder?: ChosenFolder } = {},
+      {
+        folder,
+        ...from
+      }: { step?: number; skip_question?: boolean; reward_code?: string; folder?: ChosenFolder } = {},
     ): void {
       trainView.setState({ question: undefined });
-      const go = async () => {
+      void begin(async () => {
         // First of all: a permission can be asked for in a press alone.
         const videos = folder ?? (await keptVideos(run));
         await haveModel(run);
         await training.resumeRun(run, { ...from, ...(videos ? { videos: sent(videos) } : {}) });
         if (folder?.handle) await keepFolder(run, folder.handle);
-      };
-      void guard(go());
+      });
     },
     /** Pauses the run that is shown, or lets it go on. */
     togglePause(): boolean {

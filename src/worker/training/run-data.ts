@@ -212,6 +212,7 @@ export async function checkData(
     problems: problems.slice(0, MAX_PROBLEMS),
     problem_count: problems.length,
     held_out: demonstrations.length > 0 ? 0 : splitHeldOut(good).heldOut.length,
+    ...(demonstrations.length > 0 ? { traces: true } : {}),
   };
 }
 

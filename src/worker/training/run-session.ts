@@ -213,7 +213,7 @@ export class RunSession {
     const line = { step, ...found };
     await this.open.append('evals', [line]);
     use.post({ type: 'run-eval', run, line });
-    await this.event('eval', `held-out check, ${Math.round(100 * line.accuracy_sampled)} %`);
+    await this.event('eval', `held-out check, ${Math.round(100 * line.accuracy_sampled)}%`);
   }
 
   private async takeStep({ stage }: Held): Promise<void> {

@@ -57,6 +57,19 @@ export async function leaveOut(open: OpenRun<StoredRun>): Promise<number | undef
   return failed_question;
 }
 
+/**
+ * Gives the run's own reward another function, from the next step on.
+ * @throws Error where there is no code, or the run has no reward of the user's own.
+ */
+export async function replaceReward(open: OpenRun<StoredRun>, code: string): Promise<void> {
+  const { config, name } = open.header;
+  const own = config.rewards.find((reward) => reward.name === 'user_reward');
+  if (!own) throw new Error(`${name} has no reward of your own that could be edited.`);
+  if (!code.trim()) throw new Error('Your own reward has no code yet.');
+  const rewards = config.rewards.map((reward) => (reward === own ? { ...own, code } : reward));
+  await open.update({ config: { ...config, rewards }, failed_question: undefined });
+}
+
 /** What the list of runs shows. `live` is the state of a run that this engine is working on. */
 export async function summarise(
   store: RunStore<StoredRun>,

@@ -20,7 +20,15 @@ import { planRunMemory } from './plan-run-memory';
 import { checkData, keepData, openSource } from './run-data';
 import { RunSession } from './run-session';
 import { ScoreCalls } from './score-calls';
-import { leaveOut, newRunId, readRun, type StoredRun, storedData, summarise } from './stored-run';
+import {
+  leaveOut,
+  newRunId,
+  readRun,
+  replaceReward,
+  type StoredRun,
+  storedData,
+  summarise,
+} from './stored-run';
 
 type Request<T extends TrainingRequest['type']> = Extract<TrainingRequest, { type: T }>;
 
@@ -215,6 +223,10 @@ export class TrainingDesk {
         await open.append('events', [event]);
       };
       if (from < saved_step) await tell('went-back', `from step ${saved_step}`);
+      if (request.reward_code !== undefined) {
+        await replaceReward(open, request.reward_code);
+        await tell('changed', 'the reward was edited');
+      }
       if (request.skip_question) {
         const question = await leaveOut(open);
         if (question !== undefined) await tell('question-skipped', `question ${question + 1} is left out`);
@@ -262,8 +274,12 @@ export class TrainingDesk {
         evals.map(({ step }) => step),
       );
     } catch (cause) {
-      await open.update({ state: header.saved_step > 0 ? 'paused' : 'failed' }).catch(() => undefined);
+      const fresh = began[0] === 'started';
+      if (!fresh)
+        await open.update({ state: header.saved_step > 0 ? 'paused' : 'failed' }).catch(() => undefined);
       await open.close();
+      // Of a run that did not even begin nothing is left.
+      if (fresh) await store.remove(run);
       throw cause;
     }
     this.current = running;

@@ -1,0 +1,44 @@
+import { expect, it } from 'vitest';
+import { presetConfig } from '../../src/app/train/presets';
+import { RunStore } from '../../src/storage/run-store';
+import { leaveOut, replaceReward, type StoredRun } from '../../src/worker/training/stored-run';
+import { MemoryFolder, MemoryLocks } from '../support/memory-folder';
+
+const CONFIG = presetConfig('toy');
+
+async function paused(rewards = CONFIG.rewards) {
+  const store = new RunStore<StoredRun>(new MemoryFolder(), new MemoryLocks());
+  const open = await store.create({
+    version: 1,
+    run: 'a',
+    name: 'Run 1',
+    created: 1,
+    model: 'toy-base',
+    config: { ...CONFIG, rewards },
+    data: { kind: 'toy' },
+    state: 'paused',
+    saved_step: 4,
+    failed_question: 37,
+  });
+  return { store, open };
+}
+
+it('a run goes on with an edited reward, on the question that it failed on', async () => {
+  const [signed] = CONFIG.rewards;
+  const { store, open } = await paused([signed!, { name: 'user_reward', weight: 0.5, code: '() => label' }]);
+  await expect(replaceReward(open, ' \n')).rejects.toThrow('Your own reward has no code yet.');
+  await replaceReward(open, '() => 1');
+  const header = (await store.header('a'))!;
+  expect(header.config).toEqual({
+    ...CONFIG,
+    rewards: [signed, { name: 'user_reward', weight: 0.5, code: '() => 1' }],
+  });
+  // Nothing is left out, and nothing is to be left out any more.
+  expect(header.skips).toBeUndefined();
+  expect(await leaveOut(open)).toBeUndefined();
+});
+
+it('a run without a reward of the user’s own has none to edit', async () => {
+  const { open } = await paused();
+  await expect(replaceReward(open, '() => 1')).rejects.toThrow('Run 1 has no reward of your own');
+});
