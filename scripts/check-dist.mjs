@@ -83,8 +83,8 @@ function closure(names, found = new Set()) {
   return found;
 }
 const entry = await readFile(`${dist}/index.html`, 'utf8');
-// The page and the engine's worker, with all that they import at their start or with the first video.
-const isFirst = ({ name }) => entry.includes(name) || /^(worker|reader)-/.test(name);
+// The page and the engine's worker, with all that they import at their start, with the first video or for a new toy clip.
+const isFirst = ({ name }) => entry.includes(name) || /^(worker|reader|toy-clip)-/.test(name);
 const first = closure(own.filter(isFirst).map(({ name }) => name));
 const behindTabs = new Set();
 for (const [tab, limit] of Object.entries(TAB_LIMITS_KB)) {

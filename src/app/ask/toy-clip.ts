@@ -1,5 +1,5 @@
+import { TOY_CLIP_THREAD, type ToyClipRequest, type ToyClipResult } from '../../worker/toy-clip-protocol';
 import type { Sample } from './sample-list';
-import type { ToyClipResult } from './toy-clip-worker';
 
 /**
  * A random clip of the toy world with its questions, rendered and encoded in this tab.
@@ -7,9 +7,9 @@ import type { ToyClipResult } from './toy-clip-worker';
  */
 export async function makeToySample(): Promise<{ file: Blob; sample: Sample }> {
   const seed = crypto.getRandomValues(new Uint32Array(1))[0]! % 1_000_000;
-  const worker = new Worker(new URL('./toy-clip-worker.ts', import.meta.url), {
+  const worker = new Worker(new URL('../../worker/worker.ts', import.meta.url), {
     type: 'module',
-    name: 'toy clip',
+    name: TOY_CLIP_THREAD,
   });
   try {
     const result = await new Promise<ToyClipResult>((resolve, reject) => {
@@ -18,7 +18,7 @@ export async function makeToySample(): Promise<{ file: Blob; sample: Sample }> {
         event.preventDefault();
         reject(new Error(event.message || 'The clip could not be made.'));
       };
-      worker.postMessage({ seed });
+      worker.postMessage({ seed } satisfies ToyClipRequest);
     });
     if ('problem' in result) throw new Error(result.problem);
     const { file, fileName, questions } = result;

@@ -1,12 +1,6 @@
-/** Renders and encodes a toy clip off the page's thread: a message `{seed}` is answered with a `ToyClipResult`. */
-import { HELD_OUT_SEED_START, makeToyClip, makeToyQuestions, renderToyFrames } from '../../data/toy';
-import { encodeMp4 } from '../../video/encode-mp4';
-import type { SampleQuestion } from './sample-list';
-
-/** What comes back: the clip with its questions, or why there is none. */
-export type ToyClipResult =
-  | { file: Blob; fileName: string; questions: SampleQuestion[] }
-  | { problem: string };
+import { HELD_OUT_SEED_START, makeToyClip, makeToyQuestions, renderToyFrames } from '../data/toy';
+import { encodeMp4 } from '../video/encode-mp4';
+import type { ToyClip } from './toy-clip-protocol';
 
 // As the sample clips are: 22 frames at 11 a second, of which 8 even ones are the model's.
 const SIZE = 256;
@@ -15,14 +9,11 @@ const FRAMES_PER_SECOND = 11;
 /** Clips of the page come from their own part of the held-out seeds, beyond the evaluation's and the samples'. */
 const FIRST_SEED = HELD_OUT_SEED_START + 1_000_000;
 
-addEventListener('message', ({ data }: MessageEvent<{ seed: number }>) => {
-  void make(data.seed).then(
-    (result) => postMessage(result),
-    (cause: unknown) => postMessage({ problem: cause instanceof Error ? cause.message : String(cause) }),
-  );
-});
-
-async function make(seed: number): Promise<ToyClipResult> {
+/**
+ * Renders a clip of the toy world and encodes it as H.264 in an MP4 file, with four questions.
+ * @throws Error with a sentence for the user where this browser encodes no video.
+ */
+export async function makeToyClipFile(seed: number): Promise<ToyClip> {
   const clip = makeToyClip(FIRST_SEED + seed);
   const frames = renderToyFrames(clip, { size: SIZE, stepsPerFrame: STEPS_PER_FRAME });
   const file = await encodeMp4(
