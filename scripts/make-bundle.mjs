@@ -9,12 +9,18 @@ import { build } from 'vite';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const out = resolve(root, process.argv[2] ?? 'dist-node');
 const COMMANDS = ['bench', 'verify'];
+// The tokenizer's library loads native code for images and models in Node, which is not its part here: as in a page.
+const TOKENIZER = {
+  find: /^@huggingface\/transformers$/,
+  replacement: join(root, 'node_modules/@huggingface/transformers/dist/transformers.web.js'),
+};
 
 await build({
   root,
   configFile: false,
   publicDir: false,
   logLevel: 'warn',
+  resolve: { alias: [TOKENIZER] },
   build: {
     ssr: true,
     outDir: out,

@@ -7,7 +7,6 @@ import { hasNodeGpu } from '../../scripts/node-gpu.mjs';
 import type { BlockBackend } from '../blocks/block-runtimes';
 import { openGpu } from '../gpu/device';
 import { directoryStore } from './directory-store';
-import { withEnginePage } from './engine-page';
 import type { StageResult, VerifyReport } from './verify/report';
 import { runVerify } from './verify/run';
 import { TABLE_HEAD, tableRow } from './verify/table';
@@ -107,6 +106,8 @@ async function runInBrowser({
   backend,
   ...events
 }: Options): Promise<VerifyReport> {
+  // A bundle has no browser, so what drives one is loaded here.
+  const { withEnginePage } = await import('./engine-page');
   return withEnginePage(
     'src/cli/verify/page.html',
     async (page, origin) => {
