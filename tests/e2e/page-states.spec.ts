@@ -36,6 +36,7 @@ async function ready(page: Page): Promise<void> {
   ] as const) {
     await page.getByLabel(`Option ${letter}`, { exact: true }).fill(text);
   }
+  await expect(page.getByTestId('ask')).toBeEnabled();
 }
 
 async function answer(page: Page, count?: number): Promise<number> {
