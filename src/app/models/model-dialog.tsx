@@ -1,6 +1,7 @@
-import { useEffect } from 'react';
+import { useEffect, useRef } from 'react';
 import { EngineErrors } from '../ask/engine-errors';
 import { Dialog } from '../shared/dialog';
+import { useMediaQuery } from '../shared/use-media-query';
 import { useDesk, useEngine, useServices } from '../store/app-services';
 import { LoadingModel } from './loading-model';
 import { ModelDetails } from './model-details';
@@ -24,10 +25,17 @@ function Columns() {
   const plan = useDesk((desk) => desk.plan);
   // biome-ignore lint/correctness/useExhaustiveDependencies: what is kept changes with every load
   useEffect(() => client.desk.list(), [client, id, status, next]);
+  const side = useRef<HTMLDivElement>(null);
+  // Where it lies below the list, what was asked for comes into sight.
+  const below = useMediaQuery('(max-width: 759px)');
+  const shown = plan?.id ?? next;
+  useEffect(() => {
+    if (below && shown !== undefined) side.current?.scrollIntoView();
+  }, [below, shown]);
   return (
     <div className="models-columns">
       <ModelList />
-      <div className="model-side">
+      <div className="model-side" ref={side}>
         {plan ? (
           <PlanPanel key={plan.id} state={plan} />
         ) : next !== undefined || status === 'loading' ? (
