@@ -196,7 +196,7 @@ describe('a GPU that is lost', { timeout: 90_000 }, () => {
     });
     const source = { kind: 'files', files: [config] } as const;
     send({ type: 'load-model', id: ++id, source, name: 'Next', beside: true });
-    await vi.waitFor(() => expect(devices.at(-1)).not.toBe(device));
+    await vi.waitFor(() => expect(devices.at(-1)).not.toBe(device), { timeout: 20_000 });
     device.destroy();
     await expect(next('device-lost')).rejects.toThrow(/reset twice in one minute, so we stopped/);
     expect(events.filter(({ type }) => type === 'error')).toMatchObject([{ id }, { id: 1 }]);
