@@ -1,16 +1,15 @@
-import { GpuError, GpuMemoryError } from '../gpu/errors';
-import { DamagedKeepError } from '../weights/errors';
 import { AdapterShelf } from './adapter-shelf';
 import { AskedAdapters } from './asked-adapters';
 import type { BenchEvent, BenchRequest } from './bench-protocol';
 import { engineError, lostAgain, NoModelError } from './engine-error';
 import { KernelDesk } from './kernel-desk';
 import { LossLimit } from './loss-limit';
-import { ModelDesk, type PreparedLoad } from './model-desk';
+import { ModelDesk } from './model-desk';
 import type { ModelEvent, ModelRequest } from './model-protocol';
-import { type Loaded, type LoadProgress, openSession } from './open-session';
+import { ModelSeat } from './model-seat';
+import type { Loaded } from './open-session';
 import type { EngineEvent, EngineRequest, ErrorScope } from './protocol';
-import { closeSession, isLost, lossOf, type Session } from './session';
+import { isLost, lossOf, type Session } from './session';
 import type { NamedSession } from './training/training-desk';
 import { TrainingDoor } from './training/training-door';
 import type { TrainingEvent, TrainingRequest } from './training-protocol';
@@ -25,18 +24,9 @@ type Post = (event: EngineEvent | TrainingEvent | BenchEvent | ModelEvent, trans
  * lost, model and video are loaded again; when a model cannot be loaded, the one before it stays.
  */
 export class Engine {
-  private session: Loaded | undefined;
   private video: EncodedVideo | undefined;
-  /** The model that is loaded, or that is being loaded. */
-  private lastModel: Request<'load-model'> | undefined;
   private readonly losses = new LossLimit();
-  /** Set from a loss until a model is loaded again. */
-  private lost = false;
   private lastVideo: Request<'open-video'> | undefined;
-  /** Ends the load that is in the queue. */
-  private loading: AbortController | undefined;
-  /** The load that goes on beside the queue, and what ends it. */
-  private beside: { request: Request<'load-model'>; loading: AbortController } | undefined;
   private tail: Promise<void> = Promise.resolve();
   private reading: AbortController | undefined;
   private answering: AbortController | undefined;
@@ -45,6 +35,7 @@ export class Engine {
   private readonly training: TrainingDoor;
   private readonly kernels: KernelDesk;
   private readonly models: ModelDesk;
+  private readonly seat: ModelSeat;
 
   constructor(private readonly post: Post) {
     this.training = new TrainingDoor(
@@ -72,6 +63,27 @@ export class Engine {
         void job().catch((cause: unknown) => post({ type: 'error', id, error: engineError('model', cause) })),
       alone: (id, job) => void this.enqueue('model', id, undefined, () => job(this.session?.gpu)),
     });
+    this.seat = new ModelSeat({
+      post,
+      kernels: this.kernels,
+      models: this.models,
+      interrupt: () => this.interrupt(),
+      pause: () => {
+        this.kernels.interrupt();
+        this.training.pause();
+      },
+      enqueue: (id, job) => void this.enqueue('model', id, undefined, job),
+      tellError: (id, cause) => this.tellError('model', id, cause),
+      emptied: () => {
+        this.video = undefined;
+      },
+      taken: (session, again) => {
+        this.video = undefined;
+        // The files of adapters stay where it is the same model again, after a loss.
+        if (!again) this.shelf.clear();
+        void session.gpu.lost.then((reason) => this.recover(session, reason));
+      },
+    });
   }
 
   /** Takes a request; what it leads to is posted as events. */
@@ -84,8 +96,7 @@ export class Engine {
         this.reading?.abort();
         return;
       case 'load-model':
-        if (request.beside) void this.loadBeside(request);
-        else this.loadNext(request);
+        this.seat.load(request);
         return;
       case 'open-video': {
         this.interrupt();
@@ -101,7 +112,7 @@ export class Engine {
         return;
       }
       case 'cancel-load':
-        (this.beside?.loading ?? this.loading)?.abort();
+        this.seat.cancel();
         return;
       case 'list-models':
       case 'delete-model':
@@ -116,6 +127,10 @@ export class Engine {
       default:
         this.training.handle(request);
     }
+  }
+
+  private get session(): Loaded | undefined {
+    return this.seat.session;
   }
 
   private interrupt(): void {
@@ -154,158 +169,6 @@ export class Engine {
     const kept = this.session?.request.id;
     const model_kept = scope === 'model' && kept !== undefined && kept !== id ? { model_kept: kept } : {};
     this.post({ type: 'error', id, error: engineError(scope, cause), ...model_kept });
-  }
-
-  /** Ends what is under way, and then loads a model. */
-  private loadNext(request: Request<'load-model'>): void {
-    for (const load of [this.beside?.loading, this.loading]) load?.abort();
-    this.beside = undefined;
-    const { signal } = (this.loading = new AbortController());
-    this.interrupt();
-    this.kernels.interrupt();
-    this.training.pause();
-    this.enqueue('model', request.id, undefined, () => this.loadModel(request, signal));
-  }
-
-  /** Loads a model whose weights come beside what goes on; the queue waits for the rest of it alone. */
-  private async loadBeside(request: Request<'load-model'>): Promise<void> {
-    this.beside?.loading.abort();
-    const beside = { request, loading: new AbortController() };
-    this.beside = beside;
-    let leave = () => {};
-    const left = new Promise<void>((resolve) => {
-      leave = resolve;
-    });
-    const isNewest = () => this.beside === beside;
-    const takeTurn = () =>
-      new Promise<void>((resolve) => {
-        this.kernels.interrupt();
-        this.training.pause();
-        this.enqueue('model', request.id, undefined, () => {
-          resolve();
-          return left;
-        });
-      });
-    try {
-      await this.loadModel(request, beside.loading.signal, { takeTurn, isNewest });
-    } catch (cause) {
-      // One that a newer load has ended is told of nowhere.
-      if (isNewest()) this.tellError('model', request.id, cause);
-    } finally {
-      if (this.beside === beside) this.beside = undefined;
-      leave();
-    }
-  }
-
-  /**
-   * Loads a model in the place of the one before.
-   * @param beside left out, it is this load's turn. Else `takeTurn`, called once the weights are there, waits for what
-   * is in the queue, and `isNewest` says whether no newer load has taken the place of this one.
-   */
-  private async loadModel(
-    request: Request<'load-model'>,
-    signal: AbortSignal,
-    beside?: { takeTurn: () => Promise<void>; isNewest: () => boolean },
-  ): Promise<void> {
-    // The model that stays where this one cannot be loaded, and the request for it; known from this load's turn on.
-    let before: { kept: Loaded | undefined; lastModel: Request<'load-model'> | undefined } | undefined;
-    const begin = async () => {
-      if (before) return before;
-      await beside?.takeTurn();
-      signal.throwIfAborted();
-      before = { kept: this.session, lastModel: this.lastModel };
-      this.lastModel = request;
-      return before;
-    };
-    const progress: LoadProgress = (label, done, total, bytes) =>
-      this.post({
-        type: 'progress',
-        scope: 'model',
-        id: request.id,
-        label,
-        done,
-        total,
-        ...(bytes ? { bytes } : {}),
-      });
-    if (!beside) await begin();
-    progress('Opening the GPU', 0, 0);
-    let load: PreparedLoad;
-    let session: Loaded;
-    try {
-      load = await this.models.prepare(request, signal);
-      session = await this.loadOnGpu(request, load, progress, begin).catch(async (cause: unknown) => {
-        if (!(cause instanceof GpuMemoryError)) throw cause;
-        signal.throwIfAborted();
-        const place = await begin();
-        const old = place.kept;
-        if (!old || this.session !== old) throw cause;
-        // There is no room for both: the one before goes, and none is left where this fails too.
-        progress('Making room on the GPU', 0, 0);
-        place.kept = undefined;
-        this.session = undefined;
-        this.video = undefined;
-        await closeSession(old);
-        load = await this.models.prepare(request, signal);
-        return this.loadOnGpu(request, load, progress, begin);
-      });
-    } catch (cause) {
-      if (before && this.session === before.kept) this.lastModel = before.kept && before.lastModel;
-      throw cause;
-    }
-    const { kept, lastModel } = await begin();
-    const newer = beside?.isNewest() === false;
-    if (newer && this.session === kept) this.lastModel = kept && lastModel;
-    if (newer || (kept && this.session !== kept)) {
-      // A newer load takes its place; or the GPU was lost in the meantime, and this request is in the queue again.
-      await closeSession(session);
-      return;
-    }
-    // The files of adapters stay where it is the same model again, after a loss.
-    if (lastModel !== request) this.shelf.clear();
-    this.session = session;
-    this.lost = false;
-    this.video = undefined;
-    void session.gpu.lost.then((reason) => this.recover(session, reason));
-    if (kept) await closeSession(kept);
-    const { model } = session;
-    const { config } = model;
-    this.post({
-      type: 'model-ready',
-      id: request.id,
-      model: {
-        name: request.name,
-        parameters: model.parameters,
-        weightBytes: model.weights.bytes,
-        frames: config.num_frames,
-        visualTokens: config.connector.num_queries,
-        imageSize: config.vision_config.image_size,
-        vocabSize: config.text_config.vocab_size,
-        backend: model.backend,
-        precision: model.precision,
-      },
-    });
-    load.finished();
-  }
-
-  /** Opens the GPU and loads what was prepared; what is damaged of a kept model is loaded from where it came from. */
-  private async loadOnGpu(
-    request: Request<'load-model'>,
-    load: PreparedLoad,
-    progress: LoadProgress,
-    begin: () => Promise<unknown>,
-  ): Promise<Loaded> {
-    const { post, kernels, lost } = this;
-    const once = (prepared: PreparedLoad) =>
-      openSession(request, prepared, { post, kernels, lost, progress, begin });
-    try {
-      return await once(load);
-    } catch (cause) {
-      if (!(cause instanceof DamagedKeepError) || !load.anew) throw cause;
-      const anew = await load.anew();
-      const session = await once(anew);
-      load.finished = anew.finished;
-      return session;
-    }
   }
 
   private async openVideo(request: Request<'open-video'>, signal: AbortSignal): Promise<void> {
@@ -371,26 +234,22 @@ export class Engine {
   private recover(lost: Loaded, reason: string): void {
     if (this.session !== lost) return;
     this.interrupt();
-    this.session = undefined;
     this.video = undefined;
-    this.lost = true;
-    void closeSession(lost);
-    const { lastModel, lastVideo, beside } = this;
+    const { lastVideo } = this;
+    const { last, beside } = this.seat.lose();
     const recovers = this.losses.recovers(performance.now());
     this.training.lost(recovers);
     if (!recovers) {
       // Loads that are under way end with it.
-      for (const load of [beside?.loading, this.loading]) load?.abort(new GpuError('lost', reason));
-      this.beside = undefined;
-      const ended = new Set([beside?.request, lastModel, lost.request].flatMap((load) => load?.id ?? []));
+      const ended = new Set([...this.seat.giveUp(reason), lost.request.id]);
       for (const id of ended) this.post({ type: 'error', id, error: lostAgain(reason) });
       return;
     }
     this.post({ type: 'device-lost', reason });
-    if (lastModel) this.loadNext(lastModel);
+    if (last) this.seat.loadNext(last);
     if (lastVideo) this.handle(lastVideo);
     // A load beside it was lost as well: it goes on from what was kept.
-    if (beside && beside.request !== lastModel) this.handle(beside.request);
+    if (beside && beside !== last) this.seat.load(beside);
   }
 
   private reportMemory(): void {
