@@ -40,8 +40,7 @@ it('has a page that reaches the engine through its protocol alone', () => {
   const direct = imports.filter(
     ([from, to]) => from.startsWith('src/app/') && to.startsWith('src/') && !OF_THE_PAGE.test(to),
   );
-  // What makes threads names their files.
-  expect(direct.filter(([from]) => from !== 'src/app/engine-threads.ts')).toEqual([]);
+  expect(direct).toEqual([]);
 });
 
 it('has React in the page alone', () => {
