@@ -33,7 +33,10 @@ function starts(path) {
   return spawnSync(path, ['--version'], { stdio: 'ignore', timeout: 20_000 }).status === 0;
 }
 
-/** Launch arguments under which headless Chromium has WebGPU on a CPU adapter, video import included. */
+/**
+ * Launch arguments under which headless Chromium has WebGPU on a CPU adapter, video import included. The page itself is
+ * drawn without that adapter, which would take as long as the tests on it.
+ */
 export const CHROMIUM_ARGS = [
   '--headless=new',
   '--no-sandbox',
@@ -41,6 +44,7 @@ export const CHROMIUM_ARGS = [
   '--use-angle=swiftshader',
   '--enable-features=Vulkan',
   '--use-vulkan=swiftshader',
+  '--disable-gpu-compositing',
   '--disable-quic',
   '--no-first-run',
   '--disable-background-networking',

@@ -10,9 +10,7 @@ import { findVulkanDriver } from './node-gpu.mjs';
 
 // The GPU tests that Node repeats through Dawn: what differs there (the runtime's other build, memory, kernels' compiler).
 // `npm run test:gpu-node` repeats them all, verification of the recorded stages included.
-const NODE_TOO = ['ort', 'attention', 'sampler', 'recorder', 'weights'].map(
-  (name) => `tests/gpu/${name}.test.ts`,
-);
+const NODE_TOO = ['ort', 'attention', 'recorder', 'weights'].map((name) => `tests/gpu/${name}.test.ts`);
 
 const start = performance.now();
 const results = await mkdtemp(join(tmpdir(), 'playground-tests-'));
