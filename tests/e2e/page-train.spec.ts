@@ -240,7 +240,7 @@ test('a run from the empty page to its end', async ({ page }) => {
     await shot(page, 'reward-edited');
     await message.getByRole('button', { name: 'Go on with this reward' }).click();
     await expect
-      .poll(async () => (await requests(page)).at(-1))
+      .poll(() => lastTraining(page, 'resume-run'))
       .toMatchObject({ type: 'resume-run', run: 'r7', reward_code: '() => 1' });
     const edited = await lastTraining(page, 'resume-run');
     await expect(message.getByRole('button', { name: 'Go on with this reward' })).toBeDisabled();
@@ -252,7 +252,7 @@ test('a run from the empty page to its end', async ({ page }) => {
     await failReward();
     await page.getByRole('button', { name: 'Skip this question' }).click();
     await expect
-      .poll(async () => (await requests(page)).at(-1))
+      .poll(() => lastTraining(page, 'resume-run'))
       .toMatchObject({ type: 'resume-run', run: 'r7', skip_question: true });
     await shot(page, 'reward-failed');
     await emitTraining(page, {
