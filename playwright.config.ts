@@ -14,6 +14,8 @@ export default defineConfig({
   timeout: 180_000,
   // On a CPU adapter, with the model's pipelines compiling beside it, a page can take its time.
   expect: { timeout: 30_000 },
+  // A slip of timing on a busy machine is tried again, and `npm test` names it.
+  retries: 1,
   workers: 1,
   fullyParallel: false,
   projects: [

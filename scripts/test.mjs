@@ -4,7 +4,8 @@
 import { spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
 import { ensureChromium } from './ensure-chromium.mjs';
 import { findVulkanDriver } from './node-gpu.mjs';
 
@@ -16,6 +17,7 @@ const start = performance.now();
 const results = await mkdtemp(join(tmpdir(), 'playground-tests-'));
 const total = { passed: 0, failed: 0 };
 const summary = [];
+const troubles = [];
 
 const environment = { ...process.env, CHROMIUM_PATH: ensureChromium() };
 const driver = findVulkanDriver();
@@ -45,6 +47,7 @@ await Promise.all([
 ]);
 await rm(results, { recursive: true });
 
+if (troubles.length > 0) console.log(`\n${troubles.join('\n')}`);
 console.log(`\n${summary.join('\n')}`);
 console.log(`${((performance.now() - start) / 60_000).toFixed(1)} minutes`);
 console.log(`${total.passed} passed, ${total.failed} failed`);
@@ -70,16 +73,40 @@ async function vitest(name, args) {
   // A file that fails outside its tests, or a run without tests, counts as a failure too.
   const failed = Math.max(report?.numFailedTests ?? 0, !ok || passed === 0 ? 1 : 0);
   count(name, seconds, passed, failed, report?.numPendingTests);
+  for (const { name: path, message, assertionResults } of report?.testResults ?? []) {
+    const tests = assertionResults.filter(({ status }) => status === 'failed');
+    for (const test of tests)
+      remember('failed', `${relative(process.cwd(), path)}: ${test.fullName}`, test.failureMessages[0]);
+    if (tests.length === 0 && message) remember('failed', relative(process.cwd(), path), message);
+  }
 }
 
 async function playwright(name, args) {
   const file = join(results, `${name}.json`);
   const command = ['playwright', 'test', ...args, '--reporter=list,json'];
   const { ok, seconds } = await run(name, 'npx', command, { PLAYWRIGHT_JSON_OUTPUT_NAME: file });
-  const stats = (await readJson(file))?.stats;
+  const report = await readJson(file);
+  const stats = report?.stats;
   const passed = (stats?.expected ?? 0) + (stats?.flaky ?? 0);
   const failed = Math.max(stats?.unexpected ?? 0, !ok || passed === 0 ? 1 : 0);
   count(name, seconds, passed, failed, stats?.skipped);
+  for (const { file: path, title, tests } of (report?.suites ?? []).flatMap(specs)) {
+    const bad = tests.find(({ status }) => status === 'unexpected' || status === 'flaky');
+    if (!bad) continue;
+    const error = bad.results.find((result) => result.error)?.error;
+    remember(bad.status === 'flaky' ? 'passed when repeated' : 'failed', `${path}: ${title}`, error?.message);
+  }
+}
+
+/** The tests of one of Playwright's suites and of the suites in it. */
+function specs(suite) {
+  return [...(suite.specs ?? []), ...(suite.suites ?? []).flatMap(specs)];
+}
+
+/** Keeps what went wrong for the end of the output, where it is found. */
+function remember(how, test, message = '') {
+  const text = stripVTControlCharacters(message).split('\n').slice(0, 12).join('\n    ');
+  troubles.push(`${how}: ${test}\n    ${text}`);
 }
 
 function count(name, seconds, passed, failed, skipped = 0) {

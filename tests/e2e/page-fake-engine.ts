@@ -1,4 +1,4 @@
-import type { Page } from '@playwright/test';
+import { expect, type Page } from '@playwright/test';
 import type { ModelEvent } from '../../src/worker/model-protocol';
 import type { AnswerStats, EngineEvent, EngineRequest, TokenInfo, Trace } from '../../src/worker/protocol';
 
@@ -61,11 +61,19 @@ export async function requests(page: Page): Promise<(EngineRequest & { id: numbe
   );
 }
 
-/** Id of the page's last request of a type. @throws Error where there is none. */
+/** The page's last request of a type. Waits for one: a handler of the page may read a file or a store first. */
+export async function lastRequest<T extends EngineRequest['type']>(
+  page: Page,
+  type: T,
+): Promise<Extract<EngineRequest, { type: T }> & { id: number }> {
+  const find = async () => (await requests(page)).findLast((request) => request.type === type);
+  await expect.poll(find, `a ${type} request`).toBeDefined();
+  return (await find()) as Extract<EngineRequest, { type: T }> & { id: number };
+}
+
+/** Id of the page's last request of a type. Waits for one. */
 export async function lastId(page: Page, type: EngineRequest['type']): Promise<number> {
-  const request = (await requests(page)).findLast((candidate) => candidate.type === type);
-  if (!request) throw new Error(`The page sent no ${type} request.`);
-  return request.id;
+  return (await lastRequest(page, type)).id;
 }
 
 /** Answers the page's `load-model` request. */

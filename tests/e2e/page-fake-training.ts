@@ -11,7 +11,7 @@ import type {
   TrainingEvent,
   TrainingRequest,
 } from '../../src/worker/training-protocol';
-import { emit, requests } from './page-fake-engine';
+import { emit, lastRequest } from './page-fake-engine';
 
 // A made-up run with numbers that a run could have, for the states of the Train page. None of it is a model's.
 
@@ -21,15 +21,12 @@ export async function emitTraining(page: Page, ...events: TrainingEvent[]): Prom
   await emit(page, ...(events as unknown as Parameters<typeof emit>[1][]));
 }
 
-/** The page's last request of a type. @throws Error where there is none. */
+/** The page's last request of a type about training. Waits for one. */
 export async function lastTraining<T extends TrainingRequest['type']>(
   page: Page,
   type: T,
 ): Promise<Extract<TrainingRequest, { type: T }>> {
-  const all = (await requests(page)) as unknown as TrainingRequest[];
-  const found = all.findLast((request) => request.type === type);
-  if (!found) throw new Error(`The page sent no ${type} request.`);
-  return found as Extract<TrainingRequest, { type: T }>;
+  return (await lastRequest(page, type as never)) as unknown as Extract<TrainingRequest, { type: T }>;
 }
 
 const PROBLEM = 'Which way does the red circle move?\nOptions:\nA. left\nB. down\nC. right\nD. up';

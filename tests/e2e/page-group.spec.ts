@@ -1,6 +1,6 @@
 import { expect, type Page, test } from '@playwright/test';
 import { axeProblems } from './page-axe';
-import { emit, fakeAnswer, fakeStats, lastId, requests } from './page-fake-engine';
+import { emit, fakeAnswer, fakeStats, lastId, lastRequest } from './page-fake-engine';
 import { columns, endFakeGroup, readyToAsk, streamFakeGroup } from './page-fake-group';
 
 // Several answers to one question, and forks: states of the page that need no model.
@@ -21,7 +21,9 @@ test('a group streams side by side, and ends with rewards, advantages and what t
   await page.getByRole('spinbutton', { name: 'Answers, G' }).press('End');
   await expect(page.getByTestId('ask')).toContainText('Ask 8 times');
   await page.getByTestId('ask').click();
-  expect((await requests(page)).at(-1)).toMatchObject({ type: 'ask', num_generations: 8, label: 'B' });
+  await expect
+    .poll(() => lastRequest(page, 'ask'))
+    .toMatchObject({ type: 'ask', num_generations: 8, label: 'B' });
   await expect(columns(page).first()).toContainText('Waiting for the prefix.');
   await streamFakeGroup(page, 8, 9);
   await expect(columns(page).first()).toContainText('I think it is left.Wait,');
@@ -119,11 +121,13 @@ test('an answer is continued from another token, and the fork from yet another',
   await expect(page.getByTestId('fork')).toHaveText('Continue from “The” instead');
   await page.keyboard.press('f');
   const shared = tokens.slice(0, 7).map(({ id }) => id);
-  expect((await requests(page)).at(-1)).toMatchObject({
-    type: 'ask',
-    num_generations: 1,
-    fork: { ask: origin, sample: 0, tokens: [...shared, 1008] },
-  });
+  await expect
+    .poll(() => lastRequest(page, 'ask'))
+    .toMatchObject({
+      type: 'ask',
+      num_generations: 1,
+      fork: { ask: origin, sample: 0, tokens: [...shared, 1008] },
+    });
   const fork = await lastId(page, 'ask');
   await expect(page.getByTestId('fork-origin')).toContainText('Forked at token 8 from “Wait”');
   await expect(page.getByTestId('think').locator('[data-token="7"]')).toHaveText('The');
@@ -148,7 +152,7 @@ test('an answer is continued from another token, and the fork from yet another',
 
   await page.getByTestId('think').locator('[data-token="8"]').click();
   await page.keyboard.press('f');
-  const again = (await requests(page)).at(-1);
+  const again = await lastRequest(page, 'ask');
   expect(again).toMatchObject({
     fork: { ask: fork, sample: 0, tokens: [...shared, 1008, expect.any(Number)] },
   });

@@ -6,6 +6,7 @@ import {
   fakeStats,
   installFakeEngine,
   lastId,
+  lastRequest,
   loadFakeModel,
   readFakeVideo,
   requests,
@@ -91,7 +92,7 @@ test('a file that is dropped or pasted is read, and kept while no model is loade
   });
   await expect(page.getByText('Scanning the file, 30 %')).toBeVisible();
   await page.getByRole('button', { name: 'Cancel' }).click();
-  expect((await requests(page)).at(-1)).toEqual({ type: 'cancel-video' });
+  await expect.poll(() => lastRequest(page, 'cancel-video')).toEqual({ type: 'cancel-video' });
   await expect(page.getByRole('heading', { name: 'dropped.mp4' })).toBeVisible();
   await expect(page.getByTestId('ask')).toBeEnabled();
 });
@@ -101,7 +102,9 @@ test('frames one a second: asked for, remembered, and 64 of a wide video scroll'
   await page.getByText('1 per second').click();
   await page.getByTestId('video-input').setInputFiles(CLIP);
   const id = await lastId(page, 'open-video');
-  expect((await requests(page)).at(-1)).toMatchObject({ type: 'open-video', sampling: '1fps' });
+  await expect
+    .poll(() => lastRequest(page, 'open-video'))
+    .toMatchObject({ type: 'open-video', sampling: '1fps' });
   await emit(page, { type: 'video-info', id, video: INFO });
   await emit(page, { type: 'video-ready', id, readMs: 1, encodeMs: 1 });
   const strip = page.getByTestId('frame-strip');
@@ -115,7 +118,7 @@ test('frames one a second: asked for, remembered, and 64 of a wide video scroll'
   expect(height).toBeLessThan(120);
   // The model's own number of frames: the same file is read again.
   await page.getByText('8 even').click();
-  expect((await requests(page)).at(-1)).not.toHaveProperty('sampling');
+  await expect.poll(() => lastRequest(page, 'open-video')).not.toHaveProperty('sampling');
   expect(await lastId(page, 'open-video')).toBeGreaterThan(id);
   await page.getByText('1 per second').click();
   await page.reload();
@@ -163,7 +166,9 @@ test('messages have their ways out: codec, cut-off file, memory', async ({ page 
   await expect(page.getByRole('button', { name: 'Use 5 answers' })).toBeVisible();
   await page.getByRole('button', { name: 'Use 640 tokens' }).click();
   await expect(page.getByTestId('error')).toHaveCount(0);
-  expect((await requests(page)).at(-1)).toMatchObject({ type: 'ask', settings: { max_new_tokens: 640 } });
+  await expect
+    .poll(() => lastRequest(page, 'ask'))
+    .toMatchObject({ type: 'ask', settings: { max_new_tokens: 640 } });
 });
 
 test('a link that is damaged is said to be, field by field', async ({ page }) => {

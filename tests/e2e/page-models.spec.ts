@@ -200,7 +200,7 @@ test('a large model: its plan first, then its bytes as they come, and an end to 
   await expect(page.getByTestId('model-chip')).toContainText('Toy model');
   await page.getByRole('button', { name: 'big-model: loading 80 %' }).click();
   await loading.getByRole('button', { name: 'Stop' }).click();
-  expect((await requests(page)).at(-1)).toMatchObject({ type: 'cancel-load' });
+  await expect.poll(() => last(page, 'cancel-load')).toMatchObject({ type: 'cancel-load' });
   const stopped = {
     scope: 'model',
     code: 'cancelled',

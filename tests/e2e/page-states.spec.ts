@@ -6,6 +6,7 @@ import {
   fakeStats,
   installFakeEngine,
   lastId,
+  lastRequest,
   loadFakeModel,
   readFakeVideo,
   requests,
@@ -149,7 +150,7 @@ test('keys ask and stop, and a stopped answer says where', async ({ page }) => {
   const { tokens, trace } = fakeAnswer(12);
   await emit(page, { type: 'tokens', id, sample: 0, tokens, trace, stats: fakeStats(12) });
   await page.keyboard.press('Escape');
-  expect((await requests(page)).at(-1)).toEqual({ type: 'stop' });
+  await expect.poll(() => lastRequest(page, 'stop')).toEqual({ type: 'stop' });
   await emit(page, { type: 'answered', id, sample: 0, trace, stats: fakeStats(12), reason: 'stopped' });
   await expect(page.getByText('Stopped by you at token 12.')).toBeVisible();
   await expect(page.getByTestId('think')).toContainText('Wait, let me');
@@ -185,7 +186,7 @@ test('a lost GPU is named, the video is read again, and asking goes on', async (
   await readFakeVideo(page);
   await expect(page.getByTestId('error')).toContainText('We are back');
   await page.getByRole('button', { name: 'Ask again' }).click();
-  expect((await requests(page)).at(-1)).toMatchObject({ type: 'ask' });
+  await expect.poll(() => lastRequest(page, 'ask')).toMatchObject({ type: 'ask' });
   await expect(page.getByTestId('error')).toBeHidden();
 });
 

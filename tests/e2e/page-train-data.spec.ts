@@ -78,7 +78,7 @@ test('a folder of videos is asked for again after a reload, by its handle where 
   await page.evaluate(() => Object.assign(window, { permission: 'granted' }));
   await page.getByRole('button', { name: 'Go on' }).click();
   await expect
-    .poll(async () => (await requests(page)).at(-1))
+    .poll(() => lastTraining(page, 'resume-run'))
     .toMatchObject({
       type: 'resume-run',
       run: 'r1',
@@ -89,9 +89,7 @@ test('a folder of videos is asked for again after a reload, by its handle where 
   await reload();
   await expect(message).toContainText('Choose the folder that it began with, NExTVideo');
   await message.getByRole('button', { name: 'Choose the folder' }).click();
-  await expect
-    .poll(async () => (await requests(page)).at(-1))
-    .toMatchObject({ type: 'resume-run', run: 'r1' });
+  await expect.poll(() => lastTraining(page, 'resume-run')).toMatchObject({ type: 'resume-run', run: 'r1' });
 });
 
 test('data of one’s own, and a reward of one’s own in its sandbox', async ({ page }) => {
@@ -179,7 +177,7 @@ test('data of one’s own, and a reward of one’s own in its sandbox', async ({
     answers: [{ text: 'abc', problem: '', solution: 'A', tokens: 2 }],
   });
   await expect
-    .poll(async () => (await requests(page)).at(-1))
+    .poll(() => lastTraining(page, 'scores'))
     .toMatchObject({ type: 'scores', call: 3, scores: [5] });
   expect(problems).toEqual([]);
 });

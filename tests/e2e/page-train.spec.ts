@@ -347,7 +347,7 @@ test('kept runs: opened, compared, renamed, deleted, exported, asked', async ({ 
   expect((await saved).suggestedFilename()).toBe('train.py');
   await page.getByRole('button', { name: /^Completions/ }).click();
   await expect
-    .poll(async () => (await requests(page)).at(-1))
+    .poll(() => lastTraining(page, 'export-run'))
     .toMatchObject({ type: 'export-run', run: 'r7', what: 'completions-jsonl' });
 
   await page.getByRole('button', { name: 'Ask with this adapter' }).click();
