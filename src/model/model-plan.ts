@@ -68,6 +68,11 @@ export interface ModelPlan {
 /** Positions of a prompt beside its visual tokens: instruction, question and options. */
 const QUESTION_TOKENS = 160;
 
+/** Rows of a question's prompt, its video's included, as plans take it. */
+export function plannedPromptRows({ connector }: TinyLlavaConfig): number {
+  return connector.num_queries + QUESTION_TOKENS;
+}
+
 /**
  * Counts what a checkpoint takes, from its headers alone.
  * @param f16 the adapter's shaders have halves.
@@ -89,7 +94,7 @@ export function planModel(
     download += end - start;
   }
   const text = config.text_config;
-  const prompt = config.connector.num_queries + QUESTION_TOKENS;
+  const prompt = plannedPromptRows(config);
   const rowBytes = kvRowBytes({ ...text, kv_dtype: cachePrecision(f16, parameters) });
   const caches = rowBytes * (prompt + num_generations * max_new_tokens);
   const head = lmHeadName(config);

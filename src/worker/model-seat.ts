@@ -1,12 +1,10 @@
 import { GpuError, GpuMemoryError } from '../gpu/errors';
 import { DamagedKeepError } from '../weights/errors';
 import type { KernelDesk } from './kernel-desk';
-import type { ModelDesk, PreparedLoad } from './model-desk';
+import type { LoadRequest, ModelDesk, PreparedLoad } from './model-desk';
 import { type Loaded, type LoadProgress, openSession } from './open-session';
-import type { EngineEvent, EngineRequest } from './protocol';
+import type { EngineEvent } from './protocol';
 import { closeSession } from './session';
-
-type LoadRequest = Extract<EngineRequest, { type: 'load-model' }>;
 
 /** What the seat asks of the engine around it. */
 export interface SeatPlace {

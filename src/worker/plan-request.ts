@@ -55,19 +55,26 @@ export async function answerPlan(
 
 async function rememberedSpeed({ adapter }: Gpu): Promise<number | undefined> {
   const memory = await AdapterMemory.open(adapter);
-  const known = memory.get(SPEED);
+  const known = knownSpeed(memory);
   memory.close();
-  return typeof known === 'number' ? known : undefined;
+  return known;
 }
 
 async function measuredSpeed(gpu: Gpu): Promise<number | undefined> {
-  const known = await rememberedSpeed(gpu);
-  if (known !== undefined) return known;
-  const measured = await copySpeed(gpu);
-  if (measured !== undefined) {
-    const memory = await AdapterMemory.open(gpu.adapter);
-    memory.set(SPEED, measured);
+  const memory = await AdapterMemory.open(gpu.adapter);
+  try {
+    // Another plan may have measured it meanwhile.
+    const known = knownSpeed(memory);
+    if (known !== undefined) return known;
+    const measured = await copySpeed(gpu);
+    if (measured !== undefined) memory.set(SPEED, measured);
+    return measured;
+  } finally {
     memory.close();
   }
-  return measured;
+}
+
+function knownSpeed(memory: AdapterMemory): number | undefined {
+  const known = memory.get(SPEED);
+  return typeof known === 'number' ? known : undefined;
 }

@@ -5,14 +5,11 @@ import { createTensor, sizeOf } from '../gpu/tensor';
 import { planMemory } from '../grpo/memory-plan';
 import type { TinyLlavaConfig } from '../model/config';
 import { LanguageModel } from '../model/language-model';
-import type { TrainingPlan } from '../model/model-plan';
+import { plannedPromptRows, type TrainingPlan } from '../model/model-plan';
 import { cachePrecision, type ModelPrecision, tensorPrecision } from '../model/precision';
 import { expectedTensors } from '../model/tensor-names';
 import { Weights } from '../weights/load-weights';
 import type { TrainingSize } from './model-protocol';
-
-/** Positions of a prompt beside its visual tokens: instruction, question and options. */
-const QUESTION_TOKENS = 160;
 
 /**
  * What training a model would take, weights included: the engine's own code on a GPU that counts and has the limits of
@@ -33,7 +30,7 @@ export async function planTraining(
   const parameters = [...expected.used.values()].reduce((sum, shape) => sum + sizeOf(shape), 0);
   const kv_dtype = cachePrecision(gpu.f16, parameters);
   const language = await LanguageModel.create(gpu, WgslRuntime.create(gpu), config, weights, { kv_dtype });
-  const prompt_rows = config.connector.num_queries + QUESTION_TOKENS;
+  const prompt_rows = plannedPromptRows(config);
   const run = { grpo, lora, prompt_rows };
   const { bytes, largestBuffer, suggestions } = await planMemory(run, { gpu, model: { config, language } });
   return { bytes, largestBuffer, ...(suggestions ? { suggestions } : {}) };

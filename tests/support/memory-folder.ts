@@ -1,5 +1,6 @@
 import { StorageError } from '../../src/storage/errors';
 import type { FileContent, Folder, FolderEntry } from '../../src/storage/folder';
+import { KeptModels } from '../../src/storage/kept-models';
 import type { Locks } from '../../src/storage/locks';
 
 /** A folder in memory that can be full, and stop in the middle of a row of writes as a closing tab does. */
@@ -67,4 +68,11 @@ export class MemoryLocks implements Locks {
   async held(): Promise<Set<string>> {
     return new Set(this.names);
   }
+}
+
+/** The models of an empty disk, with the folder and the names of the locks that are held. */
+export function modelsInMemory(): { folder: MemoryFolder; locks: Set<string>; models: KeptModels } {
+  const folder = new MemoryFolder();
+  const locks = new Set<string>();
+  return { folder, locks, models: new KeptModels(folder, new MemoryLocks(locks)) };
 }

@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { KeptModels } from '../../src/storage/kept-models';
 import { memoryStore } from '../../src/weights/file-store';
 import { keepWhileLoading, openKept } from '../../src/worker/kept-model';
-import { MemoryFolder, MemoryLocks } from '../support/memory-folder';
+import { type MemoryFolder, MemoryLocks, modelsInMemory } from '../support/memory-folder';
 
 const MODEL = { revision: 'c0ffee', precision: 'language q4, embedding q8, vision f16, connector f16' };
 const tensor = (name: string) => ({ name, dtype: 'f32', shape: [250] });
@@ -14,9 +14,7 @@ let folder: MemoryFolder;
 let locks: Set<string>;
 let models: KeptModels;
 beforeEach(() => {
-  folder = new MemoryFolder();
-  locks = new Set();
-  models = new KeptModels(folder, new MemoryLocks(locks));
+  ({ folder, locks, models } = modelsInMemory());
 });
 
 /** A page that begins to load the model, with what it would tell of it. */

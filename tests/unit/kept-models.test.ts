@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { StorageError } from '../../src/storage/errors';
 import { KeptModels, type OpenModel } from '../../src/storage/kept-models';
-import { MemoryFolder, MemoryLocks } from '../support/memory-folder';
+import { MemoryFolder, MemoryLocks, modelsInMemory } from '../support/memory-folder';
 
 const SOURCE = { source: 'https://hub.test/a/b', revision: 'c0ffee', precision: 'q4' };
 const bytes = (seed: number, length = 1000) => Uint8Array.from({ length }, (_, i) => (i * seed) % 251);
@@ -11,9 +11,7 @@ let folder: MemoryFolder;
 let locks: Set<string>;
 let models: KeptModels;
 beforeEach(() => {
-  folder = new MemoryFolder();
-  locks = new Set();
-  models = new KeptModels(folder, new MemoryLocks(locks));
+  ({ folder, locks, models } = modelsInMemory());
 });
 
 /** Does something with the model open. */
