@@ -27,23 +27,21 @@ export function wholeGraph(spec: DecodeSpec, positions: number): GraphModel {
   const { hidden_size: H, intermediate_size: M, head_dim, vocab_size: V } = text;
   const { num_attention_heads: q_heads, num_key_value_heads: kv_heads } = text;
   const g = new GraphBuilder('whole decoder');
-  const weight = (name: string, dims: readonly number[], type: 'f32' | 'q4' = 'f32'): Value =>
-    g.input(name, dims, type);
-  const vector = (name: string, width: number) => weight(`${LANGUAGE_PREFIX}${name}`, [width]);
+  const vector = (name: string, width: number) => g.input(`${LANGUAGE_PREFIX}${name}`, [width]);
   const linear = (x: Value, name: string, out: number, width: number, bias = false) =>
     g.gemm(
       x,
-      weight(`${LANGUAGE_PREFIX}${name}.weight`, [out, width], 'q4'),
+      g.input(`${LANGUAGE_PREFIX}${name}.weight`, [out, width], 'q4'),
       bias ? vector(`${name}.bias`, out) : undefined,
     );
   const tokens = g.input('tokens', ['batch', 1], 'i32');
   const seqlens = g.input('seqlens', ['batch'], 'i32');
   const total = g.input('total', [1], 'i32');
-  const cos = weight('cos', [positions, head_dim / 2]);
-  const sin = weight('sin', [positions, head_dim / 2]);
+  const cos = g.input('cos', [positions, head_dim / 2]);
+  const sin = g.input('sin', [positions, head_dim / 2]);
   // No type of the blocks' graphs: bytes, [V, H / 2].
   const table = g.input('table', [V, H / 2], 'u8');
-  let hidden = g.node('GatherBlockQuantized', [table, tokens, weight('table.scales', [V, blocksOf(H)])], {
+  let hidden = g.node('GatherBlockQuantized', [table, tokens, g.input('table.scales', [V, blocksOf(H)])], {
     bits: int(4),
     block_size: int(QUANTISED_BLOCK),
     gather_axis: int(0),
@@ -89,7 +87,7 @@ export function wholeGraph(spec: DecodeSpec, positions: number): GraphModel {
     const next = i + 1 < text.num_hidden_layers ? `model.layers.${i + 1}.input_layernorm` : 'model.norm';
     addNorm(down, `${next}.weight`);
   }
-  g.output('logits', g.gemm(normed, weight(lmHeadName(config), [V, H], 'q4')));
+  g.output('logits', g.gemm(normed, g.input(lmHeadName(config), [V, H], 'q4')));
   return withInitialisers(forOrt(withDomains(g.build())), spec, positions);
 }
 

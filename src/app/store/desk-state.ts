@@ -78,8 +78,9 @@ export function reduceDesk(state: DeskState, event: DeskNews | DeskAction): Desk
       return { ...state, plan: { id, of } };
     }
     case 'page/plan-training': {
-      const { trainingError: _, ...plan } = state.plan ?? {};
-      return state.plan ? { ...state, plan: plan as PlanState } : state;
+      if (!state.plan) return state;
+      const { trainingError: _, ...plan } = state.plan;
+      return { ...state, plan };
     }
     case 'page/close-plan': {
       const { plan: _, ...rest } = state;

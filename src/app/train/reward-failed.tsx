@@ -17,13 +17,11 @@ export function RewardFailed({ record: { run, config }, message }: { record: Run
       icon="x"
       testId="run-message"
     >
-      {code !== undefined && (
-        <div className="reward-again">
-          <RewardEditor code={code} locked={false} onChange={setCode} />
-        </div>
-      )}
       {code !== undefined ? (
         <>
+          <div className="reward-again">
+            <RewardEditor code={code} locked={false} onChange={setCode} />
+          </div>
           <button
             type="button"
             className="btn p"
