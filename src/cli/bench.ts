@@ -138,8 +138,9 @@ async function fullSize(request: FullSizeRequest, json: boolean): Promise<number
     // It runs a hub from its sources, which a bundle has not.
     const { runFullSize } = await import('./full-size/run');
     const report = await runFullSize(request, (line) => console.log(line));
+    for (const problem of report.problems) console.error(problem);
     if (json) console.log(JSON.stringify(report));
-    return 0;
+    return report.problems.length > 0 ? 1 : 0;
   } catch (cause) {
     console.error(cause instanceof Error ? cause.message : String(cause));
     return 1;

@@ -40,6 +40,8 @@ export interface LoadModelOptions extends BlockRuntimesOptions {
   openCache?: (model: { revision: string; precision: string }) => Promise<ModelCache | undefined>;
   signal?: AbortSignal;
   onProgress?: (stage: LoadStage) => void;
+  /** Called with the bytes of weights that are in memory, as they come and go (see `loadWeights`). */
+  onHeld?: (bytes: number) => void;
 }
 
 /** Where a model's weights are kept between visits. */
@@ -76,7 +78,14 @@ export class TinyLlava {
   static async load(
     gpu: Gpu,
     source: FileStore | Checkpoint,
-    { onProgress = () => {}, precision: wanted, openCache, signal, ...options }: LoadModelOptions = {},
+    {
+      onProgress = () => {},
+      onHeld,
+      precision: wanted,
+      openCache,
+      signal,
+      ...options
+    }: LoadModelOptions = {},
   ): Promise<TinyLlava> {
     const checkpoint = 'tensors' in source ? source : await openCheckpoint(source);
     const { store } = checkpoint;
@@ -109,6 +118,7 @@ export class TinyLlava {
         onProgress: (done, total) => onProgress({ stage: 'weights', done, total }),
         precision: tensorPrecision(expected, precision),
         ...(signal ? { signal } : {}),
+        ...(onHeld ? { onHeld } : {}),
         ...(cache ? { cache, onNotKept: (cause: unknown) => cache.failed(cause) } : {}),
       });
       await loading.then(

@@ -1,6 +1,7 @@
 import type { Gpu } from '../gpu/device';
 import { Recorder } from '../gpu/recorder';
 import { byteLength, type GpuTensor } from '../gpu/tensor';
+import type { HeldBytes } from './held-bytes';
 
 /** Bytes that are in memory at a time, on their way between disk and GPU. */
 const PART_BYTES = 4 * 2 ** 20;
@@ -47,6 +48,7 @@ export async function fillFromCache(
   cache: TensorCache,
   name: string,
   tensor: GpuTensor,
+  held: HeldBytes,
 ): Promise<boolean> {
   const kept = cache.tensors.get(name);
   if (kept?.dtype !== tensor.dtype || kept.shape.join() !== tensor.shape.join()) return false;
@@ -58,17 +60,21 @@ export async function fillFromCache(
   let waiting = 0;
   try {
     for await (const part of cache.read(name)) {
+      held.add(part.byteLength);
       write(gpu, tensor, start, part);
       start += part.byteLength;
       waiting += part.byteLength;
       if (waiting < PART_BYTES) continue;
       // What was written waits in memory until the GPU has taken it.
       await gpu.device.queue.onSubmittedWorkDone();
+      held.add(-waiting);
       waiting = 0;
     }
   } catch {
     // Damaged: what the checksum found once must not be trusted, and can be had again.
     return false;
+  } finally {
+    held.add(-waiting);
   }
   return true;
 }
@@ -95,6 +101,7 @@ export class TensorKeeper {
   constructor(
     gpu: Gpu,
     private readonly cache: TensorCache,
+    private readonly held: HeldBytes,
     private readonly errorOf: (name: string) => Promise<number | undefined>,
   ) {
     this.recorder = new Recorder(gpu, 'keep weights');
@@ -133,9 +140,16 @@ export class TensorKeeper {
       this.recorder.copy(buffer, offset, this.staging, 0, bytes);
       this.recorder.submit();
       await this.staging.mapAsync(GPUMapMode.READ, 0, bytes);
+      // What is mapped, and its copy.
+      this.held.add(2 * bytes);
       const part = new Uint8Array(this.staging.getMappedRange(0, bytes).slice(0));
       this.staging.unmap();
-      yield part;
+      this.held.add(-bytes);
+      try {
+        yield part;
+      } finally {
+        this.held.add(-bytes);
+      }
     }
   }
 }

@@ -2,12 +2,13 @@ import type { Gpu } from '../gpu/device';
 import { byteLength, createTensor, destroyTensor, type GpuTensor } from '../gpu/tensor';
 import type { Checkpoint, StoredTensor } from './checkpoint';
 import { BadWeightsError, CheckpointError, DamagedKeepError } from './errors';
+import { HeldBytes } from './held-bytes';
 import { fillFromCache, type TensorCache, TensorKeeper, tensorBytes } from './kept-tensors';
+import { type Piece, planReads, type Read } from './plan-reads';
 import { Quantiser, type WeightPrecision } from './quantiser';
-import { FLOAT_BYTES, type FloatDtype, firstNonFinite, isFloatDtype, widenToF32 } from './widen';
+import { firstNonFinite, isFloatDtype, widenToF32 } from './widen';
 
-/** Bytes read at once: small neighbours come in one read, large tensors in several. A multiple of 4. */
-const CHUNK_BYTES = 4 * 2 ** 20;
+/** Reads under way at a time: with CHUNK_BYTES the bound of what a load holds in memory. */
 const READS_IN_FLIGHT = 6;
 
 /** What a model needs of a checkpoint (see `expectedTensors` in model/tensor-names). */
@@ -31,6 +32,11 @@ export interface LoadOptions {
   cache?: TensorCache;
   /** Told once where tensors could not be kept; the weights are loaded all the same. */
   onNotKept?: (cause: unknown) => void;
+  /**
+   * Called with the bytes of weights that are in memory on their way to the GPU or to disk, as they come and go: reads
+   * that are asked for, what was widened of them, what is being kept.
+   */
+  onHeld?: (bytes: number) => void;
 }
 
 /** A model's weights on the GPU, row-major as stored (`[out, in]` of a linear layer), f32 or as `precision` said. */
@@ -116,23 +122,6 @@ function checkShape(name: string, stored: StoredTensor, shape: readonly number[]
   );
 }
 
-/** A part of a tensor inside a read: bytes `[from, to)` of the file are elements `element..` of it. */
-interface Piece {
-  name: string;
-  tensor: GpuTensor;
-  dtype: FloatDtype;
-  from: number;
-  to: number;
-  element: number;
-}
-
-interface Read {
-  source: StoredTensor['source'];
-  start: number;
-  end: number;
-  pieces: Piece[];
-}
-
 /**
  * Uploads the used tensors of a checkpoint as f32 (F16 and BF16 widened exactly), or as `precision` says, converted on
  * the GPU. At most a few chunks of the file are in memory at a time. Unused tensors are not read.
@@ -160,10 +149,11 @@ export async function loadWeights(
   for (const [name, shape] of expected.used)
     tensors.set(name, createTensor(gpu, shape, precision(name), name));
   const errors = new Map<string, number>();
+  const held = new HeldBytes(options.onHeld);
   let quantiser: Quantiser | undefined;
   try {
     await gpu.memory.check();
-    const missing = await takeKept(gpu, tensors, errors, options);
+    const missing = await takeKept(gpu, tensors, errors, held, options);
     const damaged = [...missing.keys()].find((name) => !checkpoint.tensors.has(name));
     if (damaged)
       throw new DamagedKeepError(
@@ -172,7 +162,7 @@ export async function loadWeights(
     const reads = planReads(checkpoint, missing);
     quantiser = await makeQuantiser(gpu, reads);
     await gpu.memory.check();
-    await readAll(gpu, reads, quantiser, options);
+    await readAll(gpu, reads, quantiser, held, options);
     for (const [name, error] of (await quantiser?.errors()) ?? []) errors.set(name, error);
     return new Weights(tensors, errors);
   } catch (cause) {
@@ -188,6 +178,7 @@ async function takeKept(
   gpu: Gpu,
   tensors: ReadonlyMap<string, GpuTensor>,
   errors: Map<string, number>,
+  held: HeldBytes,
   { cache, signal, onProgress }: LoadOptions,
 ): Promise<ReadonlyMap<string, GpuTensor>> {
   if (!cache) return tensors;
@@ -197,7 +188,7 @@ async function takeKept(
   for (const [name, tensor] of tensors) {
     signal?.throwIfAborted();
     const error = cache.tensors.get(name)?.error;
-    if (!(await fillFromCache(gpu, cache, name, tensor))) {
+    if (!(await fillFromCache(gpu, cache, name, tensor, held))) {
       missing.set(name, tensor);
       continue;
     }
@@ -224,29 +215,45 @@ async function readAll(
   gpu: Gpu,
   reads: readonly Read[],
   quantiser: Quantiser | undefined,
+  held: HeldBytes,
   { signal, onProgress, cache, onNotKept }: LoadOptions,
 ): Promise<void> {
   const keeper =
-    cache && new TensorKeeper(gpu, cache, async (name) => (await quantiser?.errors())?.get(name));
+    cache && new TensorKeeper(gpu, cache, held, async (name) => (await quantiser?.errors())?.get(name));
   // Pieces of each tensor that are still to come.
   const left = new Map<string, number>();
   for (const { pieces } of reads) for (const { name } of pieces) left.set(name, (left.get(name) ?? 0) + 1);
   const total = reads.reduce((sum, read) => sum + read.end - read.start, 0);
   let loaded = 0;
   let next = 0;
+  // A function of its own: its bytes must not be held while tensors are kept.
+  const take = async (read: Read): Promise<void> => {
+    const bytes = await read.source.read(read.start, read.end);
+    for (const piece of read.pieces)
+      upload(
+        { gpu, quantiser, held },
+        read,
+        piece,
+        bytes.subarray(piece.from - read.start, piece.to - read.start),
+      );
+  };
   const lane = async (): Promise<void> => {
     for (let read = reads[next++]; read; read = reads[next++]) {
       signal?.throwIfAborted();
-      const bytes = await read.source.read(read.start, read.end);
-      for (const piece of read.pieces)
-        upload(gpu, quantiser, read, piece, bytes.subarray(piece.from - read.start, piece.to - read.start));
-      // What was written waits in memory until the GPU has taken it.
-      await gpu.device.queue.onSubmittedWorkDone();
+      const size = read.end - read.start;
+      held.add(size);
+      try {
+        await take(read);
+        // What was written waits in memory until the GPU has taken it.
+        await gpu.device.queue.onSubmittedWorkDone();
+      } finally {
+        held.add(-size);
+      }
       for (const { name, tensor } of read.pieces) {
         left.set(name, left.get(name)! - 1);
         if (keeper && left.get(name) === 0) await keeper.keep(name, tensor);
       }
-      loaded += read.end - read.start;
+      loaded += size;
       onProgress?.(loaded, total);
     }
   };
@@ -267,8 +274,7 @@ async function readAll(
 }
 
 function upload(
-  gpu: Gpu,
-  quantiser: Quantiser | undefined,
+  { gpu, quantiser, held }: { gpu: Gpu; quantiser: Quantiser | undefined; held: HeldBytes },
   read: Read,
   piece: Piece,
   bytes: Uint8Array<ArrayBuffer>,
@@ -276,9 +282,12 @@ function upload(
   const { name, tensor, dtype, element } = piece;
   const bad = firstNonFinite(bytes, dtype);
   if (bad >= 0) throw notFinite(read.source.name, piece, bad);
-  if (tensor.dtype === 'f32')
-    gpu.device.queue.writeBuffer(tensor.buffer, element * 4, widenToF32(bytes, dtype));
-  else quantiser!.convert(name, tensor, { bytes, dtype, row: element / tensor.shape.at(-1)! });
+  if (tensor.dtype === 'f32') {
+    const values = widenToF32(bytes, dtype);
+    held.add(values.byteLength);
+    gpu.device.queue.writeBuffer(tensor.buffer, element * 4, values);
+    held.add(-values.byteLength);
+  } else quantiser!.convert(name, tensor, { bytes, dtype, row: element / tensor.shape.at(-1)! });
 }
 
 function notFinite(file: string, piece: Piece, index: number): BadWeightsError {
@@ -293,42 +302,4 @@ function notFinite(file: string, piece: Piece, index: number): BadWeightsError {
     `${file}: the tensor ${piece.name} [${shape.join(', ')}] has a value that is NaN or infinite, at [${position.join(', ')}]. ` +
       'The file is damaged or its training went wrong: get it again.',
   );
-}
-
-/** Cuts the used tensors of every file into reads of at most CHUNK_BYTES, in file order. */
-function planReads(checkpoint: Checkpoint, tensors: ReadonlyMap<string, GpuTensor>): Read[] {
-  const used = [...tensors].map(([name, tensor]) => ({
-    name,
-    tensor,
-    stored: checkpoint.tensors.get(name)!,
-  }));
-  used.sort((a, b) => a.stored.start - b.stored.start);
-  const reads: Read[] = [];
-  for (const file of checkpoint.files) {
-    let open: Read | undefined;
-    for (const { name, tensor, stored } of used) {
-      if (stored.source.name !== file) continue;
-      const dtype = stored.dtype as FloatDtype;
-      const chunk = chunkBytes(tensor, dtype);
-      for (let from = stored.start; from < stored.end; from += chunk) {
-        const to = Math.min(stored.end, from + chunk);
-        const piece = { name, tensor, dtype, from, to, element: (from - stored.start) / FLOAT_BYTES[dtype] };
-        if (open && open.end === from && to - open.start <= CHUNK_BYTES) {
-          open.end = to;
-          open.pieces.push(piece);
-        } else {
-          open = { source: stored.source, start: from, end: to, pieces: [piece] };
-          reads.push(open);
-        }
-      }
-    }
-  }
-  return reads;
-}
-
-/** Most bytes of a tensor in one read: what is converted comes in whole rows, 32 at a time. */
-function chunkBytes(tensor: GpuTensor, dtype: FloatDtype): number {
-  if (tensor.dtype === 'f32') return CHUNK_BYTES;
-  const rows = 32 * tensor.shape.at(-1)! * FLOAT_BYTES[dtype];
-  return Math.max(1, Math.floor(CHUNK_BYTES / rows)) * rows;
 }

@@ -36,6 +36,8 @@ export function keepWhileLoading(
       try {
         model = await models.open({ source, revision, precision }, name, Date.now());
         await model.addFiles(files);
+        // On disk now: they need not stay in memory while the weights come.
+        files.clear();
         return cacheOf(model, (cause) => {
           failure = cause;
         });

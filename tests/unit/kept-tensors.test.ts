@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Gpu } from '../../src/gpu/device';
 import type { GpuTensor } from '../../src/gpu/tensor';
+import { HeldBytes } from '../../src/weights/held-bytes';
 import { fillFromCache, type TensorCache } from '../../src/weights/kept-tensors';
 
 const MIB = 2 ** 20;
@@ -29,7 +30,11 @@ const all = Uint8Array.from({ length: CODES + SCALES }, (_, i) => (i * 7 + (i >>
 let codes: FakeBuffer;
 let scales: FakeBuffer;
 let tensor: GpuTensor;
+let inMemory: number[];
+let held: HeldBytes;
 beforeEach(() => {
+  inMemory = [];
+  held = new HeldBytes((bytes) => inMemory.push(bytes));
   codes = bufferOf(CODES);
   scales = bufferOf(SCALES);
   tensor = {
@@ -63,19 +68,24 @@ describe('a kept tensor', () => {
     ['of earlier versions', [8 * MIB, MIB, SCALES]],
     ['that reach over the end of the values', [8 * MIB, MIB + SCALES]],
   ])('is taken from parts %s', async (_, sizes) => {
-    expect(await fillFromCache(gpu, cacheOf(sizes), 'w', tensor)).toBe(true);
+    expect(await fillFromCache(gpu, cacheOf(sizes), 'w', tensor, held)).toBe(true);
     expect(Buffer.compare(codes.bytes, all.subarray(0, CODES))).toBe(0);
     expect(Buffer.compare(scales.bytes, all.subarray(CODES))).toBe(0);
     expect([codes.written, scales.written]).toEqual([CODES, SCALES]);
+    // What is counted as held: a part and what waited before it, and nothing in the end.
+    expect(Math.max(...inMemory)).toBeGreaterThanOrEqual(Math.max(...sizes));
+    expect(Math.max(...inMemory)).toBeLessThan(Math.max(...sizes) + 4 * MIB);
+    expect(inMemory.at(-1)).toBe(0);
   });
 
   it('is taken again where it is not whole, or its parts are not to be held in memory', async () => {
-    expect(await fillFromCache(gpu, cacheOf([8 * MIB, MIB]), 'w', tensor)).toBe(false);
-    expect(await fillFromCache(gpu, cacheOf([CODES + SCALES + 4]), 'w', tensor)).toBe(false);
-    expect(await fillFromCache(gpu, cacheOf([8 * MIB - 1, MIB + 1, SCALES]), 'w', tensor)).toBe(false);
-    expect(await fillFromCache(gpu, cacheOf([]), 'w', tensor)).toBe(false);
+    expect(await fillFromCache(gpu, cacheOf([8 * MIB, MIB]), 'w', tensor, held)).toBe(false);
+    expect(await fillFromCache(gpu, cacheOf([CODES + SCALES + 4]), 'w', tensor, held)).toBe(false);
+    expect(await fillFromCache(gpu, cacheOf([8 * MIB - 1, MIB + 1, SCALES]), 'w', tensor, held)).toBe(false);
+    expect(await fillFromCache(gpu, cacheOf([]), 'w', tensor, held)).toBe(false);
     expect(codes.written).toBe(0);
-    expect(await fillFromCache(gpu, cacheOf([8 * MIB, MIB, SCALES], 1), 'w', tensor)).toBe(false);
-    expect(await fillFromCache(gpu, cacheOf([]), 'other', tensor)).toBe(false);
+    expect(await fillFromCache(gpu, cacheOf([8 * MIB, MIB, SCALES], 1), 'w', tensor, held)).toBe(false);
+    expect(await fillFromCache(gpu, cacheOf([]), 'other', tensor, held)).toBe(false);
+    expect(inMemory.at(-1)).toBe(0);
   });
 });
