@@ -107,6 +107,8 @@ export interface RunSummary {
   created: number;
   /** Bytes on disk. */
   bytes: number;
+  /** Its settings as they are now, to say in what runs differ. */
+  config: RunConfig;
 }
 
 /** A step's line of the log: TRL's keys (`reward`, `rewards/{function}/mean`, ...) and numbers. */

@@ -1,4 +1,5 @@
 import type { Page } from '@playwright/test';
+import { presetConfig } from '../../src/app/train/presets';
 import { parseTrace } from '../../src/generate/think-parser';
 import type {
   CompletionRow,
@@ -173,6 +174,7 @@ export function fakeRun(run: string, name: string, change: Partial<RunSummary> =
     eval_accuracy: 0.58,
     created: 1_790_000_000_000,
     bytes: 2_400_000,
+    config: presetConfig('toy'),
     ...change,
   };
 }

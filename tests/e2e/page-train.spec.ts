@@ -285,6 +285,8 @@ test('a run from the empty page to its end', async ({ page }) => {
 });
 
 test('kept runs: opened, compared, renamed, deleted, exported, asked', async ({ page }) => {
+  const toy = presetConfig('toy');
+  const slower = { ...toy, grpo: { ...toy.grpo, learning_rate: 3e-4 } };
   const runs = [
     fakeRun('r7', 'Run 7', {
       state: 'paused',
@@ -294,7 +296,7 @@ test('kept runs: opened, compared, renamed, deleted, exported, asked', async ({ 
       reward: 1.02,
       eval_accuracy: 0.66,
     }),
-    fakeRun('r6', 'Run 6', { created: 1_790_000_200_000 }),
+    fakeRun('r6', 'Run 6', { created: 1_790_000_200_000, config: slower }),
     fakeRun('r5', 'Run 5', { state: 'stopped', step: 120, created: 1_790_000_100_000, reward: -0.4 }),
   ];
   await openTrain(page, runs);
@@ -308,18 +310,23 @@ test('kept runs: opened, compared, renamed, deleted, exported, asked', async ({ 
   await expect(page.getByTestId('train-group')).toContainText('Last group');
   await page.getByLabel('Compare Run 6').check();
   await expect.poll(async () => (await lastTraining(page, 'read-run')).run).toBe('r6');
-  await emitTraining(
-    page,
-    fakeData((await lastTraining(page, 'read-run')).id, runs[1]!, presetConfig('toy'), 400),
-  );
+  await emitTraining(page, fakeData((await lastTraining(page, 'read-run')).id, runs[1]!, slower, 400));
   const held = page.getByTestId('held-out');
   await expect(held.getByText('Run 6')).toBeVisible();
   await expect(
     held.getByRole('img', { name: /^Answers that check themselves, .* step 150: 31%, then 52%\.$/ }),
   ).toBeVisible();
   await shot(page, 'compared');
-
   const row = (name: string) => page.getByTestId('run-row').filter({ hasText: name });
+  await expect(row('Run 6')).toContainText('lr 3e-4');
+  await page.getByRole('button', { name: 'Compare', exact: true }).click();
+  const comparison = page.getByTestId('compare');
+  await expect(comparison.getByRole('row', { name: 'learning_rate' })).toHaveText('learning_rate0.0013e-4');
+  await expect(comparison.getByRole('row', { name: 'held-out last' })).toContainText('66% at step 150');
+  await axe(page, 'compare');
+  await shot(page, 'compare');
+  await page.keyboard.press('Escape');
+
   await row('Run 5').hover();
   await page.getByRole('button', { name: 'Rename Run 5' }).click();
   await page.getByLabel('New name of Run 5').fill('beta 0');

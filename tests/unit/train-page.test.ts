@@ -5,12 +5,14 @@ import { completionRows } from '../../src/app/train/completion-rows';
 import { presetConfig } from '../../src/app/train/presets';
 import { reduceTraining } from '../../src/app/train/reduce-training';
 import { evalsByTime, interval95, nextEval, paceText, roughTime } from '../../src/app/train/run-facts';
-import { parseSetting, runProblems, settingText } from '../../src/app/train/run-problems';
+import { liveProblems, parseSetting, runProblems, settingText } from '../../src/app/train/run-problems';
+import { differenceNote, settingDifferences } from '../../src/app/train/setting-differences';
 import { changeConfig, choosePreset, reviveSetup } from '../../src/app/train/setup-store';
 import { INITIAL_TRAINING_STATE, type TrainingState } from '../../src/app/train/training-state';
 import type {
   CompletionRow,
   EvalLine,
+  RunConfig,
   RunSummary,
   StepLine,
   TrainingEvent,
@@ -28,6 +30,7 @@ const RUN: RunSummary = {
   max_steps: 10,
   created: 1,
   bytes: 0,
+  config: presetConfig('quick'),
 };
 const started: TrainingEvent = { type: 'run-started', id: 1, run: RUN, config: presetConfig('quick') };
 const line = (step: number, reward = step): StepLine => ({ step, reward });
@@ -54,6 +57,13 @@ const running: TrainingEvent = { type: 'run-state', run: 'r1', state: 'running',
 const step = (at: number): TrainingEvent => ({ type: 'run-step', run: 'r1', line: line(at) });
 
 describe('reduceTraining', () => {
+  test('a changed setting is that of the record and of the list', () => {
+    const settings = { learning_rate: 1e-5, max_steps: 12 };
+    const state = stateAfter(started, { type: 'page/changed', run: 'r1', settings });
+    expect(state.records.r1?.config.grpo).toMatchObject(settings);
+    expect(state.runs).toMatchObject([{ max_steps: 12, config: { grpo: settings } }]);
+  });
+
   test('a step moves the run, its mean reward and the list', () => {
     const state = stateAfter(started, running, step(1), step(2));
     expect(state.runs).toMatchObject([{ step: 2, reward: 1.5, state: 'running' }]);
@@ -211,6 +221,39 @@ describe('setup', () => {
       rewards: 'The weight of signed_reward is a number from −1000 to 1000.',
       eval_questions: 'A whole number from 0 to 10,000.',
       max_length_reward: 'A whole number from 1 to 1,000,000.',
+    });
+  });
+
+  test('a run that goes on cannot be given fewer steps than it has done', () => {
+    const config = presetConfig('quick');
+    expect(liveProblems(config, 9)).toEqual({});
+    expect(liveProblems(config, 10)).toEqual({
+      max_steps: '10 are done already: give more, or stop the run.',
+    });
+    expect(liveProblems({ ...config, grpo: { ...config.grpo, beta: -1 } }, 0)).toHaveProperty('beta');
+  });
+
+  test('in what runs differ, in a few words and in full', () => {
+    const toy = presetConfig('toy');
+    const other: RunConfig = {
+      ...toy,
+      grpo: { ...toy.grpo, max_steps: 8, learning_rate: 3e-4, beta: 0, kl_clamp: Number.POSITIVE_INFINITY },
+      lora: { ...toy.lora, target_modules: ['self_attn.q_proj', 'self_attn.v_proj'] },
+      rewards: [{ name: 'user_reward', weight: 0.5, code: '() => 1\n' }],
+    };
+    expect(differenceNote(toy, toy)).toBe('');
+    expect(differenceNote({ ...toy, grpo: { ...toy.grpo, learning_rate: 3e-4 } }, toy)).toBe('lr 3e-4');
+    expect(differenceNote({ ...toy, stage: 'cold-start' }, toy)).toMatch(/^cold start/);
+    expect(differenceNote(other, toy)).toMatch(/, \d more$/);
+    const found = settingDifferences([toy, other, toy]);
+    expect(Object.fromEntries(found.map(({ name, values }) => [name, values]))).toEqual({
+      max_steps: ['60', '8', '60'],
+      beta: ['0.01', '0', '0.01'],
+      kl_clamp: ['100', 'inf', '100'],
+      learning_rate: ['0.001', '3e-4', '0.001'],
+      target_modules: ['q k v o gate up down', 'q v', 'q k v o gate up down'],
+      rewards: ['signed_reward × 1', 'user_reward × 0.5', 'signed_reward × 1'],
+      'user_reward’s code': ['–', '() => 1', '–'],
     });
   });
 

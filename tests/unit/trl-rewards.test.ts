@@ -102,8 +102,9 @@ describe('scoreGroup', () => {
       'gives NaN',
       () => [1, Number.NaN, Number.POSITIVE_INFINITY],
       [1, 2],
-      /gave NaN, not a number, on 2 of 3/,
+      /gave NaN, not a number from −1e6 to 1e6, on 2 of 3/,
     ],
+    ['gives what a float32 cannot square', () => [1e300, 1, 2], [0], /gave 1e\+300, not a number from −1e6/],
     ['gives too few', () => [1], [0, 1, 2], /no list of one number an answer/],
   ])('tells which answers a reward failed on that %s', async (_, user, failed, message) => {
     const error = await score([{ name: 'user_reward', weight: 1 }], user).catch((cause: unknown) => cause);

@@ -5,7 +5,7 @@ import type { PageName } from './pages';
 
 export type Theme = 'light' | 'dark' | 'system';
 export type GroupLayout = 'columns' | 'rows' | 'differences';
-export type DialogName = 'help' | 'models' | 'export' | 'support';
+export type DialogName = 'help' | 'models' | 'export' | 'support' | 'compare';
 export type Shading = 'none' | 'entropy' | 'probability';
 
 /** What the user looks at. Nothing of it concerns the engine. */

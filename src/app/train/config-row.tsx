@@ -78,7 +78,8 @@ export function NumberSetting({
       }}
       onBlur={() => {
         const number = parseSetting(text);
-        if (commit && !Object.is(number, value)) onChange(number);
+        // What was refused before is taken back, too, by writing the value that holds.
+        if (commit && (ids.describedBy || !Object.is(number, value))) onChange(number);
         if (!commit && Object.is(number, value)) setText(settingText(value));
       }}
     />

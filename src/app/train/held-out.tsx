@@ -105,7 +105,7 @@ function SelfChecks({
           <dd>{percent(last.accuracy_greedy)}</dd>
         </div>
       </dl>
-      {judged.length > 0 && (
+      {judged.length > 1 && (
         <>
           <p className="xs t3">Of answers that check themselves: right before the check, and after it.</p>
           <ShareChart

@@ -32,15 +32,13 @@ export function reduceTraining(state: TrainingState, event: TrainingEvent | Trai
       const { error: _, ...rest } = state;
       return event.error ? { ...rest, error: event.error } : rest;
     }
-    case 'page/changed':
-      return onRecord(state, event.run, (record) => ({
-        ...record,
-        config: { ...record.config, grpo: { ...record.config.grpo, ...event.settings } },
-        run: {
-          ...record.run,
-          ...(event.settings.max_steps === undefined ? {} : { max_steps: event.settings.max_steps }),
-        },
-      }));
+    case 'page/changed': {
+      const before = state.records[event.run]?.config;
+      if (!before) return state;
+      const config = { ...before, grpo: { ...before.grpo, ...event.settings } };
+      const next = onRecord(state, event.run, (record) => ({ ...record, config }));
+      return onSummary(next, event.run, { config, max_steps: config.grpo.max_steps });
+    }
     case 'page/ending':
       return isActive(state.live) ? { ...state, live: { ...state.live!, ending: event.how } } : state;
     case 'page/beginning': {

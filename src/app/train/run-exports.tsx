@@ -2,7 +2,8 @@ import { useRef, useState } from 'react';
 import type { RunExport } from '../../worker/training-protocol';
 import { Icon } from '../shared/icon';
 import { newestEvents } from './run-facts';
-import { useRecord } from './train-services';
+import { useRecord, useTraining } from './train-services';
+import { isActive } from './training-state';
 import { useRunActions } from './use-run-actions';
 
 const EXPORTS: readonly { what: RunExport; name: string; note: string }[] = [
@@ -36,6 +37,8 @@ export function RunEvents() {
 export function RunExports() {
   const { ask, export: exportRun } = useRunActions();
   const record = useRecord();
+  // The engine would load an adapter only when the run has ended, hours later perhaps.
+  const training = useTraining(({ live }) => isActive(live));
   const picker = useRef<HTMLInputElement>(null);
   const [busy, setBusy] = useState<RunExport>();
   const saved = record && record.run.saved_step > 0 ? record.run : undefined;
@@ -69,7 +72,8 @@ export function RunExports() {
           <button
             type="button"
             className="btn wide"
-            disabled={!saved}
+            disabled={!saved || training}
+            aria-describedby={training ? 'ask-waits' : undefined}
             title="The Ask page, with the base and this adapter answering side by side"
             onClick={() => void ask({ run: record.run.run })}
           >
@@ -86,11 +90,18 @@ export function RunExports() {
       <button
         type="button"
         className="btn small wide"
+        disabled={training}
+        aria-describedby={training ? 'ask-waits' : undefined}
         title="adapter_config.json and adapter_model.safetensors"
         onClick={() => picker.current?.click()}
       >
         Ask with PEFT’s files
       </button>
+      {training && (
+        <p id="ask-waits" className="xs t3">
+          Answers wait while a run trains. Pause it to ask.
+        </p>
+      )}
       <input
         ref={picker}
         type="file"

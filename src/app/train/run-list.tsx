@@ -2,8 +2,11 @@ import { useEffect, useRef, useState } from 'react';
 import type { RunSummary } from '../../worker/training-protocol';
 import { formatBytes, formatSigned } from '../shared/format';
 import { Icon } from '../shared/icon';
+import { useServices } from '../store/app-services';
+import { CompareDialog } from './compare-dialog';
 import { STATE_CHIP } from './run-facts';
-import { useTraining, useTrainView } from './train-services';
+import { differenceNote } from './setting-differences';
+import { useCompared, useRecord, useTraining, useTrainView } from './train-services';
 import { isActive } from './training-state';
 import { useRunActions } from './use-run-actions';
 
@@ -30,12 +33,33 @@ export function RunList() {
         </ul>
       )}
       {shown !== undefined && (
-        <button type="button" className="btn wide" onClick={() => newRun()}>
-          <Icon name="plus" size={14} />
-          New run
-        </button>
+        <div className="row run-list-buttons">
+          {runs && runs.length > 1 && <CompareButton />}
+          <button type="button" className="btn grow" onClick={() => newRun()}>
+            <Icon name="plus" size={14} />
+            New run
+          </button>
+        </div>
       )}
+      <CompareDialog />
     </div>
+  );
+}
+
+/** What differs between the run that is shown and the ticked ones, and what came of it. */
+function CompareButton() {
+  const { view } = useServices();
+  const compared = useCompared();
+  return (
+    <button
+      type="button"
+      className="btn grow"
+      disabled={compared.length === 0}
+      title={compared.length === 0 ? 'Tick a run first' : 'Settings and results side by side'}
+      onClick={() => view.setState({ dialog: 'compare' })}
+    >
+      Compare
+    </button>
   );
 }
 
@@ -43,6 +67,8 @@ function Run({ run, shown }: { run: RunSummary; shown: boolean }) {
   const actions = useRunActions();
   const compared = useTrainView((view) => view.compared.includes(run.run));
   const [mode, setMode] = useState<'row' | 'rename' | 'delete'>('row');
+  const config = useRecord()?.config;
+  const differs = shown || !config ? '' : differenceNote(run.config, config);
   const active = useTraining(({ live }) => live?.run === run.run && isActive(live));
   if (mode === 'rename') return <Rename run={run} onDone={() => setMode('row')} />;
   if (mode === 'delete')
@@ -79,16 +105,10 @@ function Run({ run, shown }: { run: RunSummary; shown: boolean }) {
         type="button"
         className="run-open ell"
         aria-current={shown ? 'true' : undefined}
-        title={`${run.name}, ${run.model}, ${new Date(run.created).toLocaleString('en')}, ${formatBytes(run.bytes)}`}
+        title={`${run.name}, ${run.model}, ${new Date(run.created).toLocaleString('en')}, ${formatBytes(run.bytes)}${differs && `\n${differs}`}`}
         onClick={() => actions.show(run.run)}
       >
-        <b>{run.name}</b>{' '}
-        <span className="t3">
-          {run.state === 'running' || run.state === 'paused'
-            ? `step ${run.step}`
-            : STATE_CHIP[run.state].text}
-          {run.state === 'paused' ? ', paused' : ''}
-        </span>
+        <b>{run.name}</b> <span className="t3">{runNote(run, differs)}</span>
       </button>
       <span className="t2 run-number">{run.reward === undefined ? '–' : formatSigned(run.reward)}</span>
       <span className="t2 run-number run-accuracy">
@@ -117,6 +137,14 @@ function Run({ run, shown }: { run: RunSummary; shown: boolean }) {
       </span>
     </li>
   );
+}
+
+/** How far a run is, and in what it differs from the one that is shown. */
+function runNote({ state, step }: RunSummary, differs: string): string {
+  const { text } = STATE_CHIP[state];
+  if (state === 'running') return [`step ${step}`, differs].filter(Boolean).join(', ');
+  if (state === 'done' || state === 'stopped') return differs || text;
+  return [state === 'paused' && !differs ? `step ${step}` : '', text, differs].filter(Boolean).join(', ');
 }
 
 function Rename({ run, onDone }: { run: RunSummary; onDone: () => void }) {

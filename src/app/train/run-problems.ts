@@ -41,6 +41,13 @@ export function runProblems(config: RunConfig): Readonly<Record<string, string>>
   return problems;
 }
 
+/** The same of settings that are to change while a run goes on, which has done `step` steps. */
+export function liveProblems(config: RunConfig, step: number): Readonly<Record<string, string>> {
+  const problems = runProblems(config);
+  if (problems.max_steps || config.grpo.max_steps > step) return problems;
+  return { ...problems, max_steps: `${step} are done already: give more, or stop the run.` };
+}
+
 function whole(
   problems: Record<string, string>,
   name: string,

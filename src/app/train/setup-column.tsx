@@ -1,3 +1,4 @@
+import { useState } from 'react';
 import type { RunConfig } from '../../worker/training-protocol';
 import { Icon } from '../shared/icon';
 import { Segmented } from '../shared/segmented';
@@ -7,7 +8,7 @@ import { DataChoice } from './data-choice';
 import { MemoryPlanView, type Planned } from './memory-plan';
 import { PRESETS } from './presets';
 import { RewardList } from './reward-list';
-import { runProblems } from './run-problems';
+import { liveProblems, runProblems } from './run-problems';
 import { changeConfig, choosePreset } from './setup-store';
 import { useRecord, useSetup, useTraining, useTrainServices } from './train-services';
 import { isActive, type RunRecord } from './training-state';
@@ -21,7 +22,7 @@ export function SetupColumn({ planned }: { planned: Planned }) {
   return (
     <section className="col left" aria-label="Setup" data-testid="setup">
       <div className="setup-scroll">
-        {record ? <RunSetup record={record} /> : shown ? null : <NewSetup />}
+        {record ? <RunSetup key={shown} record={record} /> : shown ? null : <NewSetup />}
       </div>
       {(record || !shown) && (
         <MemoryPlanView planned={planned} answers={(record?.config ?? config).grpo.num_generations} />
@@ -119,7 +120,7 @@ function RunSetup({ record }: { record: RunRecord }) {
   const live = useTraining((state) => state.live);
   const { run, config } = record;
   const active = live?.run === run.run && isActive(live);
-  const canChange = active;
+  const [refused, setRefused] = useState<Readonly<Record<string, string>>>({});
   const change = ({ grpo }: Partial<RunConfig>) => {
     if (!grpo) return;
     const { learning_rate, beta, max_steps } = grpo;
@@ -128,8 +129,11 @@ function RunSetup({ record }: { record: RunRecord }) {
       ...(beta === config.grpo.beta ? {} : { beta }),
       ...(max_steps === config.grpo.max_steps ? {} : { max_steps }),
     };
-    // What the engine would refuse is not sent; the field goes back to what holds.
-    if (Object.keys(runProblems({ ...config, grpo })).length === 0) training.change(run.run, changed);
+    // What the engine would refuse is not sent, and the field says why.
+    const problems = liveProblems({ ...config, grpo }, run.step);
+    setRefused(problems);
+    if (Object.keys(problems).length === 0 && Object.keys(changed).length > 0)
+      training.change(run.run, changed);
   };
   const data = { toy: 'Toy world, endless', files: 'A JSONL file and videos', own: 'Questions of your own' }[
     run.data
@@ -150,7 +154,12 @@ function RunSetup({ record }: { record: RunRecord }) {
         </p>
       </div>
       <div className="sec cf-form">
-        <ConfigForm config={config} problems={{}} mode={canChange ? 'live' : 'locked'} onChange={change} />
+        <ConfigForm
+          config={config}
+          problems={active ? refused : {}}
+          mode={active ? 'live' : 'locked'}
+          onChange={change}
+        />
         {config.stage === 'grpo' && (
           <RewardList
             config={config}

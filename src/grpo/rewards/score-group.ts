@@ -36,6 +36,9 @@ export interface GroupScores {
   functions: Record<string, number[]>;
 }
 
+/** A larger score of the user's function is a slip, whose square leaves the numbers that a float32 has. */
+const MOST_SCORE = 1e6;
+
 /** A reward function failed: the step it was called in is not used. `message` is a sentence for the user. */
 export class RewardError extends Error {
   override name = 'RewardError';
@@ -130,8 +133,9 @@ export async function scoreGroup(
     }
     if (!Array.isArray(given) || given.length !== answers.length)
       throw fail(everyone, 'gave no list of one number an answer');
-    const failed = everyone.filter((i) => !Number.isFinite(given[i]));
-    if (failed.length > 0) throw fail(failed, `gave ${String(given[failed[0]!])}, not a number,`);
+    const failed = everyone.filter((i) => !Number.isFinite(given[i]) || Math.abs(given[i]!) > MOST_SCORE);
+    if (failed.length > 0)
+      throw fail(failed, `gave ${String(given[failed[0]!])}, not a number from −1e6 to 1e6,`);
     return [...given];
   }
 }

@@ -107,7 +107,9 @@ export class RunSession {
     try {
       await this.setState('compiling', 'compiling shaders');
       await this.use.testKernels();
+      this.signal.throwIfAborted();
       const held = await this.prepare(checkpoint);
+      this.signal.throwIfAborted();
       await this.event(began, text);
       await this.setState('running');
       await this.steps(held);

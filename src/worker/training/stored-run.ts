@@ -102,6 +102,7 @@ export async function summarise(
     ...(accuracy !== undefined ? { eval_accuracy: accuracy } : {}),
     created,
     bytes,
+    config,
   };
 }
 
