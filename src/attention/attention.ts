@@ -51,6 +51,14 @@ export interface AttentionOptions {
   binding_limit?: number;
 }
 
+/** Where results of parts wait for joining. */
+interface Parts {
+  o: GpuTensor;
+  stats: GpuTensor;
+  /** `GpuMemory.failures` before they were made; undefined once they are known to be there. */
+  doubt: number | undefined;
+}
+
 interface Kernels {
   many: Kernel;
   /** For units of few rows; the same as `many` where one kernel does both. */
@@ -72,8 +80,8 @@ interface Use {
  * Uses of one object must be recorded in the order in which they are submitted: parts wait in buffers of its own.
  */
 export class Attention {
-  /** Results of parts; those that became too small are kept, since recorded work may still name them. */
-  private readonly parts: { o: GpuTensor; stats: GpuTensor }[] = [];
+  /** Results of parts; those that became too small or doubtful are kept, since recorded work may still name them. */
+  private readonly parts: Parts[] = [];
 
   private constructor(
     private readonly gpu: Gpu,
@@ -193,16 +201,24 @@ export class Attention {
     }
   }
 
-  private partsFor(count: number): { o: GpuTensor; stats: GpuTensor } {
+  private partsFor(count: number): Parts {
     const { q_heads, head_dim } = this.shape;
-    const last = this.parts.at(-1);
+    const { memory } = this.gpu;
     const width = q_heads * head_dim;
-    if (last && sizeOf(last.o.shape) >= count * width) return last;
+    const last = this.parts.at(-1);
+    // Those that may be what there was no room for are not used again.
+    const doubtful = last?.doubt !== undefined && last.doubt !== memory.failures;
+    if (last && !doubtful) {
+      if (!memory.inDoubt) last.doubt = undefined;
+      if (sizeOf(last.o.shape) >= count * width) return last;
+    }
     // A step's parts grow with its sequences: room for twice as many spares most allocations.
     const room = 2 * Math.max(1, count);
+    const doubt = memory.failures;
     const parts = {
       o: createTensor(this.gpu, [room, width], 'f32', 'attention parts'),
       stats: createTensor(this.gpu, [room, q_heads, 2], 'f32', 'stats of attention parts'),
+      doubt,
     };
     this.parts.push(parts);
     return parts;

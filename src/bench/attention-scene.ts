@@ -158,11 +158,18 @@ export function copyPrefix(
  * Work of an attention: a query row and a key take two products of D in the forward pass (scores, values) and seven in
  * ours backward (scores and the gradient of the probabilities twice, dq, dk, dv). Bytes: every key and value row in
  * use once (and its gradient), every row of q, o, ... once.
+ * @param shared whether the children share the prefix, or each has a copy.
  */
-export function attentionWork(spec: AttentionSpec, plan: AttentionPlan, values: SceneValues): Work {
+export function attentionWork(
+  spec: AttentionSpec,
+  plan: AttentionPlan,
+  values: SceneValues,
+  shared: boolean,
+): Work {
   const { q_heads, kv_heads, head_dim } = spec.shape;
   const back = spec.kernel === 'backward';
-  const kvRows = spec.prefix + spec.children * spec.suffix;
+  const prefixes = shared ? 1 : spec.children;
+  const kvRows = prefixes * spec.prefix + spec.children * spec.suffix;
   return {
     operations: (back ? 14 : 4) * plan.visible_pairs * q_heads * head_dim,
     bytes:

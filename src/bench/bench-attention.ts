@@ -103,7 +103,7 @@ function attentionTargets(
     shape: `P=${prefix} G=${answers} R=${tokens}`,
     value: kvMemoryByIdeal(gpu, prefix!, answers!, tokens!),
   }));
-  return [
+  const targets = [
     judge('KV memory by the ideal P + G x R', 1.05, 'above', memory),
     judge(
       'Bytes of KV read in a decode step by the ideal',
@@ -129,5 +129,23 @@ function attentionTargets(
       ratiosOf(cases, (found) => found.vs_runtime),
     ),
     judge('Attention backward by its forward', 4, 'above', backward),
+  ];
+  if (gpu.adapter.isFallback) return targets;
+  const forward = results.filter(({ spec }) => spec.kernel !== 'backward').map(({ found }) => found);
+  const copied = forward.flatMap(({ result, copied_by_roofline: value }) =>
+    value === null ? [] : [{ shape: `${result.kernel} ${result.shape}`, value }],
+  );
+  return [
+    ...targets,
+    judge(
+      'Decode and prefill: share of the roofline',
+      0.5,
+      'below',
+      ratiosOf(
+        forward.map(({ result }) => result),
+        (found) => found.roofline_share,
+      ),
+    ),
+    judge("Copied by shared prefix, by the roofline's own ratio", 0.8, 'below', copied),
   ];
 }

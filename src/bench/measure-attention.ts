@@ -16,7 +16,7 @@ import {
 } from './attention-scene';
 import { type AttentionSpec, describeAttention } from './attention-specs';
 import type { Ceilings } from './ceilings';
-import { type BenchCase, rates, type Work } from './report';
+import { type BenchCase, leastMs, rates, type Work } from './report';
 import type { Job, Stopwatch, Timing } from './stopwatch';
 import { UnfusedAttention } from './unfused-attention';
 
@@ -31,6 +31,8 @@ export interface AttentionResult {
   vs_forward: number | null;
   /** Bytes of keys and values that the forward pass reads, counted, by the least that it could be. */
   kv_read: number;
+  /** `vs_copied_prefix` by the same ratio of the roofline's own times. */
+  copied_by_roofline: number | null;
 }
 
 /** Attention of one kind over a spec's values, ready to be timed. */
@@ -68,7 +70,16 @@ export async function measureAttention(
     checkValues(spec, values, await own.read(), 'The attention kernel');
     const ratio = async ({ run, gather }: Candidate) =>
       stopwatch.ratio(own.run, run, { otherGather: gather });
-    const copied = spec.children > 0 ? await using(() => openOwn(gpu, spec, values, false), ratio) : null;
+    const copied =
+      spec.children > 0
+        ? await using(
+            () => openOwn(gpu, spec, values, false),
+            async (other) => ({
+              found: await ratio(other),
+              least: leastMs(other.work, ceilings) / leastMs(own.work, ceilings),
+            }),
+          )
+        : null;
     const unfused = await using(
       () => openUnfused(gpu, spec, values),
       async (candidate) => {
@@ -92,12 +103,13 @@ export async function measureAttention(
         ms,
         ...rates(own.work, ms, ceilings),
         vs_runtime: runtime?.found ?? null,
-        vs_copied_prefix: copied,
+        vs_copied_prefix: copied?.found ?? null,
         vs_unfused: unfused,
         runtime_values_ok: runtime?.ok ?? null,
       },
       clock,
       kv_read: own.kv_read,
+      copied_by_roofline: copied && copied.found / copied.least,
       vs_forward: own.forward ? await stopwatch.ratio(own.forward, own.run) : null,
     };
   } finally {
@@ -145,7 +157,7 @@ async function openOwn(
   const own = {
     gather: true,
     read: () => readF32(gpu, o),
-    work: attentionWork(spec, plan, values),
+    work: attentionWork(spec, plan, values, shared),
     kv_read: read / ideal,
   };
   const close = () => {

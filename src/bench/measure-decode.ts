@@ -7,6 +7,7 @@ import { createTensor, type GpuTensor, readF32, uploadTensor } from '../gpu/tens
 import type { Ceilings } from './ceilings';
 import { type DecodeScene, stepWork } from './decode-scene';
 import { type GraphDecoder, openGraphDecoder } from './graph-decoder';
+import { leastMs } from './report';
 import { median } from './stopwatch';
 
 /** Against the runtime, of the largest logit. */
@@ -87,8 +88,7 @@ export async function measureDecode(
     for (let i = 0; i < IDLE_ROUNDS; i++) idle.push(...(await ours(true)).issues);
     const otherIdle = await theirs?.(true);
     const step = median(own.map((round) => round.step));
-    const { operations, bytes } = stepWork(scene, batch, Math.ceil(tokens / 2));
-    const least = Math.max(bytes / 1e6 / ceilings.copy_gbps, operations / 1e6 / ceilings.f32_gflops);
+    const least = leastMs(stepWork(scene, batch, Math.ceil(tokens / 2)), ceilings);
     return {
       batch,
       tokens_per_s: (1000 * batch) / step,

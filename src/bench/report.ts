@@ -80,11 +80,15 @@ export interface Work {
 export function rates(
   { operations, bytes }: Work,
   ms: number,
-  { copy_gbps, f32_gflops }: Ceilings,
+  ceilings: Ceilings,
 ): Pick<BenchCase, 'gflops' | 'gbps' | 'roofline_share'> {
-  const gflops = operations / 1e6 / ms;
-  const roof = Math.min((copy_gbps * operations) / bytes, f32_gflops);
-  return { gflops, gbps: bytes / 1e6 / ms, roofline_share: gflops / roof };
+  const roofline_share = leastMs({ operations, bytes }, ceilings) / ms;
+  return { gflops: operations / 1e6 / ms, gbps: bytes / 1e6 / ms, roofline_share };
+}
+
+/** Milliseconds below which no run of a work can be: the roofline's own time. */
+export function leastMs({ operations, bytes }: Work, { copy_gbps, f32_gflops }: Ceilings): number {
+  return Math.max(bytes / copy_gbps, operations / f32_gflops) / 1e6;
 }
 
 /**

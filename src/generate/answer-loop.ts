@@ -94,13 +94,16 @@ export class AnswerLoop {
             alive.map(({ branch }) => branch),
             max_new_tokens - step,
           );
-          const states = await language.forward({
-            cache: tree.cache,
-            append: alive.map(({ branch }) => ({ segment: branch.leaf, count: 1 })),
-            tokens: this.tokens![0],
-            ...(steps ? { steps } : {}),
-          });
-          next = this.draw(await language.logits(states), alive, input.position + step, ring);
+          const logits = await language.step(
+            {
+              cache: tree.cache,
+              append: alive.map(({ branch }) => ({ segment: branch.leaf, count: 1 })),
+              tokens: this.tokens![0],
+              ...(steps ? { steps } : {}),
+            },
+            this.recorder,
+          );
+          next = this.draw(logits, alive, input.position + step, ring);
           input.onIssued?.(performance.now() - begin);
         }
         const current: Draws<Answer> = pending;

@@ -22,6 +22,12 @@ export class GpuMemory {
   /** Bytes that may be alive at once; what would go beyond is refused. Default: no limit but the device's own. */
   budget = Number.POSITIVE_INFINITY;
 
+  /**
+   * How often there was no room, so far. A buffer that outlives an error is there if this has not changed between its
+   * making and a time when nothing was in doubt.
+   */
+  failures = 0;
+
   private failure: GpuMemoryError | undefined;
   private readonly unsettled = new Set<Promise<void>>();
 
@@ -62,7 +68,7 @@ export class GpuMemory {
 
   /** Takes note of a failure that no error scope has caught. */
   fail(bytes: number, label: string): void {
-    this.failure ??= new GpuMemoryError(bytes, label, 'full', this.bytes);
+    this.note(new GpuMemoryError(bytes, label, 'full', this.bytes));
   }
 
   /** A buffer that is dropped without `destroy()` stays counted: that is a leak worth seeing. */
@@ -89,7 +95,7 @@ export class GpuMemory {
       const settled: Promise<void> = this.device
         .popErrorScope()
         .then((error) => {
-          if (error) this.failure ??= new GpuMemoryError(size, label, 'full', used);
+          if (error) this.note(new GpuMemoryError(size, label, 'full', used));
         })
         // Only a lost device rejects, and that is told elsewhere.
         .catch(() => undefined)
@@ -102,11 +108,16 @@ export class GpuMemory {
   /** An invalid buffer in the place of one that would be too large. Nothing is allocated. */
   private refuse(descriptor: GPUBufferDescriptor, why: 'limit' | 'budget', limit: number): GPUBuffer {
     const { size, label = 'a buffer' } = descriptor;
-    this.failure ??= new GpuMemoryError(size, label, why, this.bytes, limit);
+    this.note(new GpuMemoryError(size, label, why, this.bytes, limit));
     this.device.pushErrorScope('validation');
     const buffer = this.create({ ...descriptor, size: this.device.limits.maxBufferSize + 4 });
     void this.device.popErrorScope().catch(() => undefined);
     return buffer;
+  }
+
+  private note(failure: GpuMemoryError): void {
+    this.failure ??= failure;
+    this.failures += 1;
   }
 
   private add(bytes: number): void {

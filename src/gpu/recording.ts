@@ -86,9 +86,13 @@ export class Recording {
 
   /** Gives the dispatches of a slot another uniform block, of the same size, and another grid. */
   set(slot: number, params: ArrayBuffer, grid: readonly [number, number?, number?]): void {
-    this.live.set(new Uint8Array(params), slot * BLOCK_BYTES);
     this.grids[slot]!.grid = [grid[0], grid[1] ?? 1, grid[2] ?? 1];
-    this.changed = true;
+    const block = new Uint8Array(params);
+    for (let i = 0, at = slot * BLOCK_BYTES; i < block.length; i++, at++) {
+      if (this.live[at] === block[i]) continue;
+      this.live[at] = block[i]!;
+      this.changed = true;
+    }
   }
 
   /** Adds all dispatches to a pass; to be submitted before the next `set`. */

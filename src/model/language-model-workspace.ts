@@ -1,6 +1,6 @@
 import type { Qwen2Shape } from '../blocks/qwen2-graphs';
 import type { Gpu } from '../gpu/device';
-import { createTensor, type GpuTensor } from '../gpu/tensor';
+import { byteLength, createTensor, type GpuTensor } from '../gpu/tensor';
 
 /** Activations of a forward pass over some rows. */
 export interface Activations {
@@ -25,6 +25,7 @@ export interface Activations {
 export class Workspace {
   private rows = 0;
   private full: Activations | undefined;
+  private logitsOut: GpuTensor | undefined;
   private readonly views = new Map<number, Activations>();
 
   constructor(
@@ -35,7 +36,7 @@ export class Workspace {
   /** Activations for `rows` rows; contents are left from before. Those of earlier calls may be freed. */
   take(rows: number): Activations {
     if (rows > this.rows) {
-      this.destroy();
+      this.dropActivations();
       this.full = this.allocate(rows);
       this.rows = rows;
     }
@@ -56,8 +57,29 @@ export class Workspace {
     return view;
   }
 
-  /** Frees the buffers; the next `take` makes new ones. */
+  /** A buffer for logits `[rows, V]`; contents are left from before, and that of an earlier call may be freed. */
+  logits(rows: number): GpuTensor {
+    const shape = [rows, this.shape.vocab_size];
+    if (!this.logitsOut || this.logitsOut.buffer.size < byteLength(shape, 'f32')) {
+      this.dropLogits();
+      this.logitsOut = createTensor(this.gpu, shape, 'f32', 'logits');
+    }
+    return { ...this.logitsOut, shape };
+  }
+
+  /** Frees the buffer of the logits. */
+  dropLogits(): void {
+    this.logitsOut?.buffer.destroy();
+    this.logitsOut = undefined;
+  }
+
+  /** Frees the buffers; the next `take` and `logits` make new ones. */
   destroy(): void {
+    this.dropActivations();
+    this.dropLogits();
+  }
+
+  private dropActivations(): void {
     if (this.full) {
       const { hidden, q, k, v, attention, final_norm } = this.full;
       for (const tensor of [...hidden, q, k, v, attention, final_norm]) tensor.buffer.destroy();

@@ -10,7 +10,7 @@ import { qwen2Head } from '../blocks/qwen2-graphs';
 import type { Gpu } from '../gpu/device';
 import { GpuMemoryError } from '../gpu/errors';
 import { Recorder } from '../gpu/recorder';
-import { byteLength, createTensor, type GpuTensor, sizeOf, uploadTensor } from '../gpu/tensor';
+import { createTensor, type GpuTensor, sizeOf, uploadTensor } from '../gpu/tensor';
 import type { TinyLlavaConfig } from './config';
 import { compileDecoder, type DecoderLora, type DecoderSteps, type Step } from './decoder-steps';
 import { KvCache, type KvShape } from './kv-cache';
@@ -18,7 +18,7 @@ import { type EmbeddedPrompts, type LanguagePrompt, mergePrompt } from './langua
 import { Workspace } from './language-model-workspace';
 import type { Tap } from './model-taps';
 import { onceEach } from './once-each';
-import { RECORDED_ROWS, RecordedSteps } from './recorded-steps';
+import { RECORDED_ROWS, RecordedSteps, type StepOutput } from './recorded-steps';
 import { LANGUAGE_PREFIX, lmHeadName } from './tensor-names';
 
 /** Rows that a forward pass adds to one segment. */
@@ -65,7 +65,6 @@ export class LanguageModel {
   private readonly workspace: Workspace;
   private readonly recorded: RecordedSteps;
   private plan: AttentionPlan | undefined;
-  private logitsOut: GpuTensor | undefined;
   private busy = false;
 
   private constructor(
@@ -215,12 +214,30 @@ export class LanguageModel {
    * GpuMemoryError when something allocated for it, the cache and the embeddings included, found no room.
    */
   async forward(input: ForwardInput): Promise<GpuTensor> {
+    return (await this.exclusively(input)).hidden;
+  }
+
+  /**
+   * `forward`, and `logits` of all its rows. Where the step can be issued from a recording, both are added to `recorder`,
+   * for whoever gave it to submit with what follows: a submit costs as much as many dispatches.
+   */
+  async step(input: ForwardInput, recorder: Recorder): Promise<GpuTensor> {
+    const rows = input.append.reduce((sum, { count }) => sum + count, 0);
+    const logits = this.workspace.logits(rows);
+    const { hidden, whole } = await this.exclusively(input, { recorder, head: this.head, logits });
+    return whole ? logits : this.logits(hidden);
+  }
+
+  private async exclusively(
+    input: ForwardInput,
+    more?: StepOutput,
+  ): Promise<{ hidden: GpuTensor; whole: boolean }> {
     if (this.busy) throw new Error('Two forward passes overlap: await the first before the second.');
     this.busy = true;
     const { tree } = input.cache;
     const lengths = input.append.map(({ segment }) => tree.segments[segment]?.length ?? 0);
     try {
-      return await this.pass(input);
+      return await this.pass(input, more);
     } catch (cause) {
       this.recorder.discard();
       if (cause instanceof GpuMemoryError) this.dropWorkspace();
@@ -241,19 +258,13 @@ export class LanguageModel {
    * @throws Error for a row that the pass did not have; GpuMemoryError where there is no room.
    */
   async logits(hidden: GpuTensor, rows?: readonly number[]): Promise<GpuTensor> {
-    const { vocab_size, hidden_size } = this.config.text_config;
+    const { hidden_size } = this.config.text_config;
     const given = hidden.shape[0]!;
     const beyond = rows?.find((row) => row < 0 || row >= given);
     if (beyond !== undefined)
       throw new Error(`Logits of row ${beyond} were asked for; the pass had ${given} rows.`);
     const B = rows?.length ?? given;
-    const shape = [B, vocab_size];
-    if (this.logitsOut && this.logitsOut.buffer.size >= byteLength(shape, 'f32'))
-      this.logitsOut = { ...this.logitsOut, shape };
-    else {
-      this.logitsOut?.buffer.destroy();
-      this.logitsOut = createTensor(this.gpu, shape, 'f32', 'logits');
-    }
+    const logits = this.workspace.logits(B);
     const chosen = rows ? createTensor(this.gpu, [B, hidden_size], 'f32', 'chosen rows') : hidden;
     try {
       if (this.gpu.memory.inDoubt) await this.gpu.memory.check();
@@ -263,11 +274,10 @@ export class LanguageModel {
           this.recorder.copy(hidden.buffer, row * bytes, chosen.buffer, i * bytes, bytes);
         this.recorder.submit();
       }
-      await this.head.graph.run({ ...this.head.weights, final_norm: chosen }, { logits: this.logitsOut });
-      return this.logitsOut;
+      await this.head.graph.run({ ...this.head.weights, final_norm: chosen }, { logits });
+      return logits;
     } catch (cause) {
-      this.logitsOut?.buffer.destroy();
-      this.logitsOut = undefined;
+      this.workspace.dropLogits();
       throw cause;
     } finally {
       if (rows) chosen.buffer.destroy();
@@ -298,7 +308,6 @@ export class LanguageModel {
     const steps = [this.base.first, ...this.base.layers, this.head];
     for (const graph of new Set(steps.map((step) => step.graph))) await graph.destroy();
     this.dropWorkspace();
-    this.logitsOut?.buffer.destroy();
     const { kernels, cached } = this;
     for (const kernel of new Set([kernels.rotary, kernels.attention, cached.rotary, cached.attention]))
       kernel.destroy();
@@ -312,7 +321,8 @@ export class LanguageModel {
     this.plan = undefined;
   }
 
-  private async pass(input: ForwardInput): Promise<GpuTensor> {
+  /** `whole`: what was asked for beyond the pass was issued with it. */
+  private async pass(input: ForwardInput, more?: StepOutput): Promise<{ hidden: GpuTensor; whole: boolean }> {
     const { cache, append, embeds, tokens, tap } = input;
     const { steps = this.base } = input;
     const { first, layers } = steps;
@@ -329,7 +339,8 @@ export class LanguageModel {
     const { q, k, v, attention, final_norm } = work;
     if (tokens && !embeds && !tap && rows <= RECORDED_ROWS) {
       const step = { rows, tokens, steps, plan, layers: cache.layers, work };
-      if (await this.recorded.issue(step)) return final_norm;
+      const whole = more?.head.graph.capture?.(rows) && more;
+      if (await this.recorded.issue(step, whole)) return { hidden: final_norm, whole: whole !== undefined };
     }
     let [hidden, spare] = work.hidden;
     if (embeds) hidden = embeds;
@@ -353,7 +364,7 @@ export class LanguageModel {
       await tap?.(`lm.hidden.${i + 1}`, hidden);
     }
     await tap?.('lm.hidden.final_norm', final_norm);
-    return final_norm;
+    return { hidden: final_norm, whole: false };
   }
 
   private planFor(tree: SegmentTree, append: readonly AppendedRows[], rows: number): AttentionPlan {

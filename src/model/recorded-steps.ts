@@ -7,7 +7,7 @@ import type { Gpu } from '../gpu/device';
 import type { Recorder } from '../gpu/recorder';
 import type { Recording } from '../gpu/recording';
 import type { GpuTensor } from '../gpu/tensor';
-import type { DecoderSteps } from './decoder-steps';
+import type { DecoderSteps, Step } from './decoder-steps';
 import type { KvLayer } from './kv-cache';
 import type { Activations } from './language-model-workspace';
 
@@ -23,6 +23,15 @@ export interface TokenStep {
   layers: readonly KvLayer[];
   /** Of `rows` rows. */
   work: Activations;
+}
+
+/** What is wanted of a step beyond its pass. */
+export interface StepOutput {
+  /** Takes the step, for its owner to submit. */
+  recorder: Recorder;
+  head: Step;
+  /** `[rows, V]`, written. */
+  logits: GpuTensor;
 }
 
 interface Kept {
@@ -47,10 +56,11 @@ export class RecordedSteps {
   ) {}
 
   /**
-   * Issues a step, whose result is in `work.final_norm`; false where it has to be issued graph by graph.
+   * Issues a step, whose result is in `work.final_norm`, or with `more` adds it and its logits to a recorder; false where
+   * it has to be issued graph by graph.
    * @throws Error when rows do not fit; GpuMemoryError.
    */
-  async issue(step: TokenStep): Promise<boolean> {
+  async issue(step: TokenStep, more?: StepOutput): Promise<boolean> {
     const { rotary, attention } = this.kernels;
     const { plan, work, layers } = step;
     const { k, v } = layers[0]!;
@@ -64,10 +74,11 @@ export class RecordedSteps {
       plan,
       layers,
       work,
+      more?.logits.buffer,
       ...attention.layoutOf(plan, k),
     ];
     if (!this.kept || !equal(this.kept.key, key)) {
-      const fresh = this.record(step, key);
+      const fresh = this.record(step, key, more);
       if (!fresh) return false;
       this.destroy();
       this.kept = fresh;
@@ -81,8 +92,8 @@ export class RecordedSteps {
     }
     const { recording } = this.kept;
     attention.update(recording, plan, k);
-    this.recorder.replay(recording);
-    this.recorder.submit();
+    (more?.recorder ?? this.recorder).replay(recording);
+    if (!more) this.recorder.submit();
     return true;
   }
 
@@ -93,11 +104,12 @@ export class RecordedSteps {
     this.kept = undefined;
   }
 
-  private record(step: TokenStep, key: readonly unknown[]): Kept | undefined {
+  private record(step: TokenStep, key: readonly unknown[], more: StepOutput | undefined): Kept | undefined {
     const { embed, rotary, attention } = this.kernels;
     const { rows, tokens, plan, work } = step;
     const { first, layers } = step.steps;
-    const captures = new Map([first, ...layers].map(({ graph }) => [graph, graph.capture?.(rows)]));
+    const all = [first, ...layers, ...(more ? [more.head] : [])];
+    const captures = new Map(all.map(({ graph }) => [graph, graph.capture?.(rows)]));
     if ([...captures.values()].includes(undefined)) return undefined;
     const scratch = new ScratchPool(this.gpu);
     let recording: Recording | undefined;
@@ -116,6 +128,10 @@ export class RecordedSteps {
           const inputs = { ...weights, attention: o, residual: hidden };
           captures.get(graph)!(this.recorder, scratch, inputs, outputs);
           [hidden, spare] = [spare, hidden];
+        }
+        if (more) {
+          const { head, logits } = more;
+          captures.get(head.graph)!(this.recorder, scratch, { ...head.weights, final_norm }, { logits });
         }
       });
       return { key, recording, scratch };
