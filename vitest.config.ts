@@ -50,6 +50,8 @@ export default defineConfig({
           environment: 'node',
           include: ['tests/unit/**/*.test.ts'],
           testTimeout: 60_000,
+          // Files share a worker: what they all import is loaded once. Each puts back what it stubs.
+          isolate: false,
         },
       },
       {

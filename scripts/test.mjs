@@ -10,8 +10,10 @@ import { ensureChromium } from './ensure-chromium.mjs';
 import { findVulkanDriver } from './node-gpu.mjs';
 
 // The GPU tests that Node repeats through Dawn: what differs there (the runtime's other build, memory, kernels' compiler).
-// `npm run test:gpu-node` repeats them all, verification of the recorded stages included.
+// `npm run test:gpu-node` repeats them all, verification of the recorded stages included. Of attention here the shared
+// prefixes, extreme scores, and what a plan or a shape may not be.
 const NODE_TOO = ['ort', 'attention', 'recorder', 'weights'].map((name) => `tests/gpu/${name}.test.ts`);
+const NODE_CASES = 'OrtRuntime|the gpu room|loadWeights|values of prefix|1e4|a plan';
 
 const start = performance.now();
 const results = await mkdtemp(join(tmpdir(), 'playground-tests-'));
@@ -26,7 +28,7 @@ if (!driver) console.log('No Vulkan driver found for Node: the GPU tests run in 
 // Two lanes; what is left over goes to the one that is free first.
 const rest = [
   () => vitest('browser (Chromium)', ['--project', 'browser']),
-  ...(driver ? [() => vitest('gpu (Node)', ['--project', 'gpu-node', ...NODE_TOO])] : []),
+  ...(driver ? [() => vitest('gpu (Node)', ['--project', 'gpu-node', ...NODE_TOO, '-t', NODE_CASES])] : []),
 ];
 await Promise.all([
   (async () => {

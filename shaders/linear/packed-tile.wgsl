@@ -120,12 +120,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let i = row + ty + 16u * $ru;
     let j = column + tx + 16u * $cu;
     if (i < p.rows && j < columns) {
-      var sum = sum$r_$c * p.alpha;
-      if (p.mode == 1u) {
-        sum += c[j];
-      } else if (p.mode == 2u) {
-        sum += c[i * columns + j];
-      }
+      let sum = sum$r_$c * p.alpha + select(0.0, c[select(j, i * columns + j, p.mode == 2u)], p.mode != 0u);
       y[i * columns + j] = sum;
     }
   }

@@ -39,7 +39,7 @@ function send(request: EngineRequest): void {
 }
 
 let id = 0;
-const settings = { temperature: 0, top_k: 0, top_p: 1, max_new_tokens: 24, seed: 1 };
+const settings = { temperature: 0, top_k: 0, top_p: 1, max_new_tokens: 12, seed: 1 };
 const question = { text: 'Which object moves?', options: [], reasoning: true };
 const ask = () => send({ type: 'ask', id: ++id, question, settings, num_generations: 1 });
 async function answer(): Promise<string> {

@@ -1,4 +1,5 @@
-import { expect, test } from '@playwright/test';
+import { expect } from '@playwright/test';
+import { test } from './ask-page';
 import { longestTask } from './longest-task';
 import { emit, fakeAnswer, fakeStats, lastId } from './page-fake-engine';
 import { columns, readyToAsk, streamLongAnswers } from './page-fake-group';
@@ -32,9 +33,11 @@ test('long answers do not hold up the page', async ({ page }) => {
   }
 });
 
-test('the model answers four times under one prefix, and goes on from another token', async ({ page }) => {
-  await page.goto('./');
+test('the model answers four times under one prefix, and goes on from another token', async ({
+  askPage: { page },
+}) => {
   await page.getByTestId('gallery-item').first().click();
+  await page.getByTestId('sample-question').selectOption({ index: 1 });
   await expect(page.getByTestId('ask')).toBeEnabled({ timeout: 120_000 });
   await page.getByRole('spinbutton', { name: 'Answers, G' }).press('Home');
   for (let i = 0; i < 3; i++) await page.getByRole('button', { name: 'Answers, G: one more' }).click();
@@ -73,4 +76,5 @@ test('the model answers four times under one prefix, and goes on from another to
   expect(at(after)).not.toBe(at(before));
   expect(after.length).toBeGreaterThan(shared(after).length + 1);
   await expect(page.getByTestId('stats')).toContainText(/tok\/s/);
+  await page.getByRole('spinbutton', { name: 'Answers, G' }).press('Home');
 });

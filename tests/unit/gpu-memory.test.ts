@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Gpu } from '../../src/gpu/device';
 import { GpuError, GpuMemoryError } from '../../src/gpu/errors';
 import { GpuMemory } from '../../src/gpu/memory';
@@ -7,6 +7,7 @@ import { reopenGpu } from '../../src/gpu/reopen';
 const MB = 2 ** 20;
 const STORAGE = 0x80;
 vi.stubGlobal('GPUBufferUsage', { STORAGE });
+afterAll(() => vi.unstubAllGlobals());
 
 /** A device with room for `room` bytes, which tells of a failure only through error scopes, as WebGPU does. */
 function fakeDevice(room: number) {

@@ -1,4 +1,4 @@
-import { beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { LORA_TARGETS } from '../../src/blocks/qwen2-graphs';
 import { countingGpu } from '../../src/gpu/counting-gpu';
 import type { Gpu } from '../../src/gpu/device';
@@ -12,6 +12,7 @@ import { goldenStore } from '../support/golden';
 
 vi.stubGlobal('GPUBufferUsage', { STORAGE: 128, COPY_SRC: 4, COPY_DST: 8, UNIFORM: 64, MAP_READ: 1 });
 vi.stubGlobal('GPUMapMode', { READ: 1 });
+afterAll(() => vi.unstubAllGlobals());
 
 const lora = { r: 6, lora_alpha: 8, use_rslora: false, target_modules: LORA_TARGETS };
 const grpo: GrpoConfig = {
