@@ -1,5 +1,5 @@
 /**
- * `npm run train -- [--preset toy] [--model toy-base|URL] [--steps N] [--seed S] [--out DIR] [--resume DIR]
+ * `npm run train -- [--preset toy|tinyllava-video-r1|trl] [--model toy-base|URL] [--steps N] [--seed S] [--out DIR] [--resume DIR]
  * [--eval-questions N] [--before FILE] [--config JSON] [--json]`: GRPO with LoRA on the toy world, in headless Chromium, by the engine of
  * the page. --config changes settings of the preset, by TRL's names: '{"learning_rate":1e-3}'.
  * Prints one line a step. --out gets the log (log.jsonl, a step a line) and, every ten steps and at the end, a
@@ -11,7 +11,7 @@ import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { CHECKPOINT_FILES, readTrainerState } from '../grpo/checkpoint';
-import { type GrpoConfig, TOY } from '../grpo/grpo-config';
+import { type GrpoConfig, TINYLLAVA_VIDEO_R1, TOY, TRL } from '../grpo/grpo-config';
 import type { StepMetrics } from '../grpo/step-metrics';
 import { withEnginePage } from './engine-page';
 import type { EncodedFiles, HeldOutAccuracy, TrainingEval, TrainingRequest } from './train/page';
@@ -19,6 +19,12 @@ import type { EncodedFiles, HeldOutAccuracy, TrainingEval, TrainingRequest } fro
 const LOG = 'log.jsonl';
 const BEFORE = 'eval_before.json';
 const SAVE_STEPS = 10;
+/** Settings by name, in the place of the toy preset's. */
+const PRESETS = new Map<string, Partial<GrpoConfig>>([
+  ['toy', {}],
+  ['tinyllava-video-r1', TINYLLAVA_VIDEO_R1],
+  ['trl', TRL],
+]);
 
 /** Runs the command with its arguments; returns the exit code. */
 export async function main(args: string[]): Promise<number> {
@@ -37,8 +43,9 @@ export async function main(args: string[]): Promise<number> {
       json: { type: 'boolean', default: false },
     },
   });
-  if (values.preset !== 'toy') {
-    console.error(`There is no preset "${values.preset}"; the only one so far is "toy".`);
+  const preset = PRESETS.get(values.preset);
+  if (!preset) {
+    console.error(`There is no preset "${values.preset}"; there are ${[...PRESETS.keys()].join(', ')}.`);
     return 2;
   }
   const [steps, seed, evalQuestions] = [values.steps, values.seed, values['eval-questions']].map(Number);
@@ -48,11 +55,14 @@ export async function main(args: string[]): Promise<number> {
       return 2;
     }
   }
-  const config = readConfig(values.config);
-  if (typeof config === 'string') {
-    console.error(config);
+  const changed = readConfig(values.config);
+  if (typeof changed === 'string') {
+    console.error(changed);
     return 2;
   }
+  // Length and random numbers of the run are asked for apart.
+  const { max_steps: _, seed: __, ...settings } = preset;
+  const config = { ...settings, ...changed };
   const resumed = values.resume === undefined ? undefined : await readRun(values.resume);
   if (resumed && resumed.step > steps!) {
     console.error(`The checkpoint in ${values.resume} is of step ${resumed.step}: ask for more --steps.`);

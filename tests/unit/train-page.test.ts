@@ -185,7 +185,7 @@ describe('charts', () => {
 
 describe('setup', () => {
   test('every preset can be run', () => {
-    for (const name of ['quick', 'toy', 'paper'] as const)
+    for (const name of ['quick', 'toy', 'paper', 'trl'] as const)
       expect(runProblems(presetConfig(name))).toEqual({});
   });
 

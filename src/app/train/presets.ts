@@ -4,11 +4,12 @@ import {
   type RunConfig,
   TINYLLAVA_VIDEO_R1,
   TOY,
+  TRL,
 } from '../../worker/training-protocol';
 
 import { LORA_TARGET_NAMES } from './run-problems';
 
-export type PresetName = 'quick' | 'toy' | 'paper' | 'yours';
+export type PresetName = 'quick' | 'toy' | 'paper' | 'trl' | 'yours';
 
 /** The presets, in order. `yours` is what was changed last. */
 export const PRESETS: readonly { name: PresetName; label: string; what: string }[] = [
@@ -23,6 +24,7 @@ export const PRESETS: readonly { name: PresetName; label: string; what: string }
     label: 'Paper',
     what: 'The settings of TinyLLaVA-Video-R1, with LoRA in place of all weights.',
   },
+  { name: 'trl', label: 'TRL', what: 'The defaults of TRL’s GRPOTrainer: DAPO’s loss, no KL.' },
   { name: 'yours', label: 'Yours', what: 'The settings that you changed last.' },
 ];
 
@@ -67,6 +69,14 @@ const PRESET_CONFIGS: Record<
   toy: { grpo: TOY, max_length_reward: 300, eval_questions: 64, eval_steps: 20, save_steps: 10, kl_limit: 2 },
   paper: {
     grpo: TINYLLAVA_VIDEO_R1,
+    max_length_reward: 1200,
+    eval_questions: 64,
+    eval_steps: 100,
+    save_steps: 20,
+    kl_limit: 1,
+  },
+  trl: {
+    grpo: TRL,
     max_length_reward: 1200,
     eval_questions: 64,
     eval_steps: 100,

@@ -38,7 +38,7 @@ export function createSetupStore(stored = true): SetupStore {
 export function reviveSetup(value: unknown): Setup {
   const raw = (typeof value === 'object' && value !== null ? value : {}) as Record<string, unknown>;
   const yours = reviveConfig(raw.yours);
-  const named = raw.preset === 'quick' || raw.preset === 'paper' ? raw.preset : 'toy';
+  const named = raw.preset === 'quick' || raw.preset === 'paper' || raw.preset === 'trl' ? raw.preset : 'toy';
   const preset = raw.preset === 'yours' && yours ? 'yours' : named;
   return {
     preset,
@@ -77,7 +77,7 @@ function reviveConfig(value: unknown): RunConfig | undefined {
 /** The setup after a preset was chosen. */
 export function choosePreset(setup: Setup, preset: PresetName): Setup {
   if (preset === 'yours') return { ...setup, preset, config: setup.yours ?? setup.config };
-  const data = preset === 'paper' ? setup.data : 'toy';
+  const data = preset === 'paper' || preset === 'trl' ? setup.data : 'toy';
   return { ...setup, preset, config: presetConfig(preset), data };
 }
 
