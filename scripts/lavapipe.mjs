@@ -28,6 +28,7 @@ const CASES = [
   'of a CPU.*in f16',
   '^wgsl f16 weights',
   'values of (prefix1|gqa8_d32_q7)$',
+  'recorded gradients with everything in f16',
   'small heads in f16',
   'outliers',
 ].join('|');

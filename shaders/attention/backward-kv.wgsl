@@ -13,6 +13,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   let keys = work[2u * (params.first_tile + group.x)];
   let runs = work[2u * (params.first_tile + group.x) + 1u];
   let kv_head = group.y;
+  let head = head_end();
   for (var first = thread * R; first < keys.y; first += WG * R) {
 #for r in R
     // Keys past the end repeat the last one and are not written.
@@ -39,7 +40,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         var dp$r_$b = 0.0;
 #end
 #end
-        for (var c = 0u; c < C; c++) {
+        for (var c = 0u; c < head; c++) {
 #for r in R
           let k$r = V4(k[kv$r + c]);
           let v$r = V4(v[kv$r + c]);
@@ -60,7 +61,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let ds$r_$b = select(0.0, params.scale * p$r_$b * (dp$r_$b - stat$b.z), see$r_$b);
 #end
 #end
-        for (var c = 0u; c < C; c++) {
+        for (var c = 0u; c < head; c++) {
 #for b in B
           let again_q$b = V4(q[at$b * C + c]);
           let again_do$b = V4(d_o[at$b * C + c]);
@@ -82,7 +83,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
 #for r in R
     if (first + $ru < keys.y) {
-      for (var c = 0u; c < C; c++) {
+      for (var c = 0u; c < head; c++) {
         dk[kv$r + c] = K4(acc_k[$ru * C + c]);
         dv[kv$r + c] = K4(acc_v[$ru * C + c]);
       }

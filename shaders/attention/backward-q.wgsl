@@ -27,6 +27,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
   let at$r = member$r.x * Q_HEADS + kv_head * GROUP + vr$r % GROUP;
   let stat$r = stats[at$r];
 #end
+  let end = head_end();
   var acc: array<V4, R * C>;
   // Set by hand: one compiler leaves what an earlier turn of a loop had.
   for (var c = 0u; c < R * C; c++) {
@@ -47,7 +48,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
       var dp$r_$b = 0.0;
 #end
 #end
-      for (var c = 0u; c < C; c++) {
+      for (var c = 0u; c < end; c++) {
 #for r in R
         let q$r = V4(q[at$r * C + c]);
         let do$r = V4(d_o[at$r * C + c]);
@@ -67,7 +68,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
       let ds$r_$b = select(0.0, params.scale * p$r_$b * (dp$r_$b - stat$r.z), key + $bu < limit$r);
 #end
 #end
-      for (var c = 0u; c < C; c++) {
+      for (var c = 0u; c < end; c++) {
 #for b in B
         let again$b = V4(k[kv$b + c]);
 #end
@@ -83,7 +84,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
   }
 #for r in R
   if (first + $ru < virtual_rows) {
-    for (var c = 0u; c < C; c++) {
+    for (var c = 0u; c < end; c++) {
       let before = select(V4(0.0), V4(dq[at$r * C + c]), member$r.w == 1u);
       dq[at$r * C + c] = Q4(before + acc[$ru * C + c]);
     }

@@ -38,6 +38,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
   var max$r = LOWEST;
   var sum$r = 0.0;
 #end
+  let end = head_end();
   var acc: array<V4, R * C>;
   // Set by hand: one compiler leaves what an earlier turn of a loop had.
   for (var c = 0u; c < R * C; c++) {
@@ -57,7 +58,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
       var s$r_$b = 0.0;
 #end
 #end
-      for (var c = 0u; c < C; c++) {
+      for (var c = 0u; c < end; c++) {
 #for r in R
         let q$r = V4(q[q_at$r + c]);
 #end
@@ -82,7 +83,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
       sum$r += p$r_$b;
 #end
 #end
-      for (var c = 0u; c < C; c += U) {
+      for (var c = 0u; c < end; c += U) {
 #for u in U
 #for b in B
         let v$b_$u = V4(v[kv$b + c + $uu]);
@@ -102,7 +103,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
   if (first + $ru < virtual_rows) {
     if (member$r.z == NONE) {
       let scale$r = 1.0 / sum$r;
-      for (var c = 0u; c < C; c++) {
+      for (var c = 0u; c < end; c++) {
         o[q_at$r + c] = Q4(acc[$ru * C + c] * scale$r);
       }
       if (at$r < arrayLength(&stats)) {
@@ -110,7 +111,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
       }
     } else {
       let to$r = member$r.z * Q_HEADS + kv_head * GROUP + vr$r % GROUP;
-      for (var c = 0u; c < C; c++) {
+      for (var c = 0u; c < end; c++) {
         part_o[to$r * C + c] = acc[$ru * C + c];
       }
       part_stats[to$r] = vec2<f32>(max$r, sum$r);

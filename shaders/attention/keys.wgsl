@@ -5,7 +5,8 @@
 //   tile: first KV row of the window, keys, place of the first key in its segment, 0 | first run, runs, 0, 0
 //   run:  first query row, rows, place of the first row in its segment, 1 where it is the keys' own causal segment
 // The query heads of a KV head are packed with a run's rows into "virtual rows": row * GROUP + head.
-// Constants: D, Q_HEADS, KV_HEADS; element types Q4 (rows' tensors) and K4 (the KV storage), vec4 of f32 or f16.
+// Constants: D, Q_HEADS, KV_HEADS; ROLLED, 1 where loops over a head are to stay loops; element types Q4 (rows' tensors)
+// and K4 (the KV storage), vec4 of f32 or f16.
 
 alias V4 = vec4<f32>;
 alias U4 = vec4<u32>;
@@ -28,6 +29,12 @@ struct Params {
 
 const C: u32 = D / 4u;
 const GROUP: u32 = Q_HEADS / KV_HEADS;
+
+/// C, as the end of a loop over a head. Where ROLLED, the compiler cannot know it: one that unrolls such loops (Mesa's
+/// lavapipe) takes minutes for what takes it seconds.
+fn head_end() -> u32 {
+  return select(C, C | (params.tiles >> 31u), ROLLED == 1u);
+}
 
 /// Where a virtual row of a run begins, in heads of q.
 fn row_at(run: U4, vr: u32, kv_head: u32) -> u32 {

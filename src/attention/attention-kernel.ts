@@ -34,6 +34,7 @@ export function compileAttention(
       D: head_dim,
       Q_HEADS: q_heads,
       KV_HEADS: kv_heads,
+      ROLLED: +gpu.adapter.isFallback,
       ...constants,
     },
     f16: usesF16(types),

@@ -2,7 +2,7 @@ import deltaCode from '../../shaders/attention/delta.wgsl?raw';
 import type { Gpu } from '../gpu/device';
 import { compileKernel, type Kernel } from '../gpu/kernel';
 import type { Recorder } from '../gpu/recorder';
-import { subgroupSize } from '../gpu/subgroup-size';
+import { subgroupsOfFour } from '../gpu/subgroup-size';
 import type { GpuTensor } from '../gpu/tensor';
 import { typeConstants, unitParams, usesF16 } from './attention-kernel';
 import { compileBackward, rowsAtOnce, tileParts } from './backward-kernels';
@@ -77,7 +77,7 @@ export class AttentionBackward {
     options: BackwardOptions = {},
   ): Promise<AttentionBackward> {
     const { types = F32_TYPES } = options;
-    const variants = backwardVariantsFor(shape, gpu.adapter, subgroupSize(gpu) >= 4);
+    const variants = backwardVariantsFor(shape, gpu.adapter, subgroupsOfFour(gpu));
     const allowed = gpu.off.has('tiles') ? variants.filter(({ kind }) => kind !== 'tiles') : variants;
     const variant = options.variant ?? allowed[0]!;
     checkAttentionShape(shape, types, gpu);

@@ -197,16 +197,18 @@ export function backwardTileBytes({ OWN, LANES, PER, CHUNK }: BackwardTiles): nu
  * (dK, dV) heads' worth of registers, a quad's threads half as much for each pair, a tile's OWN * head_dim / 4 / LANES
  * vectors among the threads of a quad.
  * - A GPU shares tiles through workgroup memory; half as many lanes where a head is too short for them.
- * - A CPU adapter runs four threads in one register: see src/blocks/wgsl/tiles.ts for what is dear there.
+ * - A CPU adapter runs four threads in one register: see src/blocks/wgsl/tiles.ts for what is dear there. One with wider
+ *   registers (lavapipe: 8) has each thread for itself: quads would leave lanes idle, and take twice as long to compile.
+ * @param quads whether subgroups are four threads wide.
  */
 export function backwardVariantsFor(
   { head_dim }: AttentionShape,
   { isFallback, limits }: AdapterKind,
-  subgroups: boolean,
+  quads: boolean,
 ): BackwardVariant[] {
   if (isFallback) {
     const threads: BackwardThreads = { kind: 'threads', queryR: 2, queryB: 2, WG: 16, keyR: 2, keyB: 2 };
-    return subgroups ? [{ kind: 'quads', rowPairs: 2, keyPairs: 2 }, threads] : [threads];
+    return quads ? [{ kind: 'quads', rowPairs: 2, keyPairs: 2 }, threads] : [threads];
   }
   const threads: BackwardThreads = {
     kind: 'threads',

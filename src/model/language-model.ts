@@ -219,7 +219,8 @@ export class LanguageModel {
 
   /**
    * `forward`, and `logits` of all its rows. Where the step can be issued from a recording, both are added to `recorder`,
-   * for whoever gave it to submit with what follows: a submit costs as much as many dispatches.
+   * for whoever gave it to submit with what follows, before the next pass: a submit wakes the GPU's process up.
+   * @throws as `forward`; then `recorder` has to be discarded.
    */
   async step(input: ForwardInput, recorder: Recorder): Promise<GpuTensor> {
     const rows = input.append.reduce((sum, { count }) => sum + count, 0);
@@ -228,6 +229,7 @@ export class LanguageModel {
     return whole ? logits : this.logits(hidden);
   }
 
+  /** A pass, while there is no other; one that fails leaves the tree as it was. */
   private async exclusively(
     input: ForwardInput,
     more?: StepOutput,
