@@ -290,8 +290,8 @@ export class EngineClient {
     else {
       this.batch.add(event);
       if (event.type !== 'progress' || !event.bytes) return;
-      const { done, total } = event;
-      this.desk.tell({ type: 'page/loaded', time: performance.now(), done, total });
+      const { done, total, kept = false } = event;
+      this.desk.tell({ type: 'page/loaded', time: performance.now(), done, total, kept });
     }
   }
 

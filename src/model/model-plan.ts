@@ -53,13 +53,22 @@ export interface TrainingPlan {
   suggestions?: { num_generations?: number; max_completion_length?: number; r?: number };
 }
 
+/** A file of weights: bytes of its tensors, and of those that are used. */
+export interface PlanFile {
+  name: string;
+  bytes: number;
+  used: number;
+}
+
 /** What loading a checkpoint would take. */
 export interface ModelPlan {
   parameters: number;
   /** Bytes of the tensors that are fetched: those that the model's output depends on. */
   download: number;
-  /** Bytes of the checkpoint's files as they are. */
+  /** Bytes of all tensors in the checkpoint's files. */
   files: number;
+  /** The files that the weights come from: bytes of the tensors in each, and of those that are fetched. */
+  weight_files: PlanFile[];
   plans: PrecisionPlan[];
   /** 10^9 bytes a second that this adapter reads and writes in a copy, measured; left out while it is not known. */
   copy_gbps?: number;
@@ -87,12 +96,17 @@ export function planModel(
   const expected = expectedTensors(config);
   checkTensors(checkpoint, expected);
   let parameters = 0;
-  let download = 0;
-  for (const [name, shape] of expected.used) {
-    parameters += shape.reduce((product, dim) => product * dim, 1);
-    const { start, end } = checkpoint.tensors.get(name)!;
-    download += end - start;
+  for (const shape of expected.used.values()) parameters += shape.reduce((product, dim) => product * dim, 1);
+  const ofFile = new Map(
+    checkpoint.files.map((name): [string, PlanFile] => [name, { name, bytes: 0, used: 0 }]),
+  );
+  for (const [name, { source, start, end }] of checkpoint.tensors) {
+    const file = ofFile.get(source.name)!;
+    file.bytes += end - start;
+    if (expected.used.has(name)) file.used += end - start;
   }
+  const weight_files = [...ofFile.values()];
+  const download = weight_files.reduce((sum, { used }) => sum + used, 0);
   const text = config.text_config;
   const prompt = plannedPromptRows(config);
   const rowBytes = kvRowBytes({ ...text, kv_dtype: cachePrecision(f16, parameters) });
@@ -121,5 +135,5 @@ export function planModel(
     const parts = [...bytes].map(([name, value]) => ({ name, bytes: value }));
     return { preset, precision, parts, bytes: disk + caches, largest, disk, tokenBytes };
   });
-  return { parameters, download, files: checkpoint.bytes, plans };
+  return { parameters, download, files: checkpoint.bytes, weight_files, plans };
 }

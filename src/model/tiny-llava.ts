@@ -26,7 +26,8 @@ import { VisionTower } from './vision-tower';
 
 /** A phase of `TinyLlava.load`, with how far it is. */
 export type LoadStage =
-  | { stage: 'weights'; done: number; total: number }
+  /** `kept`: from where they were kept. */
+  | { stage: 'weights'; done: number; total: number; kept: boolean }
   /** Parts whose pipelines are compiled: vision tower, resampler, language model. */
   | { stage: 'compile'; done: number; total: number };
 
@@ -115,7 +116,7 @@ export class TinyLlava {
     };
     try {
       const loading = loadWeights(gpu, checkpoint, expected, {
-        onProgress: (done, total) => onProgress({ stage: 'weights', done, total }),
+        onProgress: (done, total, kept) => onProgress({ stage: 'weights', done, total, kept }),
         precision: tensorPrecision(expected, precision),
         ...(signal ? { signal } : {}),
         ...(onHeld ? { onHeld } : {}),

@@ -91,18 +91,24 @@ function write(gpu: Gpu, tensor: GpuTensor, start: number, part: Uint8Array<Arra
 
 /** Reads tensors back from the GPU as they are ready, one after another, and keeps them. */
 export class TensorKeeper {
-  /** Why nothing more is kept (storage that is full, say): the weights on the GPU are whole all the same. */
-  failure: unknown;
+  /** Nothing more is kept: the weights on the GPU are whole all the same. */
+  private failed = false;
   private tail: Promise<void> = Promise.resolve();
   private readonly recorder: Recorder;
   private readonly staging: GPUBuffer;
 
-  /** @param errorOf the error that storing a tensor made, once it is converted. */
+  /**
+   * @param options.errorOf the error that storing a tensor made, once it is converted.
+   * @param options.onFailure told once why nothing more is kept (storage that is full, say).
+   */
   constructor(
     gpu: Gpu,
     private readonly cache: TensorCache,
-    private readonly held: HeldBytes,
-    private readonly errorOf: (name: string) => Promise<number | undefined>,
+    private readonly options: {
+      held: HeldBytes;
+      errorOf: (name: string) => Promise<number | undefined>;
+      onFailure: (cause: unknown) => void;
+    },
   ) {
     this.recorder = new Recorder(gpu, 'keep weights');
     this.staging = gpu.device.createBuffer({
@@ -115,16 +121,17 @@ export class TensorKeeper {
   /** Keeps a tensor whose bytes have all been written. The promise is that of all so far; it does not reject. */
   keep(name: string, tensor: GpuTensor): Promise<void> {
     this.tail = this.tail.then(async () => {
-      if (this.failure !== undefined) return;
+      if (this.failed) return;
       try {
-        const error = tensor.dtype === 'f32' ? undefined : await this.errorOf(name);
+        const error = tensor.dtype === 'f32' ? undefined : await this.options.errorOf(name);
         const { dtype, shape } = tensor;
         await this.cache.add(
           { name, dtype, shape, ...(error === undefined ? {} : { error }) },
           this.parts(tensor),
         );
       } catch (cause) {
-        this.failure = cause;
+        this.failed = true;
+        this.options.onFailure(cause);
       }
     });
     return this.tail;
@@ -141,14 +148,15 @@ export class TensorKeeper {
       this.recorder.submit();
       await this.staging.mapAsync(GPUMapMode.READ, 0, bytes);
       // What is mapped, and its copy.
-      this.held.add(2 * bytes);
+      const { held } = this.options;
+      held.add(2 * bytes);
       const part = new Uint8Array(this.staging.getMappedRange(0, bytes).slice(0));
       this.staging.unmap();
-      this.held.add(-bytes);
+      held.add(-bytes);
       try {
         yield part;
       } finally {
-        this.held.add(-bytes);
+        held.add(-bytes);
       }
     }
   }

@@ -19,8 +19,11 @@ export interface ExpectedTensors {
   readonly unused: ReadonlyMap<string, readonly number[]>;
 }
 
-/** Called as bytes arrive, with the bytes of the file read so far and in all. */
-export type LoadProgress = (loadedBytes: number, totalBytes: number) => void;
+/**
+ * Called as bytes arrive, with the bytes so far and in all: those of the files, or, `kept`, those on the GPU of what is
+ * taken from where it was kept.
+ */
+export type LoadProgress = (loadedBytes: number, totalBytes: number, kept: boolean) => void;
 
 /** Options of `loadWeights`. */
 export interface LoadOptions {
@@ -30,7 +33,7 @@ export interface LoadOptions {
   precision?: (name: string) => WeightPrecision;
   /** Where tensors are taken from where they were kept, and kept where they were not. */
   cache?: TensorCache;
-  /** Told once where tensors could not be kept; the weights are loaded all the same. */
+  /** Told once, and at once, where tensors cannot be kept; the weights are loaded all the same. */
   onNotKept?: (cause: unknown) => void;
   /**
    * Called with the bytes of weights that are in memory on their way to the GPU or to disk, as they come and go: reads
@@ -194,7 +197,7 @@ async function takeKept(
     }
     if (error !== undefined) errors.set(name, error);
     taken += tensorBytes(tensor);
-    onProgress?.(taken, total);
+    onProgress?.(taken, total, true);
   }
   return missing;
 }
@@ -219,7 +222,12 @@ async function readAll(
   { signal, onProgress, cache, onNotKept }: LoadOptions,
 ): Promise<void> {
   const keeper =
-    cache && new TensorKeeper(gpu, cache, held, async (name) => (await quantiser?.errors())?.get(name));
+    cache &&
+    new TensorKeeper(gpu, cache, {
+      held,
+      errorOf: async (name) => (await quantiser?.errors())?.get(name),
+      onFailure: (cause) => onNotKept?.(cause),
+    });
   // Pieces of each tensor that are still to come.
   const left = new Map<string, number>();
   for (const { pieces } of reads) for (const { name } of pieces) left.set(name, (left.get(name) ?? 0) + 1);
@@ -254,7 +262,7 @@ async function readAll(
         if (keeper && left.get(name) === 0) await keeper.keep(name, tensor);
       }
       loaded += size;
-      onProgress?.(loaded, total);
+      onProgress?.(loaded, total, false);
     }
   };
   const stopping = async (): Promise<void> => {
@@ -268,7 +276,6 @@ async function readAll(
   };
   const lanes = await Promise.allSettled(Array.from({ length: READS_IN_FLIGHT }, stopping));
   keeper?.destroy();
-  if (keeper?.failure !== undefined) onNotKept?.(keeper.failure);
   const failed = lanes.find((result) => result.status === 'rejected');
   if (failed) throw failed.reason;
 }

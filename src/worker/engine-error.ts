@@ -1,5 +1,6 @@
 import { GenerationError } from '../generate/errors';
 import { GpuError, GpuMemoryError } from '../gpu/errors';
+import { StorageError } from '../storage/errors';
 import { VideoError } from '../video/errors';
 import { CheckpointError } from '../weights/errors';
 import type { EngineError, ErrorScope } from './protocol';
@@ -37,6 +38,11 @@ export class NoModelError extends Error {
   }
 }
 
+/** A load was stopped; `message` says what stays of it. */
+export class LoadStoppedError extends Error {
+  override name = 'LoadStoppedError';
+}
+
 /** The GPU was lost again so soon that it is not opened once more. */
 export function lostAgain(reason: string): EngineError {
   return {
@@ -62,13 +68,11 @@ export function engineError(scope: ErrorScope, cause: unknown): EngineError {
       title: 'The model could not be loaded.',
       message: cause.message,
     };
+  const stopped = { scope: 'model', code: 'cancelled', title: 'Loading was stopped.' } as const;
+  if (cause instanceof LoadStoppedError) return { ...stopped, message: cause.message };
+  // Before its turn.
   if (scope === 'model' && cause instanceof DOMException && cause.name === 'AbortError')
-    return {
-      scope,
-      code: 'cancelled',
-      title: 'Loading was stopped.',
-      message: 'What was loaded is kept: loading goes on from there.',
-    };
+    return { ...stopped, message: 'Nothing of it was loaded yet.' };
   if (cause instanceof NoModelError)
     return { scope, code: 'no-model', title: 'No model is loaded.', message: 'Choose one, then try again.' };
   if (cause instanceof GpuMemoryError) {
@@ -92,5 +96,6 @@ export function engineError(scope: ErrorScope, cause: unknown): EngineError {
     train: 'The run could not go on.',
     bench: 'The measurement could not be finished.',
   };
-  return { scope, code: 'failed', title: titles[scope], message };
+  const none = cause instanceof StorageError && cause.code === 'unavailable';
+  return { scope, code: none ? 'no-storage' : 'failed', title: titles[scope], message };
 }

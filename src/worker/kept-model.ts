@@ -19,18 +19,27 @@ export interface KeptLoading {
 
 /**
  * Loads from a source and keeps what is loaded; what was kept before is not loaded again.
- * @param source what the user chose, as a line of text.
+ * @param options.source what the user chose, as a line of text.
+ * @param options.onProblem told at once why the model is not kept, or not wholly.
  */
 export function keepWhileLoading(
   models: KeptModels,
   store: FileStore,
-  { source, name }: { source: string; name: string },
+  {
+    source,
+    name,
+    onProblem = () => {},
+  }: { source: string; name: string; onProblem?: (message: string) => void },
 ): KeptLoading {
   const files = new Map<string, Uint8Array<ArrayBuffer>>();
-  let failure: unknown;
+  let problem: string | undefined;
+  const fail = (cause: unknown) => {
+    problem = sentence(cause);
+    onProblem(problem);
+  };
   return {
     store: copyingStore(store, async (file, bytes) => void files.set(file, bytes)),
-    problem: () => (failure === undefined ? undefined : sentence(failure)),
+    problem: () => problem,
     async openCache({ revision, precision }) {
       let model: OpenModel | undefined;
       try {
@@ -38,12 +47,10 @@ export function keepWhileLoading(
         await model.addFiles(files);
         // On disk now: they need not stay in memory while the weights come.
         files.clear();
-        return cacheOf(model, (cause) => {
-          failure = cause;
-        });
+        return cacheOf(model, fail);
       } catch (cause) {
         // A model that cannot be kept is loaded all the same.
-        failure = cause;
+        fail(cause);
         // Nothing is left behind that has no weights.
         if (model?.tensors.size === 0) await model.discard().catch(() => undefined);
         model?.close();

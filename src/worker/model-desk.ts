@@ -21,12 +21,12 @@ export interface ModelDeskEngine {
   alone: (id: number, job: (gpu: Gpu | undefined) => Promise<void>) => void;
 }
 
-/** What a load takes, and what it leaves to say. */
+/** What a load takes. */
 export interface PreparedLoad {
   source: FileStore | Checkpoint;
   options: Pick<LoadModelOptions, 'openCache' | 'signal' | 'precision'>;
-  /** After the load: tells of what could not be kept. */
-  finished(): void;
+  /** What stays of it where it is stopped now, as a sentence. */
+  leaves(): string;
   /** Where what was kept is damaged: the load from where it came from, which fetches what is not right. */
   anew?(): Promise<PreparedLoad>;
 }
@@ -49,7 +49,8 @@ export class ModelDesk {
     const { source, keep, precision } = request;
     if (keep || source.kind === 'kept') return (await parts()).prepareKept(request, signal, this.engine.post);
     const options = { signal, ...(precision ? { precision } : {}) };
-    return { source: storeOf(source, signal), options, finished: () => {} };
+    const leaves = () => 'It is not kept in this browser: loading begins anew.';
+    return { source: storeOf(source, signal), options, leaves };
   }
 }
 

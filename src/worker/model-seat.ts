@@ -1,5 +1,6 @@
 import { GpuError, GpuMemoryError } from '../gpu/errors';
 import { DamagedKeepError } from '../weights/errors';
+import { LoadStoppedError } from './engine-error';
 import type { KernelDesk } from './kernel-desk';
 import type { LoadRequest, ModelDesk, PreparedLoad } from './model-desk';
 import { type Loaded, type LoadProgress, openSession } from './open-session';
@@ -129,7 +130,7 @@ export class ModelSeat {
       this.last = request;
       return before;
     };
-    const progress: LoadProgress = (label, done, total, bytes) =>
+    const progress: LoadProgress = (label, done, total, weights) =>
       this.place.post({
         type: 'progress',
         scope: 'model',
@@ -137,11 +138,11 @@ export class ModelSeat {
         label,
         done,
         total,
-        ...(bytes ? { bytes } : {}),
+        ...weights,
       });
     if (!beside) await begin();
     progress('Opening the GPU', 0, 0);
-    let load: PreparedLoad;
+    let load: PreparedLoad | undefined;
     let session: Loaded;
     try {
       load = await this.place.models.prepare(request, signal);
@@ -162,7 +163,8 @@ export class ModelSeat {
       });
     } catch (cause) {
       if (before && this.session === before.kept) this.last = before.kept && before.last;
-      throw cause;
+      if (!load || !(cause instanceof DOMException) || cause.name !== 'AbortError') throw cause;
+      throw new LoadStoppedError(load.leaves(), { cause });
     }
     const { kept, last } = await begin();
     const newer = beside?.isNewest() === false;
@@ -193,7 +195,6 @@ export class ModelSeat {
         precision: model.precision,
       },
     });
-    load.finished();
   }
 
   /** Opens the GPU and loads what was prepared; what is damaged of a kept model is loaded from where it came from. */
@@ -213,7 +214,7 @@ export class ModelSeat {
       if (!(cause instanceof DamagedKeepError) || !load.anew) throw cause;
       const anew = await load.anew();
       const session = await once(anew);
-      load.finished = anew.finished;
+      load.leaves = anew.leaves;
       return session;
     }
   }

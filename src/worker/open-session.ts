@@ -12,8 +12,13 @@ export interface Loaded extends Session {
   request: LoadRequest;
 }
 
-/** Tells how far a load is; with `bytes`, the numbers are bytes of the weights. */
-export type LoadProgress = (label: string, done: number, total: number, bytes?: true) => void;
+/** Tells how far a load is; with `weights`, the numbers are bytes of them, and `kept` those that were kept. */
+export type LoadProgress = (
+  label: string,
+  done: number,
+  total: number,
+  weights?: { bytes: true; kept?: true },
+) => void;
 
 /** What opening a session takes of the engine. */
 export interface SessionPlace {
@@ -43,10 +48,11 @@ export async function openSession(
       await kernelOptions.beforeCompile?.(...model);
     },
     ...(request.backend ? { backend: request.backend } : {}),
-    onProgress: ({ stage, done, total }) =>
-      stage === 'weights'
-        ? progress('Loading the weights', done, total, true)
-        : progress('Compiling shaders', done, total),
+    onProgress(at) {
+      if (at.stage === 'compile') progress('Compiling shaders', at.done, at.total);
+      else if (at.kept) progress('Reading what is kept', at.done, at.total, { bytes: true, kept: true });
+      else progress('Loading the weights', at.done, at.total, { bytes: true });
+    },
   });
   return { ...session, request };
 }

@@ -14,7 +14,7 @@ export async function keptModels(): Promise<KeptModels> {
 /**
  * Begins a load from disk, or one that is kept on disk.
  * @param signal ends it while its weights come.
- * @param post what tells that a model was not kept.
+ * @param post what tells that a model is not kept, as soon as that is known.
  * @throws StorageError and CheckpointError where a kept model cannot be loaded.
  */
 export async function prepareKept(
@@ -36,24 +36,23 @@ export async function prepareKept(
         `What was kept of ${kept.name} is damaged. Open its folder again: what is not right is read again.`,
       );
     const options = { openCache, signal, ...stored };
-    return { source: checkpoint, options, finished: () => {}, ...(url ? { anew } : {}) };
+    const leaves = () => 'Its files stay in this browser.';
+    return { source: checkpoint, options, leaves, ...(url ? { anew } : {}) };
   }
   const asked = wanted ? { precision: wanted } : {};
   const store = storeOf(source, signal);
   const models = await keptModels().catch(() => undefined);
   if (!models) {
     const message = 'This browser keeps no files for this page, so the model is loaded anew at each visit.';
-    const finished = () => post({ type: 'not-kept', id, message });
-    return { source: store, options: { signal, ...asked }, finished };
+    post({ type: 'not-kept', id, message });
+    return { source: store, options: { signal, ...asked }, leaves: () => message };
   }
   const from = source.kind === 'url' ? source.url : `folder ${store.name}`;
-  const kept = keepWhileLoading(models, store, { source: from, name });
+  const onProblem = (message: string) => post({ type: 'not-kept', id, message });
+  const kept = keepWhileLoading(models, store, { source: from, name, onProblem });
   return {
     source: kept.store,
     options: { openCache: kept.openCache, signal, ...asked },
-    finished: () => {
-      const message = kept.problem();
-      if (message) post({ type: 'not-kept', id, message });
-    },
+    leaves: () => kept.problem() ?? 'What was loaded is kept: loading goes on from there.',
   };
 }

@@ -217,6 +217,8 @@ export type EngineEvent =
       total: number;
       /** `done` and `total` are bytes of what is loaded. */
       bytes?: true;
+      /** Of what is kept in this browser. */
+      kept?: true;
     }
   | { type: 'model-ready'; id: number; model: ModelInfo }
   | { type: 'video-info'; id: number; video: VideoInfo }

@@ -62,7 +62,11 @@ function planOf(download: number): ModelPlan {
   return {
     parameters: 3.6e9,
     download,
-    files: download,
+    files: 1.05 * download,
+    weight_files: [
+      { name: 'model-00001-of-00002.safetensors', bytes: 4.97e9, used: 4.97e9 },
+      { name: 'model-00002-of-00002.safetensors', bytes: 2.39e9, used: 2.33e9 },
+    ],
     plans: [
       one('4-bit', { language: 'q4', embedding: 'q8', vision: 'f16', connector: 'f16' }, 1.6e9, 1e8),
       one('8-bit', { language: 'q8', embedding: 'q8', vision: 'f16', connector: 'f16' }, 3.06e9, 1e8),
@@ -144,6 +148,10 @@ test('a large model: its plan first, then its bytes as they come, and an end to 
   await expect(plan).toContainText('3.60 B parameters');
   await expect(plan).toContainText('Nothing is downloaded until you press the button.');
   await expect(plan).toContainText('Goes on where it stopped: 2.26 GB are kept.');
+  await expect(plan.getByTestId('plan-files')).toContainText('2 files of weights7.30 GB of 7.67 GB');
+  await expect(plan.getByTestId('plan-files')).toContainText(
+    'model-00002-of-00002.safetensors2.33 GB of 2.39 GB',
+  );
   await expect(plan.getByRole('radio', { name: '4-bit, 2.90 GB' })).toBeChecked();
   // What takes longer comes later; where training cannot be counted, the plan stays.
   const planned = { type: 'model-plan', id: (await last(page, 'plan-model')).id } as const;
@@ -193,6 +201,11 @@ test('a large model: its plan first, then its bytes as they come, and an end to 
     })
     .toMatch(/4\.00 GB of 5\.00 GB.*left.*\/s now/);
   await expect(loading).toContainText('what was loaded is kept');
+  // Where that is not so, it is not said.
+  await emit(page, { type: 'not-kept', id: load.id, message: 'Storage is full.' });
+  await expect(loading).toContainText('Storage is full.');
+  await expect(loading).toContainText('Where you stop, what is not kept is loaded anew.');
+  await expect(loading).not.toContainText('what was loaded is kept');
   // The toy model answers meanwhile.
   await loading.getByRole('button', { name: 'Keep asking the toy model' }).click();
   await expect(dialog).toBeHidden();
@@ -210,6 +223,12 @@ test('a large model: its plan first, then its bytes as they come, and an end to 
   const toy = (await requests(page)).find(({ type }) => type === 'load-model')!.id;
   await emit(page, { type: 'error', id: load.id, error: stopped as EngineError, model_kept: toy });
   await expect(dialog.getByTestId('error')).toContainText('It is kept. Toy model stays loaded.');
+  // How fast it came is remembered for the next plan.
+  await dialog.getByRole('button', { name: /^big-model/ }).click();
+  await emit(page, { type: 'model-plan', id: (await last(page, 'plan-model')).id, plan: planOf(7.3e9) });
+  await expect(plan).toContainText(
+    /\/s was the speed of your last download.*Download7\.30 GB(About|Less than) \d+ (s|min)\./,
+  );
   await dialog.getByRole('button', { name: 'Delete big-model' }).click();
   await expect(dialog).toContainText('This frees 2.26 GB.');
   await dialog.getByRole('button', { name: 'Delete', exact: true }).click();

@@ -22,7 +22,7 @@ async function load(folder: string, file?: string) {
   const expected = expectedTensors(parseConfig(checkpoint.config));
   const progress: [number, number][] = [];
   const weights = await loadWeights(gpu, checkpoint, expected, {
-    onProgress: (...p) => void progress.push(p),
+    onProgress: (done, total) => void progress.push([done, total]),
   });
   return { weights, expected, progress };
 }

@@ -4,6 +4,7 @@ import {
   addSample,
   type LoadSample,
   loadSpeed,
+  meanSpeed,
   secondsLeft,
 } from '../../src/app/models/load-speed';
 import {
@@ -13,6 +14,7 @@ import {
   mostTokens,
   partName,
   presetNote,
+  roomOf,
   trainingRefusal,
   whatFits,
 } from '../../src/app/models/plan-facts';
@@ -37,7 +39,7 @@ const four: PrecisionPlan = {
   disk: 90,
   tokenBytes: 50,
 };
-const plan: ModelPlan = { parameters: 5, download: 200, files: 220, plans: [four] };
+const plan: ModelPlan = { parameters: 5, download: 200, files: 220, weight_files: [], plans: [four] };
 const kept = {
   id: 'k',
   name: 'm',
@@ -130,6 +132,25 @@ describe('the speed of a load', () => {
     expect(secondsLeft(all(at(0, 50), at(1000, 50)))).toBeUndefined();
   });
 
+  it('is that of a whole download for the next one, without what was kept', () => {
+    const loaded = (time: number, done: number, total: number, kept = false) =>
+      ({ type: 'page/loaded', time, done, total, kept }) as const;
+    const state = stateOf(
+      { type: 'page/loading' },
+      loaded(0, 50, 60, true),
+      loaded(100, 60, 60, true),
+      loaded(1000, 10, 400),
+      loaded(20_000, 10, 400),
+      loaded(31_000, 310, 400),
+    );
+    expect(meanSpeed(state.began, state.samples.at(-1))).toBe(10);
+    const disk = stateOf({ type: 'page/loading' }, loaded(0, 0, 60, true), loaded(9000, 60, 60, true));
+    expect(meanSpeed(disk.began, disk.samples.at(-1))).toBeUndefined();
+    expect(reduceDesk(state, { type: 'page/loading' }).began).toBeUndefined();
+    const [one] = state.samples;
+    expect(meanSpeed(one, one)).toBeUndefined();
+  });
+
   it('is told in words', () => {
     expect([2, 12, 54, 58, 200, 3600, 4800].map(aboutTime)).toEqual([
       'less than 5 s',
@@ -155,6 +176,9 @@ describe('whether a model fits', () => {
     expect(fitOf(four, adapter(60, 60), room(99))).toMatchObject({ fits: true, notKept: true });
     expect(fitOf(four, adapter(60, 60), room(70), 30)).toMatchObject({ notKept: false });
     expect(fitOf(four, undefined, undefined)).toMatchObject({ fits: true, notKept: false });
+    const none = roomOf({ room: room(1000), error: { ...error, code: 'no-storage' } });
+    expect(fitOf(four, undefined, none)).toMatchObject({ fits: true, notKept: true });
+    expect(roomOf({ room: room(1000), error })).toEqual(room(1000));
   });
 
   it('says which precisions fit where one does not', () => {

@@ -66,10 +66,10 @@ describe('the address of a model', () => {
       chosen: { kind: 'url', url: 'https://a.test/m/' },
       recent: ['https://a.test/m/', 'https://b.test/m/'],
     });
-    expect(reviveModels({ chosen: { kind: 'url', url: 'http://evil.test/' }, recent: [3] }, base)).toEqual({
-      chosen: { kind: 'toy' },
-      recent: [],
-    });
+    const bad = { chosen: { kind: 'url', url: 'http://evil.test/' }, recent: [3], speed: 'fast' };
+    expect(reviveModels(bad, base)).toEqual({ chosen: { kind: 'toy' }, recent: [] });
+    expect(reviveModels({ ...models, speed: 41e6 }, base).speed).toBe(41e6);
+    expect(reviveModels({ ...models, speed: -1 }, base).speed).toBeUndefined();
   });
 
   it('tells a model from a video among dropped files', () => {

@@ -20,9 +20,14 @@ beforeEach(() => {
 /** A page that begins to load the model, with what it would tell of it. */
 async function page() {
   const store = memoryStore(new Map([['config.json', '{}']]), 'some/model');
-  const kept = keepWhileLoading(models, store, { source: 'https://hub.test/some/model/', name: 'model' });
+  const told: string[] = [];
+  const kept = keepWhileLoading(models, store, {
+    source: 'https://hub.test/some/model/',
+    name: 'model',
+    onProblem: (message) => told.push(message),
+  });
   await kept.store.text('config.json');
-  return { problem: kept.problem, cache: await kept.openCache(MODEL) };
+  return { problem: kept.problem, told, cache: await kept.openCache(MODEL) };
 }
 
 describe('a model that is kept while it loads', () => {
@@ -47,11 +52,14 @@ describe('a model that is kept while it loads', () => {
   });
 
   it('is stopped where storage gets full, and goes on from there at the next visit', async () => {
-    const { cache, problem } = await page();
+    const { cache, problem, told } = await page();
     await cache!.add(tensor('a'), bytes(2));
     folder.full = true;
     const full = await cache!.add(tensor('b'), bytes(3)).catch((cause: unknown) => cause);
+    expect(told).toEqual([]);
     cache!.failed(full);
+    // At once, not at the end of the load.
+    expect(told).toEqual([problem()]);
     await cache!.close(true);
     expect(problem()).toMatch(/^Storage is full/);
     folder.full = false;

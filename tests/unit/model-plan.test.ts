@@ -28,6 +28,9 @@ it('says what the published model takes, from its headers', async () => {
   expect(plan.files).toBe(2 * 3_629_878_336);
   expect(plan.parameters).toBe(3_629_878_336 - (428_225_600 - 397_745_440));
   expect(plan.download).toBe(2 * plan.parameters);
+  expect(plan.weight_files.map(({ name }) => name)).toEqual(checkpoint.files);
+  expect(plan.weight_files.reduce((sum, { bytes }) => sum + bytes, 0)).toBe(plan.files);
+  expect(plan.weight_files.reduce((sum, { used }) => sum + used, 0)).toBe(plan.download);
   const bytes = (preset: string, part: string) =>
     plan.plans.find((one) => one.preset === preset)!.parts.find(({ name }) => name === part)!.bytes;
   // 4-bit linear layers with a scale of 4 bytes a block of 32: 5 bits a weight.

@@ -5,7 +5,8 @@ import type { PlanState } from '../store/desk-state';
 import type { ModelState } from '../store/engine-state';
 import type { ModelFolder } from './folder-files';
 import { type ChosenModel, chosenName, rememberUrl } from './model-store';
-import { modelName } from './model-url';
+import { isOwn, modelName } from './model-url';
+import { rememberSpeed } from './remember-speed';
 
 const FOLDERS = { toy: 'models/toy/', recorded: 'samples/' };
 
@@ -97,6 +98,7 @@ export function loadPlanned(
  */
 export function startModel(services: AppServices): void {
   const { client, models } = services;
+  rememberSpeed(services);
   client.store.subscribe(({ model, nextModel }, before) => {
     const back = before.previousModel !== undefined && model.id === before.previousModel.id;
     const stays = before.nextModel && !nextModel && model.id === before.model.id;
@@ -147,11 +149,6 @@ export function chooseAgain(services: AppServices): void {
   if (source?.kind === 'files') loadFolder(services, { name: name!, files: source.files }, precision);
   else if (source?.kind === 'kept') chooseModel(services, { ...source, name: name! });
   else if (source) chooseModel(services, source, precision);
-}
-
-/** Whether an address is of the page's own host: what comes with the page is neither planned nor kept. */
-function isOwn(url: string): boolean {
-  return new URL(url).origin === new URL(document.baseURI).origin;
 }
 
 /** What was chosen to load a model. */

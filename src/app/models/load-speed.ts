@@ -25,6 +25,21 @@ export function loadSpeed(samples: readonly LoadSample[]): number | undefined {
   return ((last.done - first.done) / (last.time - first.time)) * 1000;
 }
 
+/** The first sample of a stretch that a new one belongs to; what is not downloaded begins none. */
+export function beganAt(
+  began: LoadSample | undefined,
+  { time, done, total, kept }: LoadSample & { kept: boolean },
+): LoadSample | undefined {
+  if (kept) return undefined;
+  return began && began.total === total && began.done <= done ? began : { time, done, total };
+}
+
+/** Bytes a second from the first sample of a download to its last; undefined where they say too little. */
+export function meanSpeed(began: LoadSample | undefined, last: LoadSample | undefined): number | undefined {
+  if (!began || !last || last.time - began.time < LEAST || last.done <= began.done) return undefined;
+  return ((last.done - began.done) / (last.time - began.time)) * 1000;
+}
+
 /** Seconds that are left at the speed of the window; undefined while it is not known, or nothing comes. */
 export function secondsLeft(samples: readonly LoadSample[]): number | undefined {
   const speed = loadSpeed(samples);

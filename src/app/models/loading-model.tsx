@@ -1,9 +1,11 @@
+import type { ModelSource } from '../../worker/protocol';
 import { formatBytes } from '../shared/format';
 import { Icon } from '../shared/icon';
 import { ProgressBar } from '../shared/progress-bar';
 import { useDesk, useEngine, useServices } from '../store/app-services';
 import { chosenOf } from './choose-model';
 import { aboutTime, loadSpeed, secondsLeft } from './load-speed';
+import { isOwn } from './model-url';
 
 /** The load under way: bytes, speed, time left, and its end. */
 export function LoadingModel() {
@@ -18,7 +20,7 @@ export function LoadingModel() {
   const stoppable = chosen.kind !== 'toy' && chosen.kind !== 'recorded';
   const speed = loadSpeed(samples);
   const left = secondsLeft(samples);
-  const disk = model.source.kind === 'kept';
+  const notKept = useDesk((desk) => (desk.notKept?.id === model.id ? desk.notKept.message : undefined));
   return (
     <section className="loading-model" aria-label="Model being loaded" data-testid="loading-model">
       <h3 className="title">{model.name}</h3>
@@ -41,12 +43,15 @@ export function LoadingModel() {
       ) : (
         <ProgressBar progress={progress} fallback="Loading the model" />
       )}
+      {notKept && (
+        <p className="plan-reason sm warn" role="status">
+          {notKept}
+        </p>
+      )}
       {stoppable && (
         <div className="plan-end">
           <p className="t2 sm">
-            {disk
-              ? 'Its files are in this browser. '
-              : 'Stop, or close this tab: what was loaded is kept, and it goes on from there. '}
+            {whatStays(model.source, notKept !== undefined)}{' '}
             {next
               ? `${current.name} answers until it is there.`
               : before && `${before} is back where you stop.`}
@@ -62,6 +67,16 @@ export function LoadingModel() {
       )}
     </section>
   );
+}
+
+/** What a stop leaves of a load. */
+function whatStays(source: ModelSource, notKept: boolean): string {
+  if (source.kind === 'kept') return 'Its files are in this browser.';
+  if (notKept) return 'Where you stop, what is not kept is loaded anew.';
+  if (source.kind === 'files')
+    return 'Stop: what was loaded is kept, and it goes on from there. Close this tab: it goes on once you choose the files again.';
+  if (isOwn(source.url)) return 'It is not kept in this browser: where you stop, it begins anew.';
+  return 'Stop, or close this tab: what was loaded is kept, and it goes on from there.';
 }
 
 /** A model's name inside of a sentence. */

@@ -20,6 +20,8 @@ export interface Models {
   lastFolder?: string;
   /** Address of the hub, where it is not the usual one. */
   hub?: string;
+  /** Bytes a second of the last download. */
+  speed?: number;
 }
 
 export type ModelStore = StoreApi<Models>;
@@ -57,6 +59,7 @@ export function reviveModels(value: unknown, base: string): Models {
     recent,
     ...(typeof raw.lastFolder === 'string' ? { lastFolder: raw.lastFolder } : {}),
     ...(hub && 'url' in hub ? { hub: hub.url } : {}),
+    ...(Number.isFinite(raw.speed) && Number(raw.speed) > 0 ? { speed: Number(raw.speed) } : {}),
   };
 }
 

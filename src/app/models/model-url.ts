@@ -76,3 +76,8 @@ function safeDecode(text: string): string {
     return text;
   }
 }
+
+/** Whether an address is of the page's own host: what comes with the page is neither planned nor kept. */
+export function isOwn(url: string): boolean {
+  return new URL(url).origin === new URL(document.baseURI).origin;
+}

@@ -7,6 +7,7 @@ import type {
 } from '../../worker/model-protocol';
 import type { AdapterSummary, PartPrecision } from '../../worker/protocol';
 import { formatBytes } from '../shared/format';
+import type { DeskState } from '../store/desk-state';
 
 /** Whether a model fits in one of its precisions, and why not. */
 export interface Fit {
@@ -15,6 +16,14 @@ export interface Fit {
   notKept: boolean;
   /** A sentence; empty where there is nothing to say. */
   reason: string;
+}
+
+/** What the browser offers on disk: it may not say, or keep no files for this page. */
+export type Room = StorageRoom | 'none' | undefined;
+
+/** What is known of the room on disk. */
+export function roomOf({ room, error }: Pick<DeskState, 'room' | 'error'>): Room {
+  return error?.code === 'no-storage' ? 'none' : room;
 }
 
 /** The largest tensor that an adapter takes: it must fit into one buffer and into one binding. */
@@ -34,7 +43,7 @@ export function freeRoom({ quota, usage }: StorageRoom): number {
 export function fitOf(
   { largest, disk }: PrecisionPlan,
   adapter: AdapterSummary | undefined,
-  room: StorageRoom | undefined,
+  room: Room,
   there = 0,
 ): Fit {
   const buffer = adapter && largestBuffer(adapter);
@@ -43,6 +52,13 @@ export function fitOf(
       fits: false,
       notKept: false,
       reason: `Its largest tensor, ${largest.name}, takes ${formatBytes(largest.bytes)}, and one buffer of this adapter ${formatBytes(buffer)}.`,
+    };
+  if (room === 'none')
+    return {
+      fits: true,
+      notKept: true,
+      reason:
+        'This browser keeps no files for this page (a private window, perhaps). It can be loaded, and is loaded anew at each visit.',
     };
   const free = room && freeRoom(room);
   if (free !== undefined && disk - there > free)
@@ -58,7 +74,7 @@ export function fitOf(
 export function whatFits(
   plans: readonly PrecisionPlan[],
   adapter: AdapterSummary | undefined,
-  room: StorageRoom | undefined,
+  room: Room,
 ): string {
   const fitting = plans.filter((plan) => fitOf(plan, adapter, room).fits).map(({ preset }) => preset);
   if (fitting.length === 0) return 'It fits in no precision: choose a smaller model.';

@@ -7,7 +7,8 @@ import { useDesk, useEngine, useServices } from '../store/app-services';
 import type { PlanState } from '../store/desk-state';
 import { askPlan, loadPlanned } from './choose-model';
 import { FolderButton } from './folder-button';
-import { fitOf, freeRoom, keptOf, largestBuffer, splitBytes, whatFits } from './plan-facts';
+import { fitOf, freeRoom, keptOf, largestBuffer, roomOf, splitBytes, whatFits } from './plan-facts';
+import { PlanFiles } from './plan-files';
 import { PlanSpeed } from './plan-speed';
 import { PlanSteps } from './plan-steps';
 import { PlanTraining } from './plan-training';
@@ -59,7 +60,7 @@ export function PlanPanel({ state }: { state: PlanState }) {
 function Plan({ state, plan }: { state: PlanState; plan: ModelPlan }) {
   const services = useServices();
   const adapter = useEngine(({ gpu }) => gpu?.adapter);
-  const room = useDesk((desk) => desk.room);
+  const room = useDesk(roomOf);
   const kept = useDesk((desk) => desk.kept);
   const { source } = state.of;
   const from = source.kind === 'url' ? source.url : undefined;
@@ -79,7 +80,7 @@ function Plan({ state, plan }: { state: PlanState; plan: ModelPlan }) {
         <Figure bytes={plan.download} label={from ? 'download, once' : 'to read'} />
         <Figure bytes={chosen.bytes} label="on the GPU" />
         <Figure bytes={adapter && largestBuffer(adapter)} label="this adapter’s largest buffer" />
-        <Figure bytes={room && freeRoom(room)} label="storage free" />
+        <Figure bytes={room && room !== 'none' ? freeRoom(room) : undefined} label="storage free" />
       </div>
       <PrecisionChoice plans={plan.plans} chosen={chosen} onChoose={setPreset} />
       {fit.reason && (
@@ -93,6 +94,7 @@ function Plan({ state, plan }: { state: PlanState; plan: ModelPlan }) {
         <PlanTraining chosen={chosen} />
       </div>
       <PlanSteps plan={plan} chosen={chosen} fit={fit} kept={there} download={from !== undefined} />
+      {!whole && <PlanFiles plan={plan} from={from !== undefined} />}
       <div className="plan-end">
         <p className="t3 sm">
           {from && !whole

@@ -1,7 +1,8 @@
 import type { KeptModel, ModelPlan, PrecisionPlan } from '../../worker/model-protocol';
 import { formatBytes } from '../shared/format';
 import { Icon } from '../shared/icon';
-import { useDesk, useEngine } from '../store/app-services';
+import { useDesk, useEngine, useModels } from '../store/app-services';
+import { aboutTime } from './load-speed';
 import { type Fit, freeRoom } from './plan-facts';
 
 /** What happens after the press of the button, and what was checked. */
@@ -21,14 +22,24 @@ export function PlanSteps({
 }) {
   const room = useDesk((desk) => desk.room);
   const current = useEngine(({ model }) => (model.status === 'ready' ? model.name : undefined));
+  const speed = useModels((models) => (download && !kept?.complete ? models.speed : undefined));
+  // Of what is kept in fewer bits, the files had more.
+  const rest = plan.download * (1 - Math.min(1, (kept?.bytes ?? 0) / chosen.disk));
   const steps: [name: string, size: string, note: string][] = [];
   if (!kept?.complete) {
     steps.push([
       download ? 'Download' : 'Read the files',
       formatBytes(plan.download),
-      kept
-        ? `Goes on where it stopped: ${formatBytes(kept.bytes)} are kept.`
-        : 'Can be stopped. Goes on after a closed tab.',
+      [
+        ...(speed ? [`${sentence(aboutTime(rest / speed))}.`] : []),
+        kept
+          ? `Goes on where it stopped: ${formatBytes(kept.bytes)} are kept.`
+          : fit.notKept
+            ? 'After a stop it begins anew.'
+            : download
+              ? 'Can be stopped. Goes on after a closed tab.'
+              : 'Can be stopped. Goes on when the folder is chosen again.',
+      ].join(' '),
     ]);
     if (chosen.preset !== 'f32')
       steps.push([`Convert to ${chosen.preset}`, '', 'On your GPU, tensor by tensor, while it is loaded.']);
@@ -50,7 +61,12 @@ export function PlanSteps({
   ];
   return (
     <div className="plan-steps">
-      <h4>What happens next</h4>
+      <div className="row">
+        <h4>What happens next</h4>
+        {speed !== undefined && (
+          <span className="sp t3 sm">{formatBytes(speed)}/s was the speed of your last download</span>
+        )}
+      </div>
       <ol>
         {steps.map(([name, size, note], i) => (
           <li key={name}>
@@ -74,4 +90,9 @@ export function PlanSteps({
       </p>
     </div>
   );
+}
+
+/** A phrase with a capital letter. */
+function sentence(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }

@@ -2,7 +2,7 @@ import { useId } from 'react';
 import type { PlanPart, PrecisionPlan, PrecisionPreset } from '../../worker/model-protocol';
 import { formatBytes } from '../shared/format';
 import { useDesk, useEngine } from '../store/app-services';
-import { fitOf, partName, presetNote } from './plan-facts';
+import { fitOf, partName, presetNote, roomOf } from './plan-facts';
 
 const COLOURS: Record<PlanPart['name'], string> = {
   language: '--c1',
@@ -25,7 +25,7 @@ export function PrecisionChoice({
 }) {
   const name = useId();
   const adapter = useEngine(({ gpu }) => gpu?.adapter);
-  const room = useDesk((desk) => desk.room);
+  const room = useDesk(roomOf);
   const most = Math.max(...plans.map(({ bytes }) => bytes));
   const parts = chosen.parts.filter(({ bytes }) => bytes > 0);
   return (

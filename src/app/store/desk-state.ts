@@ -1,6 +1,6 @@
 import type { KeptModel, ModelEvent, ModelPlan, StorageRoom } from '../../worker/model-protocol';
 import type { EngineError, EngineEvent, ModelSource } from '../../worker/protocol';
-import { addSample, type LoadSample } from '../models/load-speed';
+import { addSample, beganAt, type LoadSample } from '../models/load-speed';
 
 /** A model that is planned before it is loaded. */
 export interface PlannedModel {
@@ -33,6 +33,8 @@ export interface DeskState {
   asked: readonly number[];
   /** What was loaded when, of the load that is under way; oldest first. */
   samples: readonly LoadSample[];
+  /** Where the download under way began. */
+  began?: LoadSample;
 }
 
 /** What the page itself does. */
@@ -45,8 +47,8 @@ export type DeskAction =
   | { type: 'page/engine-gone' }
   /** A model begins to load. */
   | { type: 'page/loading' }
-  /** Bytes of the load under way; `time` in milliseconds. */
-  | { type: 'page/loaded'; time: number; done: number; total: number };
+  /** Bytes of the load under way, `kept` those that were on disk; `time` in milliseconds. */
+  | { type: 'page/loaded'; time: number; done: number; total: number; kept: boolean };
 
 /** What the engine says about models on disk and plans, its errors about them included. */
 export type DeskNews = ModelEvent | Extract<EngineEvent, { type: 'error' }>;
@@ -91,11 +93,14 @@ export function reduceDesk(state: DeskState, event: DeskNews | DeskAction): Desk
       return state.asked.length > 0 ? { ...rest, kept: state.kept ?? [], asked: [] } : rest;
     }
     case 'page/loading': {
-      const { plan: _, notKept: __, ...rest } = state;
+      const { plan: _, notKept: __, began: ___, ...rest } = state;
       return { ...rest, samples: [] };
     }
-    case 'page/loaded':
-      return { ...state, samples: addSample(state.samples, event) };
+    case 'page/loaded': {
+      const { began: before, ...rest } = state;
+      const began = beganAt(before, event);
+      return { ...rest, samples: addSample(state.samples, event), ...(began ? { began } : {}) };
+    }
     case 'kept-models': {
       const { error: _, ...rest } = state;
       return { ...withRoom(rest, event.room), kept: event.models, asked: without(state.asked, event.id) };
