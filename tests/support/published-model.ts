@@ -3,12 +3,12 @@ import { publishedConfig as configOf } from '../../src/cli/synthetic-hub/publish
 import type { HubRepository } from '../../src/cli/synthetic-hub/repository';
 import type { FileStore } from '../../src/weights/file-store';
 
-/** The published model's config, from the toy's by its own numbers. */
-export async function publishedConfig(): Promise<Record<string, unknown>> {
+/** The published model's config, from the toy's by its own numbers; with fewer layers where that is said. */
+export async function publishedConfig(layers?: number): Promise<Record<string, unknown>> {
   const toy = JSON.parse(
     await readFile(new URL('../../public/models/toy/config.json', import.meta.url), 'utf8'),
   );
-  return configOf(toy);
+  return configOf(toy, layers);
 }
 
 /** A repository of the synthetic hub, read in place. */

@@ -17,7 +17,9 @@ import { repositoryStore } from '../support/published-model';
 
 const TOY = new URL('../../public/models/toy/', import.meta.url);
 const FIRST = 'model-00001-of-00002.safetensors';
+const INDEX = 'model.safetensors.index.json';
 const NORM = 'language_model.model.norm.weight';
+const PATCH = 'vision_tower._vision_tower.vision_model.embeddings.patch_embedding.weight';
 const EMBEDDING = 'language_model.model.embed_tokens.weight';
 
 type Header = Record<string, { dtype: string; shape: number[]; data_offsets: [number, number] }>;
@@ -70,7 +72,7 @@ function bytesFile(bytes: Uint8Array): HubFile {
 
 /** The file of a tensor. */
 function fileOf(tensor: string): string {
-  const file = repository.get('model.safetensors.index.json')!;
+  const file = repository.get(INDEX)!;
   const index = JSON.parse(Buffer.from(file.read(0, file.size)).toString()) as {
     weight_map: Record<string, string>;
   };
@@ -196,6 +198,34 @@ const cases: [string, () => HubRepository, RegExp][] = [
         }),
       }),
     /model-0000\d-of-0000\d\.safetensors: the tensors .* and language_model\.model\.norm\.weight overlap/,
+  ],
+  [
+    'a tensor that is in two shards',
+    () => {
+      const second = fileOf(EMBEDDING);
+      expect(fileOf(PATCH)).not.toBe(second);
+      // Of no bytes: what counts is its name.
+      const doubled = changed(second, (entries) => {
+        entries[PATCH] = { dtype: 'BF16', shape: [0], data_offsets: [0, 0] };
+      });
+      return withFiles({ [second]: doubled });
+    },
+    /The tensor vision_tower\..*patch_embedding\.weight is in both model-00001-of-00002\.safetensors and model-00002/,
+  ],
+  [
+    'a tensor that lacks',
+    () => {
+      const name = 'language_model.model.layers.0.mlp.up_proj.weight';
+      const file = repository.get(INDEX)!;
+      const index = JSON.parse(Buffer.from(file.read(0, file.size)).toString());
+      index.weight_map.stray = fileOf(name);
+      delete index.weight_map[name];
+      return withFiles({
+        [INDEX]: small(index),
+        [fileOf(name)]: changed(fileOf(name), (entries) => rename(entries, name, 'stray')),
+      });
+    },
+    /The tensor language_model\.model\.layers\.0\.mlp\.up_proj\.weight \[\d+, \d+\] is missing in some\/toy \(model-0000/,
   ],
   [
     'a weight that is NaN, behind others that were kept already',

@@ -1,10 +1,12 @@
 import { afterEach, expect, it, vi } from 'vitest';
+import { LORA_TARGETS } from '../../src/blocks/qwen2-graphs';
 import { WgslRuntime } from '../../src/blocks/wgsl/wgsl-runtime';
 import { Generator } from '../../src/generate/generate';
 import { countingGpu } from '../../src/gpu/counting-gpu';
 import type { Gpu } from '../../src/gpu/device';
 import { Recorder } from '../../src/gpu/recorder';
 import { createTensor } from '../../src/gpu/tensor';
+import { TINYLLAVA_VIDEO_R1 } from '../../src/grpo/grpo-config';
 import { parseConfig, type TinyLlavaConfig } from '../../src/model/config';
 import { LanguageModel } from '../../src/model/language-model';
 import { presetPrecision, tensorPrecision } from '../../src/model/precision';
@@ -14,6 +16,7 @@ import type { TinyLlava } from '../../src/model/tiny-llava';
 import { IMAGE_TOKEN_INDEX } from '../../src/model/tokenizer';
 import { VisionTower } from '../../src/model/vision-tower';
 import { Weights } from '../../src/weights/load-weights';
+import { planTraining } from '../../src/worker/plan-training';
 import { nodeCountingGpu } from '../support/counting';
 import { publishedConfig } from '../support/published-model';
 
@@ -30,17 +33,22 @@ const DEFAULTS = {
 const MOST_WORKGROUPS = 65_535;
 const EMBEDDING = 'language_model.model.embed_tokens.weight';
 
+/** A device with the default limits, as far as counting goes. */
+function likeDefault(): Gpu {
+  return {
+    device: { limits: DEFAULTS },
+    adapter: { isFallback: false, subgroupMinSize: 32, limits: DEFAULTS },
+    f16: true,
+    subgroups: true,
+    off: new Set(),
+  } as unknown as Gpu;
+}
+
 /** A GPU that counts, with the default limits, and what goes beyond them, by what it is. */
 function defaultDevice(): { gpu: Gpu; beyond: Map<string, number>; bound: () => number } {
   // WebGPU's constants, which Node lacks.
   nodeCountingGpu();
-  const gpu = countingGpu({
-    device: { limits: DEFAULTS } as unknown as GPUDevice,
-    adapter: { isFallback: false, subgroupMinSize: 32, limits: DEFAULTS } as Gpu['adapter'],
-    f16: true,
-    subgroups: true,
-    off: new Set(),
-  });
+  const gpu = countingGpu(likeDefault());
   const beyond = new Map<string, number>();
   const note = (what: string, value: number, limit: number) => {
     if (value > limit) beyond.set(what, Math.max(value, beyond.get(what) ?? 0));
@@ -110,4 +118,19 @@ it('the published model keeps to the limits of a default device, but for its emb
   // It is the whole model that was run.
   expect(bound()).toBeGreaterThan(2 ** 27);
   expect(gpu.memory.peakBytes).toBeGreaterThan(2.9e9);
+});
+
+it('training it keeps to them, too', async () => {
+  nodeCountingGpu();
+  // A step's buffers are those of one layer, and the head's: more layers add none that are larger.
+  const config = parseConfig(await publishedConfig(2));
+  const lora = { r: 16, lora_alpha: 32, use_rslora: false, target_modules: LORA_TARGETS };
+  const plan = await planTraining(likeDefault(), config, presetPrecision('4-bit', true), {
+    grpo: { ...TINYLLAVA_VIDEO_R1, questions_per_step: 1, max_completion_length: 128 },
+    lora,
+  });
+  // It fits as it is, the logits of all 151,936 tokens a few rows at a time.
+  expect(plan.suggestions).toBeUndefined();
+  expect(plan.largestBuffer).toBeLessThanOrEqual(DEFAULTS.maxStorageBufferBindingSize);
+  expect(plan.largestBuffer).toBeGreaterThanOrEqual(151_936 * 4 * 16);
 });

@@ -16,6 +16,27 @@ const read = (name: string) => readFile(new URL(name, TOY));
 /** Fields by which the siblings differ, and what follows from them. */
 const SIBLINGS: [string, Record<string, unknown>, { frames: number; queries: number; groups: number }][] = [
   [
+    'TinyLLaVA-Video-R1',
+    // Fields beside those of the toy model, as far as the published file is known.
+    {
+      _name_or_path: 'Zhang199/TinyLLaVA-Video-Coldstart_NextQA_16',
+      cache_dir: null,
+      connector_type: 'groupresampler',
+      group: 16,
+      num_queries: 512,
+      num_resampler_layers: 3,
+      resampler_hidden_size: 768,
+      image_aspect_ratio: 'square',
+      vision_feature_layer: -2,
+      vision_feature_select_strategy: 'patch',
+      vision_model_name_or_path: 'google/siglip-so400m-patch14-384',
+      vision_model_name_or_path2: '',
+      tokenizer_use_fast: false,
+      torch_dtype: 'bfloat16',
+    },
+    { frames: 16, queries: 512, groups: 16 },
+  ],
+  [
     'TinyLLaVA-Video-Coldstart_NextQA_16',
     { connector_type: 'groupresampler', group: 16, num_queries: 512 },
     { frames: 16, queries: 512, groups: 16 },
