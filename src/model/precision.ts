@@ -34,6 +34,8 @@ export interface PartPrecision {
   mean_error: number;
   worst_error: number;
   worst_tensor: string;
+  /** That of each tensor in which it was measured, the largest first. */
+  errors?: readonly { name: string; error: number }[];
 }
 
 /** Element type of keys and values: halves where shaders have them and the caches are large. */
@@ -115,6 +117,7 @@ export function summarisePrecision(
   return MODEL_PARTS.map((part) => {
     const names = [...expected.used].flatMap(([name, shape]) => (partOf(name, shape) === part ? [name] : []));
     const own = names.map((name) => ({ name, error: errors.get(name) ?? 0 }));
+    const measured = own.filter(({ name }) => errors.has(name)).sort((a, b) => b.error - a.error);
     const worst = own.reduce((most, one) => (one.error > most.error ? one : most), { name: '', error: 0 });
     return {
       part,
@@ -123,6 +126,7 @@ export function summarisePrecision(
       mean_error: own.reduce((sum, { error }) => sum + error / own.length, 0),
       worst_error: worst.error,
       worst_tensor: worst.name,
+      ...(measured.length > 0 ? { errors: measured } : {}),
     };
   });
 }

@@ -1,6 +1,13 @@
 import { expect, type Page } from '@playwright/test';
 import type { ModelEvent } from '../../src/worker/model-protocol';
-import type { AnswerStats, EngineEvent, EngineRequest, TokenInfo, Trace } from '../../src/worker/protocol';
+import type {
+  AnswerStats,
+  EngineEvent,
+  EngineRequest,
+  ModelInfo,
+  TokenInfo,
+  Trace,
+} from '../../src/worker/protocol';
 
 /**
  * Puts a worker that does nothing in the engine's place, before the page loads. The test then plays the engine with
@@ -77,7 +84,7 @@ export async function lastId(page: Page, type: EngineRequest['type']): Promise<n
 }
 
 /** Answers the page's `load-model` request. */
-export async function loadFakeModel(page: Page): Promise<void> {
+export async function loadFakeModel(page: Page, precision?: ModelInfo['precision']): Promise<void> {
   await emit(
     page,
     {
@@ -114,6 +121,7 @@ export async function loadFakeModel(page: Page): Promise<void> {
         imageSize: 64,
         vocabSize: 547,
         backend: 'ort',
+        ...(precision ? { precision } : {}),
       },
     },
   );

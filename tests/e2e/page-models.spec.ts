@@ -276,7 +276,21 @@ test('a model of another visit: from this browser where it is kept, else planned
   await page.reload();
   await emit(page, { type: 'kept-models', id: (await last(page, 'list-models')).id, models: [] });
   expect(await last(page, 'load-model')).toMatchObject({ name: 'Toy model' });
-  await loadFakeModel(page);
+  const worst = { name: 'language_model.model.layers.1.mlp.down_proj.weight', error: 0.0872 };
+  const errors = [worst, { name: 'language_model.model.layers.0.self_attn.q_proj.weight', error: 0.071 }];
+  await loadFakeModel(page, [
+    {
+      ...{ part: 'language', precision: 'q4', tensors: 28, mean_error: 0.0744 },
+      ...{ worst_error: worst.error, worst_tensor: worst.name, errors },
+    },
+    { part: 'vision', precision: 'f32', tensors: 18, mean_error: 0, worst_error: 0, worst_tensor: '' },
+  ]);
   await page.getByRole('button', { name: 'The model is not kept' }).click();
   await expect(page.getByTestId('not-kept')).toContainText('big-model was kept here and is gone');
+  const measured = page.getByTestId('model-errors');
+  await measured.getByText('language model 4-bit; vision encoder f32').click();
+  await expect(measured).toContainText('language model4-bit7.4 %8.7 %');
+  await expect(
+    measured.getByRole('list', { name: 'Error of each tensor' }).locator('li').first(),
+  ).toContainText(`${worst.name}8.7 %`);
 });

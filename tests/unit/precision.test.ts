@@ -45,5 +45,9 @@ describe('precision of a model', () => {
     expect(language!.mean_error).toBeCloseTo(0.3 / count, 9);
     expect(language!.worst_error).toBe(0.2);
     expect(language!.worst_tensor).toBe(name(1));
+    expect(language!.errors).toEqual([
+      { name: name(1), error: 0.2 },
+      { name: name(0), error: 0.1 },
+    ]);
   });
 });

@@ -2,6 +2,7 @@ import type { ReactNode } from 'react';
 import { describeAdapter, formatBytes, formatCount } from '../shared/format';
 import { ErrorMessage } from '../shared/message';
 import { useDesk, useEngine } from '../store/app-services';
+import { ModelErrors } from './model-errors';
 
 /** What is known of the model in use: its size, what it reads of a video, what runs it. */
 export function ModelDetails() {
@@ -36,6 +37,7 @@ export function ModelDetails() {
           <Fact label="dense layers run by">{backendName(info.backend)}</Fact>
         </dl>
       )}
+      {info?.precision && <ModelErrors parts={info.precision} />}
       {gpu && !recorded && (
         <p className="t3 sm">
           On {describeAdapter(gpu)}. One buffer may have {formatBytes(gpu.adapter.limits.maxBufferSize)}, as

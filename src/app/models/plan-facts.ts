@@ -108,7 +108,8 @@ export function trainingRefusal(
   return `Its largest buffer takes ${formatBytes(bytes)}, and one buffer of this adapter ${formatBytes(limit)}. ${fits}`;
 }
 
-const PART_NAMES: Record<PlanPart['name'], string> = {
+/** Parts of a model as they are called on the page. */
+export const PART_NAMES: Record<PlanPart['name'], string> = {
   language: 'language model',
   embedding: 'embedding and head',
   vision: 'vision encoder',
@@ -124,7 +125,8 @@ export function partName({ name }: PlanPart, { precision }: PrecisionPlan): stri
   return `${PART_NAMES[name]}, ${name === 'other' ? 'f32' : precisionName(precision[name])}`;
 }
 
-function precisionName(precision: string): string {
+/** A precision as it is called on the page. */
+export function precisionName(precision: string): string {
   return PRECISION_NAMES[precision] ?? precision;
 }
 
