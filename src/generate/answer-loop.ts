@@ -94,7 +94,7 @@ export class AnswerLoop {
             alive.map(({ branch }) => branch),
             max_new_tokens - step,
           );
-          const logits = await language.step(
+          const made = language.step(
             {
               cache: tree.cache,
               append: alive.map(({ branch }) => ({ segment: branch.leaf, count: 1 })),
@@ -103,6 +103,8 @@ export class AnswerLoop {
             },
             this.recorder,
           );
+          // No promise where there is none: see `step`.
+          const logits = made instanceof Promise ? await made : made;
           next = this.draw(logits, alive, input.position + step, ring);
           input.onIssued?.(performance.now() - begin);
         }

@@ -1,5 +1,29 @@
 import type { GpuTensor } from '../gpu/tensor';
 import type { TinyLlavaConfig } from './config';
+import type { DecoderSteps } from './decoder-steps';
+import type { KvCache } from './kv-cache';
+import type { Tap } from './model-taps';
+
+/** Rows that a forward pass adds to one segment. */
+export interface AppendedRows {
+  segment: number;
+  count: number;
+}
+
+/** What `LanguageModel.forward` computes. */
+export interface ForwardInput {
+  cache: KvCache;
+  /** Where the rows go, in row order: the first `count` rows to the first segment, and so on. */
+  append: readonly AppendedRows[];
+  /** Embeddings `[rows, H]` f32, from `embedPrompt`; or else: */
+  embeds?: GpuTensor;
+  /** Token ids i32, at least one a row, on the GPU: a sampled token need not visit the CPU. */
+  tokens?: GpuTensor;
+  /** Taps `lm.hidden.0` (embeddings) .. `lm.hidden.n` (outputs of the layers) and `lm.hidden.final_norm`. */
+  tap?: Tap;
+  /** A decoder from `adapt`; default: the model without an adapter. */
+  steps?: DecoderSteps;
+}
 
 /** A prompt of the language model. */
 export interface LanguagePrompt {
@@ -50,4 +74,20 @@ export function mergePrompt(
   const ids = Int32Array.from(merged.slice(0, tokenizer_model_max_length));
   const visual_count = at < 0 ? 0 : Math.max(0, Math.min(visual_tokens, ids.length - at));
   return { ids, visual_row: at, visual_count };
+}
+
+/** Rows that a pass computes. */
+export function rowsOf({ append }: ForwardInput): number {
+  return append.reduce((sum, { count }) => sum + count, 0);
+}
+
+/** Gives what takes the rows of a pass out of the tree again: those that were not computed must not stay in it. */
+export function rowsBefore({ cache: { tree }, append }: ForwardInput): () => void {
+  const lengths = append.map(({ segment }) => tree.segments[segment]?.length ?? 0);
+  return () => {
+    for (const [i, { segment }] of append.entries()) {
+      if (tree.segments[segment] && tree.segments[segment].length > lengths[i]!)
+        tree.truncate(segment, lengths[i]!);
+    }
+  };
 }

@@ -14,33 +14,19 @@ import { createTensor, type GpuTensor, sizeOf, uploadTensor } from '../gpu/tenso
 import type { TinyLlavaConfig } from './config';
 import { compileDecoder, type DecoderLora, type DecoderSteps, type Step } from './decoder-steps';
 import { KvCache, type KvShape } from './kv-cache';
-import { type EmbeddedPrompts, type LanguagePrompt, mergePrompt } from './language-model-inputs';
+import {
+  type AppendedRows,
+  type EmbeddedPrompts,
+  type ForwardInput,
+  type LanguagePrompt,
+  mergePrompt,
+  rowsBefore,
+  rowsOf,
+} from './language-model-inputs';
 import { Workspace } from './language-model-workspace';
-import type { Tap } from './model-taps';
 import { onceEach } from './once-each';
 import { RECORDED_ROWS, RecordedSteps, type StepOutput } from './recorded-steps';
 import { LANGUAGE_PREFIX, lmHeadName } from './tensor-names';
-
-/** Rows that a forward pass adds to one segment. */
-export interface AppendedRows {
-  segment: number;
-  count: number;
-}
-
-/** What `LanguageModel.forward` computes. */
-export interface ForwardInput {
-  cache: KvCache;
-  /** Where the rows go, in row order: the first `count` rows to the first segment, and so on. */
-  append: readonly AppendedRows[];
-  /** Embeddings `[rows, H]` f32, from `embedPrompt`; or else: */
-  embeds?: GpuTensor;
-  /** Token ids i32, at least one a row, on the GPU: a sampled token need not visit the CPU. */
-  tokens?: GpuTensor;
-  /** Taps `lm.hidden.0` (embeddings) .. `lm.hidden.n` (outputs of the layers) and `lm.hidden.final_norm`. */
-  tap?: Tap;
-  /** A decoder from `adapt`; default: the model without an adapter. */
-  steps?: DecoderSteps;
-}
 
 /** Options of `LanguageModel.create`. */
 export interface LanguageOptions {
@@ -219,14 +205,35 @@ export class LanguageModel {
 
   /**
    * `forward`, and `logits` of all its rows. Where the step can be issued from a recording, both are added to `recorder`,
-   * for whoever gave it to submit with what follows, before the next pass: a submit wakes the GPU's process up.
+   * for whoever gave it to submit with what follows, before the next pass. One like the step before is issued at once:
+   * a promise would let the browser send what is written so far, and the GPU's process would wake up for it.
    * @throws as `forward`; then `recorder` has to be discarded.
    */
-  async step(input: ForwardInput, recorder: Recorder): Promise<GpuTensor> {
-    const rows = input.append.reduce((sum, { count }) => sum + count, 0);
-    const logits = this.workspace.logits(rows);
-    const { hidden, whole } = await this.exclusively(input, { recorder, head: this.head, logits });
-    return whole ? logits : this.logits(hidden);
+  step(input: ForwardInput, recorder: Recorder): GpuTensor | Promise<GpuTensor> {
+    const rows = rowsOf(input);
+    const output = { recorder, head: this.head, logits: this.workspace.logits(rows) };
+    return this.repeat(input, rows, output) ? output.logits : this.stepAnew(input, output);
+  }
+
+  /** Issues a step that is like the last one; false, with nothing done, where it is not. */
+  private repeat(input: ForwardInput, rows: number, output: StepOutput): boolean {
+    const { cache, append, tokens, steps = this.base } = input;
+    if (this.busy || !tokens || this.gpu.memory.inDoubt || !this.recorded.mayRepeat(rows)) return false;
+    const takeBack = rowsBefore(input);
+    let issued = false;
+    try {
+      const plan = this.planFor(cache.tree, append, rows);
+      const work = this.workspace.take(rows);
+      issued = this.recorded.repeat({ rows, tokens, steps, plan, layers: cache.layers, work }, output);
+      return issued;
+    } finally {
+      if (!issued) takeBack();
+    }
+  }
+
+  private async stepAnew(input: ForwardInput, output: StepOutput): Promise<GpuTensor> {
+    const { hidden, whole } = await this.exclusively(input, output);
+    return whole ? output.logits : this.logits(hidden);
   }
 
   /** A pass, while there is no other; one that fails leaves the tree as it was. */
@@ -236,18 +243,13 @@ export class LanguageModel {
   ): Promise<{ hidden: GpuTensor; whole: boolean }> {
     if (this.busy) throw new Error('Two forward passes overlap: await the first before the second.');
     this.busy = true;
-    const { tree } = input.cache;
-    const lengths = input.append.map(({ segment }) => tree.segments[segment]?.length ?? 0);
+    const takeBack = rowsBefore(input);
     try {
       return await this.pass(input, more);
     } catch (cause) {
       this.recorder.discard();
       if (cause instanceof GpuMemoryError) this.dropWorkspace();
-      // Rows that were not computed must not stay in the tree.
-      for (const [i, { segment }] of input.append.entries()) {
-        if (tree.segments[segment] && tree.segments[segment].length > lengths[i]!)
-          tree.truncate(segment, lengths[i]!);
-      }
+      takeBack();
       throw cause;
     } finally {
       this.busy = false;
@@ -328,7 +330,7 @@ export class LanguageModel {
     const { cache, append, embeds, tokens, tap } = input;
     const { steps = this.base } = input;
     const { first, layers } = steps;
-    const rows = append.reduce((sum, part) => sum + part.count, 0);
+    const rows = rowsOf(input);
     const { hidden_size } = this.config.text_config;
     if (embeds && sizeOf(embeds.shape) !== rows * hidden_size) {
       throw new Error(

@@ -61,22 +61,8 @@ export class RecordedSteps {
    * @throws Error when rows do not fit; GpuMemoryError.
    */
   async issue(step: TokenStep, more?: StepOutput): Promise<boolean> {
-    const { rotary, attention } = this.kernels;
-    const { plan, work, layers } = step;
-    const { k, v } = layers[0]!;
-    rotary.check(plan, { ...work, k_cache: k, v_cache: v });
-    attention.check(plan, { q: work.q, k, v, o: work.attention });
-    // Buffers that `grow` or a longer prompt replace have other tensors.
-    const key = [
-      step.rows,
-      step.tokens.buffer,
-      step.steps,
-      plan,
-      layers,
-      work,
-      more?.logits.buffer,
-      ...attention.layoutOf(plan, k),
-    ];
+    this.check(step);
+    const key = this.keyOf(step, more);
     if (!this.kept || !equal(this.kept.key, key)) {
       const fresh = this.record(step, key, more);
       if (!fresh) return false;
@@ -90,10 +76,23 @@ export class RecordedSteps {
         throw cause;
       }
     }
-    const { recording } = this.kept;
-    attention.update(recording, plan, k);
-    (more?.recorder ?? this.recorder).replay(recording);
-    if (!more) this.recorder.submit();
+    this.replay(this.kept, step, more);
+    return true;
+  }
+
+  /** Whether the last step had so many rows: whether it is worth trying to `repeat` it. */
+  mayRepeat(rows: number): boolean {
+    return this.kept?.key[0] === rows;
+  }
+
+  /**
+   * `issue` of a step that the kept recording serves, at once; false where it does not.
+   * @throws Error when rows do not fit.
+   */
+  repeat(step: TokenStep, more: StepOutput): boolean {
+    this.check(step);
+    if (!this.kept || !equal(this.kept.key, this.keyOf(step, more))) return false;
+    this.replay(this.kept, step, more);
     return true;
   }
 
@@ -102,6 +101,24 @@ export class RecordedSteps {
     this.kept?.recording.destroy();
     this.kept?.scratch.destroy();
     this.kept = undefined;
+  }
+
+  private check({ plan, work, layers }: TokenStep): void {
+    const { k, v } = layers[0]!;
+    this.kernels.rotary.check(plan, { ...work, k_cache: k, v_cache: v });
+    this.kernels.attention.check(plan, { q: work.q, k, v, o: work.attention });
+  }
+
+  private keyOf({ rows, tokens, steps, plan, layers, work }: TokenStep, more?: StepOutput): unknown[] {
+    const layout = this.kernels.attention.layoutOf(plan, layers[0]!.k);
+    // Buffers that `grow` or a longer prompt replace have other tensors.
+    return [rows, tokens.buffer, steps, plan, layers, work, more?.logits.buffer, ...layout];
+  }
+
+  private replay({ recording }: Kept, { plan, layers }: TokenStep, more?: StepOutput): void {
+    this.kernels.attention.update(recording, plan, layers[0]!.k);
+    (more?.recorder ?? this.recorder).replay(recording);
+    if (!more) this.recorder.submit();
   }
 
   private record(step: TokenStep, key: readonly unknown[], more: StepOutput | undefined): Kept | undefined {

@@ -51,6 +51,14 @@ async function callsOfSteps(batch: number): Promise<Record<string, number>[]> {
   }));
   const logits = await scene.language.logits(scene.last, new Array<number>(batch).fill(0));
   const steps: Record<string, number>[] = [];
+  const { language } = scene;
+  const step = language.step.bind(language);
+  let waits = 0;
+  language.step = (...args) => {
+    const made = step(...args);
+    waits = made instanceof Promise ? 1 : 0;
+    return made;
+  };
   calls = {};
   const written = loop.write({
     tree,
@@ -61,7 +69,7 @@ async function callsOfSteps(batch: number): Promise<Record<string, number>[]> {
     steps: undefined,
     signal: undefined,
     onIssued: () => {
-      steps.push(calls);
+      steps.push({ ...calls, waits });
       calls = {};
     },
   });
@@ -71,22 +79,26 @@ async function callsOfSteps(batch: number): Promise<Record<string, number>[]> {
   return steps.slice(1);
 }
 
-it.each([1, 8])('a step of %i answers is issued from a recording, in one submit', async (batch) => {
-  const steps = await callsOfSteps(batch);
-  expect(steps.length).toBe(4);
-  for (const calls of steps) {
-    const { submit, createBindGroup, createBuffer = 0, writeBuffer, dispatchWorkgroups } = calls;
-    // Rows, the work list and the sampler's numbers; that of the attention's batches where they change.
-    expect({ submit, createBindGroup, createBuffer }).toEqual({
-      submit: 1,
-      createBindGroup: 1,
-      createBuffer: 0,
-    });
-    expect(writeBuffer).toBeLessThanOrEqual(4);
-    // Ten of the blocks, rotary, attention (what is shared, what is not, and joining); embedding, head, norms, sampler.
-    expect(dispatchWorkgroups).toBeLessThanOrEqual(LAYERS * 14 + 5);
-    expect(calls.setBindGroup).toBe(dispatchWorkgroups);
-    // q, k and v, and gate and up, follow each other through one pipeline.
-    expect(calls.setPipeline).toBeLessThanOrEqual(dispatchWorkgroups! - 3 * LAYERS);
-  }
-});
+it.each([1, 8])(
+  'a step of %i answers is issued from a recording, in one submit, without waiting',
+  async (batch) => {
+    const steps = await callsOfSteps(batch);
+    expect(steps.length).toBe(4);
+    for (const calls of steps) {
+      const { submit, createBindGroup, createBuffer = 0, writeBuffer, dispatchWorkgroups, waits } = calls;
+      // Rows, the work list and the sampler's numbers; that of the attention's batches where they change.
+      expect({ submit, createBindGroup, createBuffer, waits }).toEqual({
+        submit: 1,
+        createBindGroup: 1,
+        createBuffer: 0,
+        waits: 0,
+      });
+      expect(writeBuffer).toBeLessThanOrEqual(4);
+      // Ten of the blocks, rotary, attention (what is shared, what is not, and joining); embedding, head, norms, sampler.
+      expect(dispatchWorkgroups).toBeLessThanOrEqual(LAYERS * 14 + 5);
+      expect(calls.setBindGroup).toBe(dispatchWorkgroups);
+      // q, k and v, and gate and up, follow each other through one pipeline.
+      expect(calls.setPipeline).toBeLessThanOrEqual(dispatchWorkgroups! - 3 * LAYERS);
+    }
+  },
+);

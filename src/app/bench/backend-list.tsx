@@ -1,4 +1,5 @@
 import type { BackendChoice } from '../../worker/bench-protocol';
+import { formatSizes } from './bench-facts';
 
 const NAMES = { ort: 'ONNX Runtime', wgsl: 'our kernels' } as const;
 
@@ -28,7 +29,7 @@ export function BackendList({ choices }: { choices: readonly BackendChoice[] }) 
               <b className="med">{NAMES[choice.backend]}</b>
               <span className="sp t2">{graphs.length > 1 ? `${graphs.length} blocks` : rowsOf(choice)}</span>
             </span>
-            <span className="t2 xs">{graphs.join(', ')}</span>
+            <span className="t2 xs">{formatSizes(graphs.join(', '))}</span>
             <span className="t3 xs">{choice.why}</span>
           </li>
         ))}

@@ -61,10 +61,15 @@ export function caseFacts(
 }
 
 function groupOf(found: BenchCase, linear: LinearCase | undefined): string {
-  if (linear) return `Linear layers, ${WEIGHTS[linear.weights] ?? linear.weights} weights (rows x in x out)`;
+  if (linear) return `Linear layers, ${WEIGHTS[linear.weights] ?? linear.weights} weights (rows × in × out)`;
   if (found.kernel === 'decode') return 'Attention: one new token for each of G answers';
   if (found.kernel === 'backward') return 'Attention: gradients';
   return 'Attention: prompts, answers under a prefix, frames';
+}
+
+/** Sizes as they are set on the page: "8 × 2048" where names and files have "8 x 2048". */
+export function formatSizes(text: string): string {
+  return text.replaceAll(' x ', ' × ');
 }
 
 /** "48.3 µs", "2.82 ms", "1.4 s". */

@@ -1,5 +1,5 @@
 import type { CaseFacts } from './bench-facts';
-import { formatRate, formatRatio, formatTime } from './bench-facts';
+import { formatRate, formatRatio, formatSizes, formatTime } from './bench-facts';
 import { Mark } from './mark';
 
 const HEADS = ['kernel', 'shape', 'time', 'of copy bandwidth', 'of f32 arithmetic', 'bound by'] as const;
@@ -94,7 +94,7 @@ function caseRow({ key, name, kind, bandwidthShare, arithmeticShare, bound, foun
 
 /** "P=700 G=8 R=256 16/2 × 128": query and KV heads, and their size. */
 function shortShape(shape: string): string {
-  return shape.replace(/Hq=(\d+) Hkv=(\d+) D=(\d+)/, '$1/$2 × $3');
+  return formatSizes(shape).replace(/Hq=(\d+) Hkv=(\d+) D=(\d+)/, '$1/$2 × $3');
 }
 
 function Bar(props: { share: number; tone: 'memory' | 'arithmetic'; binding: boolean; text: string }) {

@@ -1,6 +1,6 @@
 import type { KernelKind, SelfTestReport } from '../../worker/bench-protocol';
 import { Icon } from '../shared/icon';
-import { formatError } from './bench-facts';
+import { formatError, formatSizes } from './bench-facts';
 
 const KINDS: Record<KernelKind, string> = {
   subgroups: 'Kernels with subgroup operations are switched off; the same without them run instead.',
@@ -37,7 +37,7 @@ export function SelfTestPanel({ report, testing }: { report: SelfTestReport | un
             <Icon name="info" />
           </span>
           <strong>
-            {check.name}: off by {formatError(check.max_error)}
+            {formatSizes(check.name)}: off by {formatError(check.max_error)}
           </strong>
           <p>{KINDS[kind]}</p>
         </div>
@@ -55,7 +55,7 @@ export function SelfTestPanel({ report, testing }: { report: SelfTestReport | un
                   <Icon name={ok ? 'check' : 'x'} />
                   <span className="hidden">{ok ? 'passed' : 'failed'}</span>
                 </span>
-                <span>{name}</span>
+                <span>{formatSizes(name)}</span>
                 <span className="mono t2">{formatError(max_error)}</span>
               </li>
             ))}

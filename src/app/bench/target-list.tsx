@@ -1,5 +1,6 @@
 import type { Target } from '../../worker/bench-protocol';
 import { Icon } from '../shared/icon';
+import { formatSizes } from './bench-facts';
 
 /** What is asked of the kernels, and what was found. */
 export function TargetList({ targets }: { targets: readonly Target[] }) {
@@ -17,7 +18,9 @@ export function TargetList({ targets }: { targets: readonly Target[] }) {
               {name}: limit {limit}
             </span>
             <span className="t2">
-              {of === 0 ? 'not measured' : `${met} of ${of}, worst ${worst.toFixed(2)} at ${shape}`}
+              {of === 0
+                ? 'not measured'
+                : `${met} of ${of}, worst ${worst.toFixed(2)} at ${formatSizes(shape)}`}
             </span>
           </li>
         ))}
