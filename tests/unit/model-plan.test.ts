@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { LORA_TARGETS } from '../../src/blocks/qwen2-graphs';
 import { syntheticRepository } from '../../src/cli/synthetic-hub/repository';
+import type { GpuTensor } from '../../src/gpu/tensor';
 import { TINYLLAVA_VIDEO_R1 } from '../../src/grpo/grpo-config';
 import { planMemory } from '../../src/grpo/memory-plan';
 import { parseConfig } from '../../src/model/config';
@@ -11,8 +12,10 @@ import {
   precisionLine,
   presetPrecision,
 } from '../../src/model/precision';
+import { expectedTensors } from '../../src/model/tensor-names';
 import { TinyLlava } from '../../src/model/tiny-llava';
 import { openCheckpoint } from '../../src/weights/checkpoint';
+import { planReads } from '../../src/weights/plan-reads';
 import { planTraining } from '../../src/worker/plan-training';
 import { nodeCountingGpu } from '../support/counting';
 import { goldenStore } from '../support/golden';
@@ -31,6 +34,18 @@ it('says what the published model takes, from its headers', async () => {
   expect(plan.weight_files.map(({ name }) => name)).toEqual(checkpoint.files);
   expect(plan.weight_files.reduce((sum, { bytes }) => sum + bytes, 0)).toBe(plan.files);
   expect(plan.weight_files.reduce((sum, { used }) => sum + used, 0)).toBe(plan.download);
+  // What is read is that alone: nothing of the last vision layer, the pooling head, the post-norm.
+  const { used } = expectedTensors(parsed);
+  const reads = planReads(
+    checkpoint,
+    new Map([...used].map(([name, shape]) => [name, { shape, dtype: 'f32' } as GpuTensor])),
+  );
+  const sizes = reads.map(({ start, end }) => end - start);
+  expect(sizes.reduce((sum, size) => sum + size, 0)).toBe(plan.download);
+  expect(Math.max(...sizes)).toBeLessThanOrEqual(4 * 2 ** 20);
+  expect(new Set(reads.flatMap(({ pieces }) => pieces.map(({ name }) => name)))).toEqual(
+    new Set(used.keys()),
+  );
   const bytes = (preset: string, part: string) =>
     plan.plans.find((one) => one.preset === preset)!.parts.find(({ name }) => name === part)!.bytes;
   // 4-bit linear layers with a scale of 4 bytes a block of 32: 5 bits a weight.
