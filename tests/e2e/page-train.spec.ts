@@ -346,12 +346,12 @@ test('kept runs: opened, compared, renamed, deleted, exported, asked', async ({ 
   expect(wanted.what).toBe('trl');
   await page.evaluate((id) => {
     const { fakeEngine } = window as unknown as { fakeEngine: Worker };
-    const files = [{ name: 'train.py', blob: new Blob(['print()']) }];
+    const files = ['train.py', 'clips/a.mp4'].map((name) => ({ name, blob: new Blob(['print()']) }));
     fakeEngine.onmessage?.({
       data: { type: 'run-files', id, run: 'r7', what: 'trl', files },
     } as MessageEvent);
   }, wanted.id);
-  expect((await saved).suggestedFilename()).toBe('train.py');
+  expect((await saved).suggestedFilename()).toBe('trl.zip');
   await page.getByRole('button', { name: /^Completions/ }).click();
   await expect
     .poll(() => lastTraining(page, 'export-run'))

@@ -6,12 +6,14 @@ import { useRecord, useTraining } from './train-services';
 import { isActive } from './training-state';
 import { useRunActions } from './use-run-actions';
 
-const EXPORTS: readonly { what: RunExport; name: string; note: string }[] = [
+/** `own`: of questions that the user wrote alone. */
+const EXPORTS: readonly { what: RunExport; name: string; note: string; own?: true }[] = [
   { what: 'adapter', name: 'PEFT adapter', note: 'safetensors and config' },
   { what: 'completions-jsonl', name: 'Completions', note: 'JSONL' },
   { what: 'metrics-jsonl', name: 'Metrics', note: 'JSONL' },
   { what: 'metrics-csv', name: 'Metrics', note: 'CSV' },
-  { what: 'trl', name: 'TRL script', note: 'Python, same settings' },
+  { what: 'questions', name: 'Questions', note: 'JSONL and clips, a ZIP', own: true },
+  { what: 'trl', name: 'TRL script', note: 'Python, a ZIP' },
 ];
 
 /** What happened in the run, newest first. */
@@ -51,7 +53,7 @@ export function RunExports() {
             <span className="sp xs t3">{saved ? `from step ${saved.saved_step}` : 'nothing saved yet'}</span>
           </div>
           <ul>
-            {EXPORTS.map(({ what, name, note }) => (
+            {EXPORTS.filter(({ own }) => !own || record.run.data === 'own').map(({ what, name, note }) => (
               <li key={what}>
                 <button
                   type="button"

@@ -122,6 +122,8 @@ function OfRun({ record }: { record: RunRecord }) {
   const { training } = useTrainServices();
   const actions = useRunActions();
   const live = useLive();
+  // What made a run fail stands above already, with its way out.
+  const told = useTraining((state) => state.error !== undefined);
   const { run, events, checkpoints } = record;
   const state = live?.state ?? run.state;
   const last = events.findLast(({ code }) => code !== 'saved' && code !== 'eval');
@@ -191,7 +193,7 @@ function OfRun({ record }: { record: RunRecord }) {
         error={{
           code: 'run-failed',
           title: `${run.name} failed at step ${run.step}.`,
-          message: `${live?.message ? `${sentence(live.message)} ` : ''}${
+          message: `${live?.message && !told ? `${sentence(live.message)} ` : ''}${
             run.saved_step > 0
               ? `Step ${run.saved_step} is saved: the run can go on from there.`
               : 'Nothing was saved before, so it begins anew.'

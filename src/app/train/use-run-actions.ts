@@ -4,6 +4,7 @@ import type { RunExport } from '../../worker/training-protocol';
 import { chooseModel } from '../models/choose-model';
 import { modelName } from '../models/model-url';
 import { download } from '../shared/download';
+import { zip } from '../shared/zip';
 import { type AppServices, useServices } from '../store/app-services';
 import { BASE, type EngineState, type ModelState } from '../store/engine-state';
 import { showPage } from '../store/pages';
@@ -169,8 +170,10 @@ export function runActions(services: AppServices, { training, setup, trainView }
     },
     export: (run: string, what: RunExport) =>
       guard(
-        training.exportRun(run, what).then((files) => {
-          for (const { name, blob } of files) download(name, blob);
+        training.exportRun(run, what).then(async (files) => {
+          // A download has no folders, and the script looks for its files in some.
+          if (files.some(({ name }) => name.includes('/'))) download(`${what}.zip`, await zip(files));
+          else for (const { name, blob } of files) download(name, blob);
         }),
       ),
     /** Opens the Ask page with the base and an adapter answering side by side. */
