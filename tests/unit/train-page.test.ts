@@ -57,6 +57,25 @@ const running: TrainingEvent = { type: 'run-state', run: 'r1', state: 'running',
 const step = (at: number): TrainingEvent => ({ type: 'run-step', run: 'r1', line: line(at) });
 
 describe('reduceTraining', () => {
+  test('a run that another tab went on with is no longer what this tab knew of it', () => {
+    const paused: TrainingEvent = { type: 'run-state', run: 'r1', state: 'paused', step: 1, message: 'KL.' };
+    const here = stateAfter(started, running, step(1), paused);
+    const listed = (change: Partial<RunSummary>): TrainingEvent => ({
+      type: 'runs',
+      id: 2,
+      runs: [{ ...RUN, state: 'paused', step: 1, ...change }],
+    });
+    expect(reduceTraining(here, listed({})).live).toMatchObject({ state: 'paused', message: 'KL.' });
+    expect(reduceTraining(here, listed({ state: 'running', step: 3 })).live).toBeUndefined();
+    expect(reduceTraining(here, listed({ step: 3 })).live).toBeUndefined();
+    const { live: _, ...read } = here;
+    expect(reduceTraining(read, listed({})).shown).toBe('r1');
+    expect(reduceTraining(read, { type: 'runs', id: 3, runs: [] }).shown).toBeUndefined();
+    // The run that goes on here is known better here than on disk.
+    const live = stateAfter(started, running, step(1));
+    expect(reduceTraining(live, listed({ state: 'running', step: 0 })).live).toBeDefined();
+  });
+
   test('a changed setting is that of the record and of the list', () => {
     const settings = { learning_rate: 1e-5, max_steps: 12 };
     const state = stateAfter(started, { type: 'page/changed', run: 'r1', settings });

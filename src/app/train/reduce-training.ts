@@ -157,7 +157,16 @@ function listed(state: TrainingState, runs: readonly RunSummary[]): TrainingStat
     const record = records[run.run];
     if (record) records[run.run] = { ...record, run };
   }
-  return { ...state, runs: sorted, records };
+  const next = { ...state, runs: sorted, records };
+  // What ended here goes on in another tab, or went on there: what this tab knew of it counts no more.
+  const { live } = state;
+  const now = live && !isActive(live) ? sorted.find(({ run }) => run === live.run) : undefined;
+  const before = now && summaryOf(state, now.run);
+  if (now && (now.state !== before?.state || now.step !== before.step)) delete next.live;
+  // Deleted in another tab.
+  const gone = next.shown !== next.live?.run && !sorted.some(({ run }) => run === next.shown);
+  if (gone) delete next.shown;
+  return next;
 }
 
 function deleted(state: TrainingState, run: string): TrainingState {

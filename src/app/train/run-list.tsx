@@ -70,6 +70,7 @@ function Run({ run, shown }: { run: RunSummary; shown: boolean }) {
   const config = useRecord()?.config;
   const differs = shown || !config ? '' : differenceNote(run.config, config);
   const active = useTraining(({ live }) => live?.run === run.run && isActive(live));
+  const elsewhere = !active && isActive(run);
   if (mode === 'rename') return <Rename run={run} onDone={() => setMode('row')} />;
   if (mode === 'delete')
     return (
@@ -78,7 +79,14 @@ function Run({ run, shown }: { run: RunSummary; shown: boolean }) {
           Delete {run.name} with its {formatBytes(run.bytes)}?
         </span>
         <span className="row">
-          <button type="button" className="btn small" onClick={() => actions.delete(run.run)}>
+          <button
+            type="button"
+            className="btn small"
+            onClick={() => {
+              actions.delete(run.run);
+              setMode('row');
+            }}
+          >
             Delete
           </button>
           <button type="button" className="btn q small" onClick={() => setMode('row')}>
@@ -128,8 +136,8 @@ function Run({ run, shown }: { run: RunSummary; shown: boolean }) {
           type="button"
           className="ib small"
           aria-label={`Delete ${run.name}`}
-          title={active ? 'Stop it first' : 'Delete'}
-          disabled={active}
+          title={active ? 'Stop it first' : elsewhere ? 'Stop it in the other tab first' : 'Delete'}
+          disabled={active || elsewhere}
           onClick={() => setMode('delete')}
         >
           <Icon name="trash" size={13} />

@@ -13,7 +13,7 @@ import type {
   VideoFolder,
 } from '../../worker/training-protocol';
 import type { EngineClient } from '../engine-client';
-import { reduceTraining, type TrainingAction } from './reduce-training';
+import { reduceTraining, summaryOf, type TrainingAction } from './reduce-training';
 import { RewardFailure, type ScoreInput } from './reward-sandbox';
 import { INITIAL_TRAINING_STATE, isActive, type TrainingState } from './training-state';
 
@@ -76,7 +76,7 @@ export class TrainingClient {
     await this.listRuns();
     const { live, runs } = this.store.getState();
     const now = runs?.find(({ run }) => run === shown);
-    if (!known || !now || live?.run === shown) return;
+    if (!known || !now || (live?.run === shown && isActive(live))) return;
     if (now.step !== known.step || now.saved_step !== known.saved_step || now.state !== known.state)
       await this.ask({ type: 'read-run', run: now.run });
   }
@@ -138,8 +138,14 @@ export class TrainingClient {
   }
 
   async rename(run: string, name: string): Promise<void> {
+    const before = summaryOf(this.store.getState(), run)?.name;
     this.dispatch({ type: 'page/renamed', run, name });
-    await this.ask({ type: 'rename-run', run, name });
+    try {
+      await this.ask({ type: 'rename-run', run, name });
+    } catch (error) {
+      if (before !== undefined) this.dispatch({ type: 'page/renamed', run, name: before });
+      throw error;
+    }
   }
 
   async delete(run: string): Promise<void> {
