@@ -65,6 +65,9 @@ function drawEnds({ ctx, bbox, valToPos }: uPlot, { ends }: ChartMarks): void {
   let left = placed.filter(({ label }) => label).length;
   ctx.font = canvasFont(10, scale);
   ctx.textBaseline = 'middle';
+  ctx.strokeStyle = cssColour('--panel');
+  ctx.lineWidth = 3 * scale;
+  ctx.lineJoin = 'round';
   for (const { x, y, colour, label, dot } of placed) {
     if (dot) {
       ctx.fillStyle = cssColour(colour);
@@ -81,7 +84,10 @@ function drawEnds({ ctx, bbox, valToPos }: uPlot, { ends }: ChartMarks): void {
     above = at;
     ctx.fillStyle = cssColour(dot ? '--text-2' : '--text-3');
     ctx.textAlign = fits ? 'left' : 'right';
-    ctx.fillText(label, fits ? x + 6 * scale : right, at);
+    const place = [label, fits ? x + 6 * scale : right, at] as const;
+    // The curves below it do not run through the words.
+    ctx.strokeText(...place);
+    ctx.fillText(...place);
   }
 }
 

@@ -12,6 +12,8 @@ export interface ShareCurve {
   points?: boolean;
   /** Said beside the curve's end. */
   label?: string;
+  /** It is said below the end: another curve's label stands above. */
+  below?: boolean;
 }
 
 /** Checks of another run, behind those of the one that is shown. */
@@ -78,7 +80,16 @@ export function ShareChart({ evals, max_steps, curves, height, spoken, compared 
       {curves.map((curve) => (
         <g key={curve.className}>
           <path d={pathOf(evals, curve.value, x, y)} className={curve.className} />
-          {curve.label && <EndLabel lines={evals} value={curve.value} x={x} y={y} text={curve.label} />}
+          {curve.label && (
+            <EndLabel
+              lines={evals}
+              value={curve.value}
+              x={x}
+              y={y}
+              text={curve.label}
+              below={curve.below ?? false}
+            />
+          )}
           {curve.points &&
             evals.map((line) => <Point key={line.step} line={line} curve={curve} x={x} y={y} />)}
         </g>
@@ -119,7 +130,7 @@ function EndLabel({
   x,
   y,
   text,
-  below = false,
+  below,
 }: {
   lines: readonly EvalLine[];
   value: ShareCurve['value'];
@@ -127,7 +138,7 @@ function EndLabel({
   y: Scale;
   text: string;
   /** Where the curve that matters has its own mark above. */
-  below?: boolean;
+  below: boolean;
 }) {
   const last = lines.findLast((line) => value(line) !== undefined);
   if (!last) return null;

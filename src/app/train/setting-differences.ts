@@ -19,7 +19,6 @@ const SHORT: Readonly<Record<string, string>> = {
   num_generations: 'G',
   questions_per_step: 'questions',
   max_completion_length: 'length',
-  max_steps: 'steps',
   target_modules: '',
 };
 
@@ -41,6 +40,7 @@ export function differenceNote(config: RunConfig, from: RunConfig): string {
     // A sum of functions and weights is too long for a line.
     if (name === 'rewards') return 'other rewards';
     if (name === 'user_reward’s code') return 'another function';
+    if (name === 'max_steps') return `${value} steps`;
     const short = SHORT[name] ?? name;
     return short === '' ? value : `${short} ${value}`;
   });
