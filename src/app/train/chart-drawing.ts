@@ -85,8 +85,8 @@ function drawEnds({ ctx, bbox, valToPos }: uPlot, { ends }: ChartMarks): void {
     ctx.fillStyle = cssColour(dot ? '--text-2' : '--text-3');
     ctx.textAlign = fits ? 'left' : 'right';
     const place = [label, fits ? x + 6 * scale : right, at] as const;
-    // The curves below it do not run through the words.
-    ctx.strokeText(...place);
+    // The run's own curves do not run through its words.
+    if (dot) ctx.strokeText(...place);
     ctx.fillText(...place);
   }
 }

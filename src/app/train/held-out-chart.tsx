@@ -71,10 +71,10 @@ export function ShareChart({ evals, max_steps, curves, height, spoken, compared 
         <path d={`M${x(evals[0]!.step)} ${y(start)}H${right}`} stroke="var(--text-3)" strokeDasharray="4 3" />
       )}
       {first &&
-        compared.map(({ run, name, evals: lines }) => (
+        compared.map(({ run, name, evals: lines }, place) => (
           <g key={run}>
             <path d={pathOf(lines, first.value, x, y)} stroke="var(--c-ghost)" strokeWidth="1.2" />
-            <EndLabel lines={lines} value={first.value} x={x} y={y} text={name} below />
+            <EndLabel lines={lines} value={first.value} x={x} y={y} text={name} below={1 + place} />
           </g>
         ))}
       {curves.map((curve) => (
@@ -87,7 +87,7 @@ export function ShareChart({ evals, max_steps, curves, height, spoken, compared 
               x={x}
               y={y}
               text={curve.label}
-              below={curve.below ?? false}
+              below={curve.below ? 1 : 0}
             />
           )}
           {curve.points &&
@@ -138,14 +138,18 @@ function EndLabel({
   y: Scale;
   text: string;
   /** Where the curve that matters has its own mark above. */
-  below: boolean;
+  below: number;
 }) {
   const last = lines.findLast((line) => value(line) !== undefined);
   if (!last) return null;
   const at = x(last.step);
   const end = y(value(last)!);
   return (
-    <text x={at} y={below ? end + 16 : Math.max(8, end - 5)} textAnchor={at > WIDTH / 2 ? 'end' : 'start'}>
+    <text
+      x={at}
+      y={below > 0 ? end + 6 + 10 * below : Math.max(8, end - 5)}
+      textAnchor={at > WIDTH / 2 ? 'end' : 'start'}
+    >
       {text}
     </text>
   );
