@@ -58,6 +58,24 @@ describe('scoreGroup', () => {
       ...(user ? { user } : {}),
     });
 
+  it('gives the user’s function what can be sent to another thread, whatever else a question holds', async () => {
+    // As a run's question holds the video's GPU buffer.
+    const held = { ...question, visual: () => 'cannot be cloned' };
+    const { rewards } = await scoreGroup([{ name: 'user_reward', weight: 1 }], [right, wrong], held, {
+      max_completion_length: 10,
+      user: (answers) => {
+        expect(Object.keys(structuredClone(answers)[0]!).sort()).toEqual([
+          'problem',
+          'solution',
+          'text',
+          'tokens',
+        ]);
+        return [3, 4];
+      },
+    });
+    expect(rewards).toEqual([3, 4]);
+  });
+
   it('gives the original’s reward with its parts, of stripped texts', async () => {
     const { rewards, functions } = await score([{ name: 'signed_reward', weight: 1 }]);
     expect(rewards).toEqual([1.75, -Math.fround(0.5 + 0.5 / 60), 1]);

@@ -122,10 +122,12 @@ export async function scoreGroup(
     const fail = (failed: readonly number[], reason: string) =>
       new RewardError('user_reward', failed, answers.length, reason);
     if (!options.user) throw fail(everyone, 'cannot be run here');
+    // What else a run knows of its question (GPU buffers) cannot be sent to where the function runs.
+    const { problem, solution } = question;
     let given: readonly number[];
     try {
       given = await options.user(
-        answers.map(({ tokens }, i) => ({ ...question, text: texts[i]!, tokens: tokens.length })),
+        answers.map(({ tokens }, i) => ({ problem, solution, text: texts[i]!, tokens: tokens.length })),
       );
     } catch (cause) {
       if (cause instanceof RewardError) throw cause;
