@@ -27,6 +27,7 @@ const CASES = [
   'sampler.*(finished rows|extreme logits|published vocabulary|subgroups)',
   'of a CPU.*in f16',
   '^wgsl f16 weights',
+  'activations in f16 wgsl, ',
   'values of (prefix1|gqa8_d32_q7)$',
   'recorded gradients with everything in f16',
   'small heads in f16',

@@ -6,7 +6,8 @@
 // So W is read once for up to R rows (a decode step's), and by R at a time for more. Rows and columns past the end repeat
 // the last one and are not written.
 // Constants: LANES (a power of 2; with SUBGROUP not above the smallest subgroup), COLUMNS; a workgroup has
-// LANES * COLUMNS threads; loop counts R and C; of BARRIER, SUBGROUP and ALONE one is 1, the others 0. Behind weight-octet.wgsl.
+// LANES * COLUMNS threads; loop counts R and C; of BARRIER, SUBGROUP and ALONE one is 1, the others 0; element types
+// X4, C1 and Y1 of f32 or f16. Behind weight-octet.wgsl.
 
 struct Params {
   rows: u32,
@@ -18,9 +19,9 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
-@group(0) @binding(3) var<storage, read> c: array<f32>; // bias [N] or residual [rows, N]
-@group(0) @binding(4) var<storage, read_write> y: array<f32>;
+@group(0) @binding(1) var<storage, read> x: array<X4>;
+@group(0) @binding(3) var<storage, read> c: array<C1>; // bias [N] or residual [rows, N]
+@group(0) @binding(4) var<storage, read_write> y: array<Y1>;
 
 #for b in BARRIER
 var<workgroup> parts: array<f32, LANES * COLUMNS>;
@@ -32,11 +33,11 @@ fn put(row: u32, column: u32, value: f32) {
   }
   var sum = value * p.alpha;
   if (p.mode == 1u) {
-    sum += c[column];
+    sum += f32(c[column]);
   } else if (p.mode == 2u) {
-    sum += c[row * p.n + column];
+    sum += f32(c[row * p.n + column]);
   }
-  y[row * p.n + column] = sum;
+  y[row * p.n + column] = Y1(sum);
 }
 
 @compute @workgroup_size(LANES * COLUMNS)
@@ -62,8 +63,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let w$c = octet(column$c, o);
 #end
 #for r in R
-    let low$r = x[x$r + 2u * o];
-    let high$r = select(vec4<f32>(0.0), x[x$r + second], whole);
+    let low$r = vec4<f32>(x[x$r + 2u * o]);
+    let high$r = select(vec4<f32>(0.0), vec4<f32>(x[x$r + second]), whole);
 #for c in C
     sum$r_$c += dot(low$r, w$c.low) + dot(high$r, w$c.high);
 #end

@@ -5,7 +5,7 @@
 // thread and step. Memory: x once per 64 columns, W once per 64 rows; 16.3 kB of workgroup memory. The 4 rows and
 // columns of a thread lie 16 apart, so that neighbouring threads read neighbouring words.
 // Loop counts FORWARD (x W^T) and BACKWARD (x W): one is 1, one 0; WIDE (rows of x have a multiple of 4 values) and ANY
-// likewise. Behind weight-octet.wgsl.
+// likewise; element types X1, X4, C1 and Y1 of f32 or f16. Behind weight-octet.wgsl.
 
 struct Params {
   rows: u32,
@@ -18,13 +18,13 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> p: Params;
 #for i in WIDE
-@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> x: array<X4>;
 #end
 #for i in ANY
-@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> x: array<X1>;
 #end
-@group(0) @binding(3) var<storage, read> c: array<f32>; // bias [columns] or residual [rows, columns]
-@group(0) @binding(4) var<storage, read_write> y: array<f32>;
+@group(0) @binding(3) var<storage, read> c: array<C1>; // bias [columns] or residual [rows, columns]
+@group(0) @binding(4) var<storage, read_write> y: array<Y1>;
 
 const TILE: u32 = 64u;
 const DEPTH: u32 = 32u;
@@ -39,12 +39,12 @@ fn take(row: u32, i: u32, width: u32) -> vec4<f32> {
     return vec4<f32>(0.0);
   }
 #for i in WIDE
-  return x[(row * width + i) / 4u];
+  return vec4<f32>(x[(row * width + i) / 4u]);
 #end
 #for i in ANY
   var out = vec4<f32>(0.0);
   for (var j = 0u; j < min(4u, width - i); j++) {
-    out[j] = x[row * width + i + j];
+    out[j] = f32(x[row * width + i + j]);
   }
   return out;
 #end
@@ -120,8 +120,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let i = row + ty + 16u * $ru;
     let j = column + tx + 16u * $cu;
     if (i < p.rows && j < columns) {
-      let sum = sum$r_$c * p.alpha + select(0.0, c[select(j, i * columns + j, p.mode == 2u)], p.mode != 0u);
-      y[i * columns + j] = sum;
+      let sum = sum$r_$c * p.alpha + select(0.0, f32(c[select(j, i * columns + j, p.mode == 2u)]), p.mode != 0u);
+      y[i * columns + j] = Y1(sum);
     }
   }
 #end

@@ -4,8 +4,8 @@
 // Grid: (K / 8 / WG, rows / R), rounded up. A thread makes R rows x 8 columns in registers, without workgroup memory:
 // per row of W it unpacks one octet for R * 8 multiply-adds; neighbouring threads read neighbouring words of W and the
 // same values of x. Rows past the end repeat the last one and are not written.
-// Constant: WG; loop counts R, WIDE (N is a multiple of 4) and ANY: of the two one is 1, one 0. Behind
-// weight-octet.wgsl.
+// Constant: WG; loop counts R, WIDE (N is a multiple of 4) and ANY: of the two one is 1, one 0;
+// element types X1, X4, C4 and Y4 of f32 or f16. Behind weight-octet.wgsl.
 
 struct Params {
   rows: u32,
@@ -18,13 +18,13 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> p: Params;
 #for i in WIDE
-@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> x: array<X4>;
 #end
 #for i in ANY
-@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> x: array<X1>;
 #end
-@group(0) @binding(3) var<storage, read> c: array<vec4<f32>>; // bias [K] or residual [rows, K]
-@group(0) @binding(4) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> c: array<C4>; // bias [K] or residual [rows, K]
+@group(0) @binding(4) var<storage, read_write> y: array<Y4>;
 
 fn put(row: u32, column: u32, value: vec4<f32>) {
   if (row >= p.rows || column >= p.k4) {
@@ -32,11 +32,11 @@ fn put(row: u32, column: u32, value: vec4<f32>) {
   }
   var sum = value * p.alpha;
   if (p.mode == 1u) {
-    sum += c[column];
+    sum += vec4<f32>(c[column]);
   } else if (p.mode == 2u) {
-    sum += c[row * p.k4 + column];
+    sum += vec4<f32>(c[row * p.k4 + column]);
   }
-  y[row * p.k4 + column] = sum;
+  y[row * p.k4 + column] = Y4(sum);
 }
 
 @compute @workgroup_size(WG)
@@ -57,7 +57,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let w$j = octet(n + $ju, o);
 #end
 #for r in R
-    let x$r = x[(row$r * p.n + n) / 4u];
+    let x$r = vec4<f32>(x[(row$r * p.n + n) / 4u]);
     low$r += mat4x4<f32>(w0.low, w1.low, w2.low, w3.low) * x$r;
     high$r += mat4x4<f32>(w0.high, w1.high, w2.high, w3.high) * x$r;
 #end
@@ -67,7 +67,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   for (var n = 0u; n < p.n; n++) {
     let w0 = octet(n, o);
 #for r in R
-    let x$r = x[row$r * p.n + n];
+    let x$r = f32(x[row$r * p.n + n]);
     low$r += x$r * w0.low;
     high$r += x$r * w0.high;
 #end

@@ -2,10 +2,13 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { BlockRuntime } from '../../src/blocks/block-graph';
 import { BlockRuntimes } from '../../src/blocks/block-runtimes';
 import { differentiate } from '../../src/blocks/differentiate';
+import type { ValueSpec } from '../../src/blocks/graph';
 import { GraphBuilder } from '../../src/blocks/graph-builder';
 import { OrtRuntime } from '../../src/blocks/ort/ort-runtime';
+import { needsF16 } from '../../src/blocks/wgsl/element-types';
 import { WgslRuntime } from '../../src/blocks/wgsl/wgsl-runtime';
 import type { Gpu } from '../../src/gpu/device';
+import { isPacked } from '../../src/gpu/packed-weights';
 import {
   blockBytes,
   blocksOf,
@@ -13,12 +16,14 @@ import {
   destroyTensor,
   type GpuTensor,
   readF32,
+  readTensor,
   uploadTensor,
   writeTensor,
 } from '../../src/gpu/tensor';
 import { dequantise, fromHalves } from '../../src/weights/quantise-reference';
 import { blockReference, type Dense } from '../support/block-reference';
 import { relativeError } from '../support/golden-model';
+import { fromHalf, toHalf } from '../support/half';
 import { randomValues, uniforms } from '../support/random-values';
 import { sharedGpu } from '../support/shared-gpu';
 
@@ -214,4 +219,55 @@ describe('f16 weights without shader-f16', () => {
     expect(relativeError(await readF32(gpu, y), want.y!.data)).toBeLessThan(5e-6);
     await auto.destroy();
   });
+});
+
+describe('activations in f16', () => {
+  const cases = (['wgsl', 'wgsl as on a GPU'] as const).flatMap((kind) =>
+    (['q4', 'q8'] as const).map((dtype) => [kind, dtype] as const),
+  );
+  it.each(cases)(
+    '%s, %s weights: as the float64 reference, forward and backward, poisoned',
+    async (kind, dtype) => {
+      if (!gpu.f16) return expect(() => needsF16(gpu, ['f16'])).toThrow('cannot read: keep them as f32');
+      const [k, n] = [44, 75];
+      const forward = twoLayers(dtype, k, n);
+      const w = randomWeight(dtype, n, k, 21);
+      const v = randomWeight(dtype, k, k, 22);
+      for (const written of [forward, differentiate(forward, ['x'])]) {
+        const half = <T extends ValueSpec>(value: T): T =>
+          isPacked(value.type) ? value : { ...value, type: 'f16' };
+        const model = { ...written, inputs: written.inputs.map(half), outputs: written.outputs.map(half) };
+        const graph = await runtimes[kind].compile(model);
+        for (const rows of [1, 3, 17, 70]) {
+          const values: Record<string, Dense> = { w: w.values, v: v.values };
+          const inputs: Record<string, GpuTensor> = { w: w.tensor, v: v.tensor };
+          const shapes = { x: [rows, k], bias: [n], d_inner: [rows, n], d_y: [rows, k] };
+          for (const [j, [name, shape]] of Object.entries(shapes).entries()) {
+            const data = toHalf(randomValues(shape[0]! * (shape[1] ?? 1), 30 + j));
+            values[name] = { data: fromHalf(data), shape };
+            inputs[name] = uploadTensor(gpu, data, shape, 'f16', name);
+          }
+          const expected = blockReference(written, values);
+          const outputs = Object.fromEntries(
+            model.outputs.map(({ name }) => {
+              const { data, shape } = expected[name]!;
+              return [name, uploadTensor(gpu, new Uint16Array(data.length).fill(0x7e00), shape, 'f16', name)];
+            }),
+          );
+          await graph.run(Object.fromEntries(graph.inputs.map((name) => [name, inputs[name]!])), outputs);
+          for (const [name, tensor] of Object.entries(outputs)) {
+            const found = fromHalf((await readTensor(gpu, tensor)) as Uint16Array);
+            expect(
+              relativeError(found, expected[name]!.data),
+              `${model.name}, ${rows} rows, ${name}`,
+            ).toBeLessThan(2e-3);
+          }
+          for (const name of Object.keys(shapes)) destroyTensor(inputs[name]!);
+          for (const tensor of Object.values(outputs)) destroyTensor(tensor);
+        }
+        await graph.destroy();
+      }
+      for (const { tensor } of [w, v]) destroyTensor(tensor);
+    },
+  );
 });

@@ -3,14 +3,14 @@ import { type ElementType, type GraphModel, intAttribute, type NodeSpec, textAtt
 import type { DenseForm, DenseKernel } from './dense-kernels';
 import { type FloatType, isFloat } from './element-types';
 import type { ProductForm } from './product-kernels';
-import type { PackedProduct } from './quantised-kernels';
+import type { PackedProduct, RowTypes } from './quantised-kernels';
 
 /** A node and the kernels that it needs; one of `product`, `packed` and `dense`, and none for a copy. */
 export interface NodePlan {
   node: NodeSpec;
   product?: ProductForm;
   /** A product whose weight is unpacked on the way. */
-  packed?: { type: PackedDType; product: PackedProduct; rows: number };
+  packed?: { type: PackedDType; product: PackedProduct; rows: number; types: RowTypes };
   dense?: DenseForm;
 }
 
@@ -36,13 +36,16 @@ function planProduct(node: NodeSpec, graph: GraphModel): NodePlan | undefined {
   const y = node.outputs[0]!;
   if (transA && transB) return undefined;
   const type = typeOf(w[0]!, graph);
-  const rest = [...x, ...(c ? [c] : []), y].map((name) => typeOf(name, graph));
-  if (!transA && isPacked(type) && rest.every((other) => other === 'f32')) {
-    const product = transB ? 'forward' : 'backward';
-    return { node, packed: { type, product, rows: fixedDims(w[0], graph)?.[0] ?? 0 } };
-  }
   const [xTypes, wTypes, ends] = [x, w, [c ?? y, y]].map((names) => floatTypes(names, graph));
-  if (!xTypes || !wTypes || !ends) return undefined;
+  if (!xTypes || !ends) return undefined;
+  const rows: RowTypes = { x: xTypes[0]!, c: ends[0]!, y: ends[1]! };
+  // Halves between halves need no unpacking: the kernels of whole floats read them.
+  const halves = type === 'f16' && Object.values(rows).includes('f16');
+  if (!transA && terms === 1 && isPacked(type) && !halves) {
+    const product = transB ? 'forward' : 'backward';
+    return { node, packed: { type, product, rows: fixedDims(w[0], graph)?.[0] ?? 0, types: rows } };
+  }
+  if (!wTypes) return undefined;
   const types = { x: xTypes, w: wTypes, c: ends[0]!, y: ends[1]! };
   if (transA) return { node, product: { kind: 'weight-grad', addend: c ? 'residual' : 'none', types } };
   const weights = w.map((name) => fixedDims(name, graph));

@@ -6,10 +6,18 @@ import { compileKernel, type Kernel } from '../../gpu/kernel';
 import { type PackedDType, packedKernel } from '../../gpu/packed-weights';
 import type { Binding, Recorder } from '../../gpu/recorder';
 import { blocksOf, type GpuTensor, sizeOf } from '../../gpu/tensor';
+import { type FloatType, needsF16 } from './element-types';
 import { type Sharing, sharing } from './tiles';
 
 /** A product with a packed weight: x W^T, or x W. */
 export type PackedProduct = 'forward' | 'backward';
+
+/** How the rows of a product are stored: x, the addend c (y's type where there is none), y. */
+export interface RowTypes {
+  x: FloatType;
+  c: FloatType;
+  y: FloatType;
+}
 
 /** Sizes of the kernels on a kind of adapter. */
 interface Sizes {
@@ -32,7 +40,7 @@ const SIZES: Record<'cpu' | 'gpu', Sizes> = {
   gpu: { few: [1, 8, 16], lanes: 16, threads: 64, many: undefined, group: 64, backward: 4 },
 };
 
-/** Linear layers over weights of 4 bits, 8 bits or f16, with f32 activations. K is a multiple of 4, N any. */
+/** Linear layers over weights of 4 bits, 8 bits or f16; activations of f32 or f16, sums in f32. K a multiple of 4, N any. */
 export class QuantisedKernels {
   private readonly compiled = new Map<string, Kernel>();
   private readonly sizes: Sizes;
@@ -45,12 +53,16 @@ export class QuantisedKernels {
   }
 
   /** Compiles what a product needs at any number of rows; `n` is the weight's number of rows. */
-  async prepare(dtype: PackedDType, product: PackedProduct, n: number): Promise<void> {
+  async prepare(dtype: PackedDType, product: PackedProduct, n: number, types: RowTypes): Promise<void> {
     const names = product === 'forward' ? this.forwardNames(dtype) : this.backwardNames(dtype, n);
     await Promise.all(
-      names.map(async (name) => {
+      names.map(async (plain) => {
+        const name = stored(plain, types);
         if (this.compiled.has(name)) return;
-        this.compiled.set(name, await compileKernel(this.gpu, { name, ...this.source(name) }));
+        const source = this.source(plain);
+        const constants = { ...elementTypes(types), ...source.constants };
+        const f16 = needsF16(this.gpu, [types.x, types.c, types.y]);
+        this.compiled.set(name, await compileKernel(this.gpu, { ...source, name, constants, f16 }));
       }),
     );
   }
@@ -68,16 +80,17 @@ export class QuantisedKernels {
     const rows = sizeOf(x.shape) / k;
     const params = packedParams(rows, w, c, alpha);
     const { few, many, group } = this.sizes;
+    const kernel = (name: string) => this.kernel(stored(name, typesOf(x, c, y)));
     const fit = few.find((count) => rows <= count);
     const bindings = operands(x, w, c, y);
     if (fit) {
       const grid = [Math.ceil(n / this.sharing.rows), Math.ceil(rows / fit)] as const;
-      recorder.dispatch(this.kernel(`${w.dtype} few ${fit}`), params, bindings, grid);
+      recorder.dispatch(kernel(`${w.dtype} few ${fit}`), params, bindings, grid);
     } else if (many) {
       const grid = [Math.ceil(n / many.columns / group), Math.ceil(rows / many.rows)] as const;
-      recorder.dispatch(this.kernel(`${w.dtype} many`), params, bindings, grid);
+      recorder.dispatch(kernel(`${w.dtype} many`), params, bindings, grid);
     } else {
-      recorder.dispatch(this.kernel(`${w.dtype} tile forward wide`), params, bindings, tiles(rows, n));
+      recorder.dispatch(kernel(`${w.dtype} tile forward wide`), params, bindings, tiles(rows, n));
     }
   }
 
@@ -94,13 +107,14 @@ export class QuantisedKernels {
     const rows = sizeOf(x.shape) / n;
     const params = packedParams(rows, w, c, alpha);
     const { few, many, group, backward } = this.sizes;
+    const kernel = (name: string) => this.kernel(stored(name, typesOf(x, c, y)));
     const bindings = operands(x, w, c, y);
     const width = n % 4 === 0 ? 'wide' : 'any';
     if (many || rows <= few.at(-1)!) {
       const grid = [Math.ceil(k / 8 / group), Math.ceil(rows / backward)] as const;
-      recorder.dispatch(this.kernel(`${w.dtype} untransposed ${width}`), params, bindings, grid);
+      recorder.dispatch(kernel(`${w.dtype} untransposed ${width}`), params, bindings, grid);
     } else {
-      recorder.dispatch(this.kernel(`${w.dtype} tile backward ${width}`), params, bindings, tiles(rows, k));
+      recorder.dispatch(kernel(`${w.dtype} tile backward ${width}`), params, bindings, tiles(rows, k));
     }
   }
 
@@ -151,6 +165,23 @@ export class QuantisedKernels {
     if (!kernel) throw new Error(`The kernel ${name} was not prepared.`);
     return kernel;
   }
+}
+
+function typesOf(x: GpuTensor, c: GpuTensor | undefined, y: GpuTensor): RowTypes {
+  const [first, addend, out] = [x, c ?? y, y].map(({ dtype }) => dtype as FloatType);
+  return { x: first!, c: addend!, y: out! };
+}
+
+/** A kernel's name with the types of its rows, where they are not all f32. */
+function stored(name: string, { x, c, y }: RowTypes): string {
+  const types = [x, c, y];
+  return types.includes('f16') ? `${name} ${types.join(' ')}` : name;
+}
+
+/** The aliases of the kernels' element types. */
+function elementTypes({ x, c, y }: RowTypes): Record<string, string> {
+  const vectors = { X4: `vec4<${x}>`, C4: `vec4<${c}>`, Y4: `vec4<${y}>` };
+  return { X1: x, C1: c, Y1: y, ...vectors };
 }
 
 function operands(x: GpuTensor, w: GpuTensor, c: GpuTensor | undefined, y: GpuTensor): Binding[] {

@@ -55,7 +55,7 @@ export class WgslRuntime implements BlockRuntime {
       dense.prepare(plans.flatMap((plan) => plan.dense ?? [])),
       products.prepare(plans.flatMap((plan) => plan.product ?? [])),
       ...plans.flatMap(({ packed }) =>
-        packed ? [quantised.prepare(packed.type, packed.product, packed.rows)] : [],
+        packed ? [quantised.prepare(packed.type, packed.product, packed.rows, packed.types)] : [],
       ),
     ]);
     return new WgslGraph(this.gpu, graph, plans, this.kernels, this.recorder, this.scratch);
