@@ -13,6 +13,8 @@ export class EnginePage {
   onCall: (call: Of<'score-answers'>) => void = () => {};
   private waiting: (() => void)[] = [];
   readonly engine = new Engine((event) => {
+    // What cannot be sent from a worker to its page fails here as it would there.
+    structuredClone(event);
     if (event.type === 'frame') event.thumbnail.close();
     this.events.push(event);
     if (event.type === 'score-answers') queueMicrotask(() => this.onCall(event));
