@@ -3,6 +3,7 @@ import react from '@vitejs/plugin-react';
 import { defineConfig, type Plugin } from 'vite';
 import { CONTENT_SECURITY_POLICY } from './scripts/content-security-policy.mjs';
 import { mp4boxWithoutUnreadBoxes } from './scripts/mp4box-without-unread-boxes.mjs';
+import { withoutComments } from './scripts/wgsl-without-comments.mjs';
 
 /** The built page names its policy itself, as a static host may be unable to. The development server needs inline scripts. */
 const contentSecurityPolicy: Plugin = {
@@ -39,8 +40,7 @@ const shadersWithoutComments: Plugin = {
   async load(id) {
     if (!id.endsWith('.wgsl?raw')) return null;
     const code = await readFile(id.slice(0, -'?raw'.length), 'utf8');
-    const lines = code.split('\n').map((line) => line.replace(/\/\/.*$/, '').trim());
-    return `export default ${JSON.stringify(lines.filter((line) => line !== '').join('\n'))};`;
+    return `export default ${JSON.stringify(withoutComments(code))};`;
   },
 };
 

@@ -1,0 +1,1 @@
+export function withoutComments(code: string): string;
