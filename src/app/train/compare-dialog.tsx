@@ -1,6 +1,6 @@
 import { Dialog } from '../shared/dialog';
 import { formatSigned } from '../shared/format';
-import { STATE_CHIP, secondsPerStep } from './run-facts';
+import { percent, STATE_CHIP, secondsPerStep } from './run-facts';
 import { settingDifferences } from './setting-differences';
 import { useCompared, useRecord } from './train-services';
 import type { RunRecord } from './training-state';
@@ -103,8 +103,7 @@ function Row({
   );
 }
 
-const percent = (share: number | undefined) =>
-  share === undefined ? undefined : `${Math.round(100 * share)}%`;
+const share = (value: number | undefined) => (value === undefined ? undefined : percent(value));
 
 /** The last number that the log has under a key. */
 function last({ lines }: RunRecord, key: string, digits: number): string | undefined {
@@ -129,17 +128,17 @@ const RESULTS: readonly {
   {
     name: 'held-out before',
     title: 'Sampled answers to the held-out questions',
-    value: ({ evals }) => percent(evals.find(({ step }) => step === 0)?.accuracy_sampled),
+    value: ({ evals }) => share(evals.find(({ step }) => step === 0)?.accuracy_sampled),
   },
   {
     name: 'held-out last',
     title: 'Sampled answers to the same questions, at the last check',
     value: ({ evals }) => {
       const line = evals.findLast(({ step }) => step > 0);
-      return line && `${percent(line.accuracy_sampled)} at step ${line.step}`;
+      return line && `${share(line.accuracy_sampled)} at step ${line.step}`;
     },
   },
-  { name: 'check themselves', value: ({ evals }) => percent(evals.at(-1)?.self_check_rate) },
+  { name: 'check themselves', value: ({ evals }) => share(evals.at(-1)?.self_check_rate) },
   { name: 'kl', value: (record) => last(record, 'kl', 3) },
   { name: 'completion_length', value: (record) => last(record, 'completions/mean_length', 0) },
   {

@@ -8,6 +8,7 @@ import {
 } from '../../worker/training-protocol';
 import { ChoiceSetting, ConfigRow, FlagSetting, NumberSetting } from './config-row';
 import { LORA_TARGET_NAMES } from './run-problems';
+import { shortModule } from './setting-differences';
 import { EXPLANATIONS, FIELD_GROUPS, LIVE_FIELDS } from './setup-groups';
 
 interface Props {
@@ -89,7 +90,6 @@ function GrpoField({
 function LoraFields({ config: { lora }, problems, mode, onChange }: Props) {
   const locked = mode !== 'open';
   const set = (change: Partial<LoraConfig>) => onChange({ lora: { ...lora, ...change } });
-  const short = (name: string) => name.replace(/^.*\./, '').replace('_proj', '');
   return (
     <fieldset className="cf-group">
       <legend>LoRA</legend>
@@ -114,7 +114,7 @@ function LoraFields({ config: { lora }, problems, mode, onChange }: Props) {
           <span className="cf-targets" role="group" aria-labelledby={ids.labelledBy}>
             {LORA_TARGET_NAMES.map((name) => {
               const on = lora.target_modules.includes(name);
-              if (locked) return on ? <span key={name}>{short(name)}</span> : null;
+              if (locked) return on ? <span key={name}>{shortModule(name)}</span> : null;
               const next = LORA_TARGET_NAMES.filter((one) =>
                 one === name ? !on : lora.target_modules.includes(one),
               );
@@ -126,7 +126,7 @@ function LoraFields({ config: { lora }, problems, mode, onChange }: Props) {
                   title={name}
                   onClick={() => set({ target_modules: next })}
                 >
-                  {short(name)}
+                  {shortModule(name)}
                 </button>
               );
             })}

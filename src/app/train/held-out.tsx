@@ -1,6 +1,6 @@
 import type { EvalLine } from '../../worker/training-protocol';
 import { type ComparedEvals, ShareChart, type ShareCurve } from './held-out-chart';
-import { evalsByTime, nextEval } from './run-facts';
+import { evalsByTime, nextEval, percent } from './run-facts';
 import { useCompared, useRecord } from './train-services';
 
 const ACCURACY: readonly ShareCurve[] = [
@@ -11,8 +11,6 @@ const CHECKED: readonly ShareCurve[] = [
   { value: (line) => line.checked_right_before, className: 'held-before', label: 'before', below: true },
   { value: (line) => line.checked_right_after, className: 'held-aha', label: 'after' },
 ];
-
-const percent = (share: number) => `${Math.round(share * 100)}%`;
 
 /** Accuracy on questions that are never trained on, before, during and after, and what checking itself did there. */
 export function HeldOut() {

@@ -10,6 +10,11 @@ export const STATE_CHIP: Record<RunState, { text: string; tone: string }> = {
   failed: { text: 'failed', tone: 'err' },
 };
 
+/** A share as "66%". */
+export function percent(share: number): string {
+  return `${Math.round(100 * share)}%`;
+}
+
 /** Mean seconds of the last steps; undefined before the first one. */
 export function secondsPerStep(lines: readonly StepLine[]): number | undefined {
   const times = lines

@@ -4,7 +4,7 @@ import { formatBytes, formatSigned } from '../shared/format';
 import { Icon } from '../shared/icon';
 import { useServices } from '../store/app-services';
 import { CompareDialog } from './compare-dialog';
-import { STATE_CHIP } from './run-facts';
+import { percent, STATE_CHIP } from './run-facts';
 import { differenceNote } from './setting-differences';
 import { useCompared, useRecord, useTraining, useTrainView } from './train-services';
 import { isActive } from './training-state';
@@ -120,7 +120,7 @@ function Run({ run, shown }: { run: RunSummary; shown: boolean }) {
       </button>
       <span className="t2 run-number">{run.reward === undefined ? '–' : formatSigned(run.reward)}</span>
       <span className="t2 run-number run-accuracy">
-        {run.eval_accuracy === undefined ? '–' : `${Math.round(run.eval_accuracy * 100)}%`}
+        {run.eval_accuracy === undefined ? '–' : percent(run.eval_accuracy)}
       </span>
       <span className="run-tools">
         <button

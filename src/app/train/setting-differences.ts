@@ -78,6 +78,6 @@ function valueText(value: unknown): string {
 }
 
 /** `self_attn.q_proj` as the form shows it: q. */
-function shortModule(name: string): string {
+export function shortModule(name: string): string {
   return name.replace(/^.*\./, '').replace('_proj', '');
 }
