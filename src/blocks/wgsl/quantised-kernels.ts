@@ -6,7 +6,7 @@ import { compileKernel, type Kernel } from '../../gpu/kernel';
 import { type PackedDType, packedKernel } from '../../gpu/packed-weights';
 import type { Binding, Recorder } from '../../gpu/recorder';
 import { blocksOf, type GpuTensor, sizeOf } from '../../gpu/tensor';
-import { type FloatType, needsF16 } from './element-types';
+import { type FloatType, needsF16, vec4s } from './element-types';
 import { type Sharing, sharing } from './tiles';
 
 /** A product with a packed weight: x W^T, or x W. */
@@ -80,17 +80,17 @@ export class QuantisedKernels {
     const rows = sizeOf(x.shape) / k;
     const params = packedParams(rows, w, c, alpha);
     const { few, many, group } = this.sizes;
-    const kernel = (name: string) => this.kernel(stored(name, typesOf(x, c, y)));
     const fit = few.find((count) => rows <= count);
     const bindings = operands(x, w, c, y);
+    const types = typesOf(x, c, y);
     if (fit) {
       const grid = [Math.ceil(n / this.sharing.rows), Math.ceil(rows / fit)] as const;
-      recorder.dispatch(kernel(`${w.dtype} few ${fit}`), params, bindings, grid);
+      recorder.dispatch(this.kernel(`${w.dtype} few ${fit}`, types), params, bindings, grid);
     } else if (many) {
       const grid = [Math.ceil(n / many.columns / group), Math.ceil(rows / many.rows)] as const;
-      recorder.dispatch(kernel(`${w.dtype} many`), params, bindings, grid);
+      recorder.dispatch(this.kernel(`${w.dtype} many`, types), params, bindings, grid);
     } else {
-      recorder.dispatch(kernel(`${w.dtype} tile forward wide`), params, bindings, tiles(rows, n));
+      recorder.dispatch(this.kernel(`${w.dtype} tile forward wide`, types), params, bindings, tiles(rows, n));
     }
   }
 
@@ -107,14 +107,19 @@ export class QuantisedKernels {
     const rows = sizeOf(x.shape) / n;
     const params = packedParams(rows, w, c, alpha);
     const { few, many, group, backward } = this.sizes;
-    const kernel = (name: string) => this.kernel(stored(name, typesOf(x, c, y)));
     const bindings = operands(x, w, c, y);
+    const types = typesOf(x, c, y);
     const width = n % 4 === 0 ? 'wide' : 'any';
     if (many || rows <= few.at(-1)!) {
       const grid = [Math.ceil(k / 8 / group), Math.ceil(rows / backward)] as const;
-      recorder.dispatch(kernel(`${w.dtype} untransposed ${width}`), params, bindings, grid);
+      recorder.dispatch(this.kernel(`${w.dtype} untransposed ${width}`, types), params, bindings, grid);
     } else {
-      recorder.dispatch(kernel(`${w.dtype} tile backward ${width}`), params, bindings, tiles(rows, k));
+      recorder.dispatch(
+        this.kernel(`${w.dtype} tile backward ${width}`, types),
+        params,
+        bindings,
+        tiles(rows, k),
+      );
     }
   }
 
@@ -160,7 +165,8 @@ export class QuantisedKernels {
     }
   }
 
-  private kernel(name: string): Kernel {
+  private kernel(plain: string, types: RowTypes): Kernel {
+    const name = stored(plain, types);
     const kernel = this.compiled.get(name);
     if (!kernel) throw new Error(`The kernel ${name} was not prepared.`);
     return kernel;
@@ -180,8 +186,7 @@ function stored(name: string, { x, c, y }: RowTypes): string {
 
 /** The aliases of the kernels' element types. */
 function elementTypes({ x, c, y }: RowTypes): Record<string, string> {
-  const vectors = { X4: `vec4<${x}>`, C4: `vec4<${c}>`, Y4: `vec4<${y}>` };
-  return { X1: x, C1: c, Y1: y, ...vectors };
+  return { X1: x, C1: c, Y1: y, ...vec4s({ X4: x, C4: c, Y4: y }) };
 }
 
 function operands(x: GpuTensor, w: GpuTensor, c: GpuTensor | undefined, y: GpuTensor): Binding[] {
