@@ -1,5 +1,5 @@
 import { expect, type Page } from '@playwright/test';
-import type { ModelEvent } from '../../src/worker/model-protocol';
+import type { ModelEvent, ModelRequest } from '../../src/worker/model-protocol';
 import type {
   AnswerStats,
   EngineEvent,
@@ -8,6 +8,10 @@ import type {
   TokenInfo,
   Trace,
 } from '../../src/worker/protocol';
+import type { TrainingRequest } from '../../src/worker/training-protocol';
+
+/** What the page may ask of the engine. */
+type Asked = (EngineRequest | ModelRequest | TrainingRequest) & { id: number };
 
 /**
  * Puts a worker that does nothing in the engine's place, before the page loads. The test then plays the engine with
@@ -69,17 +73,17 @@ export async function requests(page: Page): Promise<(EngineRequest & { id: numbe
 }
 
 /** The page's last request of a type. Waits for one: a handler of the page may read a file or a store first. */
-export async function lastRequest<T extends EngineRequest['type']>(
+export async function lastRequest<T extends Asked['type']>(
   page: Page,
   type: T,
-): Promise<Extract<EngineRequest, { type: T }> & { id: number }> {
-  const find = async () => (await requests(page)).findLast((request) => request.type === type);
+): Promise<Extract<Asked, { type: T }>> {
+  const find = async () => ((await requests(page)) as Asked[]).findLast((request) => request.type === type);
   await expect.poll(find, `a ${type} request`).toBeDefined();
-  return (await find()) as Extract<EngineRequest, { type: T }> & { id: number };
+  return (await find()) as Extract<Asked, { type: T }>;
 }
 
 /** Id of the page's last request of a type. Waits for one. */
-export async function lastId(page: Page, type: EngineRequest['type']): Promise<number> {
+export async function lastId(page: Page, type: Asked['type']): Promise<number> {
   return (await lastRequest(page, type)).id;
 }
 

@@ -10,9 +10,8 @@ import type {
   RunSummary,
   StepLine,
   TrainingEvent,
-  TrainingRequest,
 } from '../../src/worker/training-protocol';
-import { emit, lastRequest } from './page-fake-engine';
+import { emit } from './page-fake-engine';
 
 // A made-up run with numbers that a run could have, for the states of the Train page. None of it is a model's.
 
@@ -20,14 +19,6 @@ import { emit, lastRequest } from './page-fake-engine';
 export async function emitTraining(page: Page, ...events: TrainingEvent[]): Promise<void> {
   // The fake engine's port carries both kinds, as the real one's does.
   await emit(page, ...(events as unknown as Parameters<typeof emit>[1][]));
-}
-
-/** The page's last request of a type about training. Waits for one. */
-export async function lastTraining<T extends TrainingRequest['type']>(
-  page: Page,
-  type: T,
-): Promise<Extract<TrainingRequest, { type: T }>> {
-  return (await lastRequest(page, type as never)) as unknown as Extract<TrainingRequest, { type: T }>;
 }
 
 const PROBLEM = 'Which way does the red circle move?\nOptions:\nA. left\nB. down\nC. right\nD. up';

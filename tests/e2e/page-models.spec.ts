@@ -2,24 +2,14 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, type Page, test } from '@playwright/test';
-import type { KeptModel, ModelPlan, ModelRequest, PrecisionPreset } from '../../src/worker/model-protocol';
-import type { EngineError, EngineRequest, ModelPrecision } from '../../src/worker/protocol';
-import { emit, installFakeEngine, lastId, loadFakeModel, requests } from './page-fake-engine';
+import type { KeptModel, ModelPlan, PrecisionPreset } from '../../src/worker/model-protocol';
+import type { EngineError, ModelPrecision } from '../../src/worker/protocol';
+import { emit, installFakeEngine, lastId, lastRequest, loadFakeModel, requests } from './page-fake-engine';
 
 // The models dialog: lists, plans and loads that need no model. The test plays the engine's part.
 
 async function fail(page: Page, id: number, error: EngineError): Promise<void> {
   await emit(page, { type: 'error', id, error });
-}
-
-/** The page's last request of a type, those about models on disk included. */
-async function last(page: Page, type: (EngineRequest | ModelRequest)['type']) {
-  const of = async () => (await requests(page)).findLast((candidate) => (candidate.type as string) === type);
-  // A dialog's code may still be on its way.
-  await expect.poll(async () => (await of()) !== undefined).toBe(true);
-  const request = await of();
-  if (!request) throw new Error(`The page sent no ${type} request.`);
-  return request;
 }
 
 const KEPT: KeptModel = {
@@ -103,26 +93,26 @@ test('models: by address, from a folder, remembered, and back to the toy model',
   await address.fill('owner/a-model@v2');
   await address.press('Enter');
   const source = { kind: 'url', url: 'http://127.0.0.1:9/mirror/owner/a-model/resolve/v2/' };
-  expect(await last(page, 'plan-model')).toMatchObject({ source, size: { num_generations: 1 } });
-  await fail(page, (await last(page, 'plan-model')).id, MODEL_ERROR);
+  expect(await lastRequest(page, 'plan-model')).toMatchObject({ source, size: { num_generations: 1 } });
+  await fail(page, (await lastRequest(page, 'plan-model')).id, MODEL_ERROR);
   await expect(dialog.getByTestId('error')).toContainText('config.json is missing. Toy model stays loaded.');
-  expect(await last(page, 'load-model')).toMatchObject({ name: 'Toy model' });
+  expect(await lastRequest(page, 'load-model')).toMatchObject({ name: 'Toy model' });
   // A small one is loaded at once.
   await dialog.getByRole('button', { name: 'Try again' }).click();
-  await emit(page, { type: 'model-plan', id: (await last(page, 'plan-model')).id, plan: planOf(4e6) });
-  expect(await last(page, 'load-model')).toMatchObject({ name: 'a-model', source, keep: true });
-  expect(await last(page, 'load-model')).not.toHaveProperty('precision');
+  await emit(page, { type: 'model-plan', id: (await lastRequest(page, 'plan-model')).id, plan: planOf(4e6) });
+  expect(await lastRequest(page, 'load-model')).toMatchObject({ name: 'a-model', source, keep: true });
+  expect(await lastRequest(page, 'load-model')).not.toHaveProperty('precision');
   await fail(page, await lastId(page, 'load-model'), MODEL_ERROR);
   await expect(dialog.getByTestId('error')).toContainText('config.json is missing.');
   const folder = mkdtempSync(join(tmpdir(), 'checkpoint-'));
   writeFileSync(join(folder, 'config.json'), '{}');
   await dialog.getByTestId('model-folder').setInputFiles(folder);
   await expect
-    .poll(() => last(page, 'load-model'))
+    .poll(() => lastRequest(page, 'load-model'))
     .toMatchObject({ name: folder.split('/').at(-1), source: { kind: 'files', files: [{}] } });
   await dialog.getByRole('button', { name: /^Toy model/ }).click();
-  expect(await last(page, 'load-model')).toMatchObject({ name: 'Toy model' });
-  expect(await last(page, 'load-model')).not.toHaveProperty('keep');
+  expect(await lastRequest(page, 'load-model')).toMatchObject({ name: 'Toy model' });
+  expect(await lastRequest(page, 'load-model')).not.toHaveProperty('keep');
   await loadFakeModel(page);
   await page.keyboard.press('Escape');
   await expect(dialog).toBeHidden();
@@ -135,15 +125,19 @@ test('a large model: its plan first, then its bytes as they come, and an end to 
   const dialog = page.getByRole('dialog', { name: 'Models' });
   await emit(page, {
     type: 'kept-models',
-    id: (await last(page, 'list-models')).id,
+    id: (await lastRequest(page, 'list-models')).id,
     models: [KEPT],
     room: { usage: 2.26e9, quota: 38e9, persisted: false },
   });
   await expect(dialog.getByTestId('storage')).toContainText('2.26 GB of 38.0 GB');
   await expect(dialog.getByTestId('kept-model')).toContainText('stopped at 2.26 GB, language 4-bit');
   await dialog.getByRole('button', { name: /^big-model/ }).click();
-  expect(await last(page, 'plan-model')).toMatchObject({ source: { kind: 'url', url: KEPT.source } });
-  await emit(page, { type: 'model-plan', id: (await last(page, 'plan-model')).id, plan: planOf(7.3e9) });
+  expect(await lastRequest(page, 'plan-model')).toMatchObject({ source: { kind: 'url', url: KEPT.source } });
+  await emit(page, {
+    type: 'model-plan',
+    id: (await lastRequest(page, 'plan-model')).id,
+    plan: planOf(7.3e9),
+  });
   const plan = dialog.getByTestId('model-plan');
   await expect(plan).toContainText('3.60 B parameters');
   await expect(plan).toContainText('Nothing is downloaded until you press the button.');
@@ -154,13 +148,13 @@ test('a large model: its plan first, then its bytes as they come, and an end to 
   );
   await expect(plan.getByRole('radio', { name: '4-bit, 2.90 GB' })).toBeChecked();
   // What takes longer comes later; where training cannot be counted, the plan stays.
-  const planned = { type: 'model-plan', id: (await last(page, 'plan-model')).id } as const;
+  const planned = { type: 'model-plan', id: (await lastRequest(page, 'plan-model')).id } as const;
   await expect(plan.getByTestId('plan-speed')).toContainText('1.76 GB read for a token');
   await emit(page, { ...planned, plan: { ...planOf(7.3e9), copy_gbps: 440 } });
   await expect(plan.getByTestId('plan-speed')).toContainText('440 GB/s measured here');
   await expect(plan.getByTestId('plan-speed')).toContainText('at most 250 tokens a second');
   await plan.getByRole('button', { name: 'Count its memory' }).click();
-  expect(await last(page, 'plan-model')).toMatchObject({
+  expect(await lastRequest(page, 'plan-model')).toMatchObject({
     id: planned.id,
     training: { lora: { r: expect.any(Number) } },
   });
@@ -178,9 +172,9 @@ test('a large model: its plan first, then its bytes as they come, and an end to 
   await expect(plan).toContainText('one buffer of this adapter 134 MB');
   await expect(plan.getByRole('button', { name: 'Download 7.30 GB' })).toBeDisabled();
   await plan.getByRole('radio', { name: '4-bit, 2.90 GB' }).check();
-  expect(await last(page, 'load-model')).toMatchObject({ name: 'Toy model' });
+  expect(await lastRequest(page, 'load-model')).toMatchObject({ name: 'Toy model' });
   await plan.getByRole('button', { name: 'Download 7.30 GB' }).click();
-  const load = await last(page, 'load-model');
+  const load = await lastRequest(page, 'load-model');
   expect(load).toMatchObject({ name: 'big-model', keep: true, beside: true, precision: { language: 'q4' } });
   const bytes = (done: number) =>
     emit(page, {
@@ -213,7 +207,7 @@ test('a large model: its plan first, then its bytes as they come, and an end to 
   await expect(page.getByTestId('model-chip')).toContainText('Toy model');
   await page.getByRole('button', { name: 'big-model: loading 80 %' }).click();
   await loading.getByRole('button', { name: 'Stop' }).click();
-  await expect.poll(() => last(page, 'cancel-load')).toMatchObject({ type: 'cancel-load' });
+  await expect.poll(() => lastRequest(page, 'cancel-load')).toMatchObject({ type: 'cancel-load' });
   const stopped = {
     scope: 'model',
     code: 'cancelled',
@@ -225,14 +219,18 @@ test('a large model: its plan first, then its bytes as they come, and an end to 
   await expect(dialog.getByTestId('error')).toContainText('It is kept. Toy model stays loaded.');
   // How fast it came is remembered for the next plan.
   await dialog.getByRole('button', { name: /^big-model/ }).click();
-  await emit(page, { type: 'model-plan', id: (await last(page, 'plan-model')).id, plan: planOf(7.3e9) });
+  await emit(page, {
+    type: 'model-plan',
+    id: (await lastRequest(page, 'plan-model')).id,
+    plan: planOf(7.3e9),
+  });
   await expect(plan).toContainText(
     /\/s was the speed of your last download.*Download7\.30 GB(About|Less than) \d+ (s|min)\./,
   );
   await dialog.getByRole('button', { name: 'Delete big-model' }).click();
   await expect(dialog).toContainText('This frees 2.26 GB.');
   await dialog.getByRole('button', { name: 'Delete', exact: true }).click();
-  const deleted = await last(page, 'delete-model');
+  const deleted = await lastRequest(page, 'delete-model');
   expect(deleted).toMatchObject({ model: KEPT.id });
   await emit(page, { type: 'kept-models', id: deleted.id, models: [] });
   await expect(dialog.getByTestId('kept-model')).toHaveCount(0);
@@ -247,11 +245,11 @@ test('a model of another visit: from this browser where it is kept, else planned
   await page.reload();
   const models = [{ ...KEPT, complete: true }];
   expect((await requests(page)).map(({ type }) => type)).toEqual(['list-models']);
-  await emit(page, { type: 'kept-models', id: (await last(page, 'list-models')).id, models });
-  expect(await last(page, 'load-model')).toMatchObject({ source: { kind: 'kept', id: KEPT.id } });
+  await emit(page, { type: 'kept-models', id: (await lastRequest(page, 'list-models')).id, models });
+  expect(await lastRequest(page, 'load-model')).toMatchObject({ source: { kind: 'kept', id: KEPT.id } });
   await page.reload();
-  await emit(page, { type: 'kept-models', id: (await last(page, 'list-models')).id, models: [] });
-  expect(await last(page, 'load-model')).toMatchObject({ name: 'Toy model' });
+  await emit(page, { type: 'kept-models', id: (await lastRequest(page, 'list-models')).id, models: [] });
+  expect(await lastRequest(page, 'load-model')).toMatchObject({ name: 'Toy model' });
   await loadFakeModel(page);
   await emit(page, { type: 'not-kept', id: await lastId(page, 'load-model'), message: 'Storage is full.' });
   await expect(page.getByRole('button', { name: 'The model is not kept' })).toBeVisible();
@@ -259,11 +257,15 @@ test('a model of another visit: from this browser where it is kept, else planned
     localStorage.setItem('models', JSON.stringify({ chosen: { kind: 'url', url }, recent: [url] }));
   }, KEPT.source);
   await page.reload();
-  await emit(page, { type: 'kept-models', id: (await last(page, 'list-models')).id, models: [KEPT] });
-  expect(await last(page, 'load-model')).toMatchObject({ name: 'Toy model' });
+  await emit(page, { type: 'kept-models', id: (await lastRequest(page, 'list-models')).id, models: [KEPT] });
+  expect(await lastRequest(page, 'load-model')).toMatchObject({ name: 'Toy model' });
   await loadFakeModel(page);
-  await emit(page, { type: 'model-plan', id: (await last(page, 'plan-model')).id, plan: planOf(7.3e9) });
-  expect(await last(page, 'load-model')).toMatchObject({ name: 'Toy model' });
+  await emit(page, {
+    type: 'model-plan',
+    id: (await lastRequest(page, 'plan-model')).id,
+    plan: planOf(7.3e9),
+  });
+  expect(await lastRequest(page, 'load-model')).toMatchObject({ name: 'Toy model' });
   await page.getByRole('button', { name: 'big-model: 7.30 GB to load. See the plan' }).click();
   await expect(page.getByTestId('model-plan')).toContainText('What happens next');
   // One that was kept and is gone is told of.
@@ -274,8 +276,8 @@ test('a model of another visit: from this browser where it is kept, else planned
     );
   }, KEPT.name);
   await page.reload();
-  await emit(page, { type: 'kept-models', id: (await last(page, 'list-models')).id, models: [] });
-  expect(await last(page, 'load-model')).toMatchObject({ name: 'Toy model' });
+  await emit(page, { type: 'kept-models', id: (await lastRequest(page, 'list-models')).id, models: [] });
+  expect(await lastRequest(page, 'load-model')).toMatchObject({ name: 'Toy model' });
   const worst = { name: 'language_model.model.layers.1.mlp.down_proj.weight', error: 0.0872 };
   const errors = [worst, { name: 'language_model.model.layers.0.self_attn.q_proj.weight', error: 0.071 }];
   await loadFakeModel(page, [

@@ -1,6 +1,6 @@
 import { expect, test } from '@playwright/test';
-import { loadFakeModel, requests } from './page-fake-engine';
-import { emitTraining, fakeData, fakeRun, lastTraining } from './page-fake-training';
+import { lastRequest, loadFakeModel, requests } from './page-fake-engine';
+import { emitTraining, fakeData, fakeRun } from './page-fake-training';
 import { axe, openTrain, shot } from './page-train-support';
 
 // Where a run's questions come from. The test plays the engine: no number here is a model's.
@@ -34,7 +34,7 @@ test('a folder of videos is asked for again after a reload, by its handle where 
   await page.getByRole('button', { name: 'Video folder' }).click();
   await expect(page.getByRole('button', { name: 'NExTVideo, 1 files' })).toBeVisible();
   await page.getByTestId('start-run').click();
-  const started = await lastTraining(page, 'start-run');
+  const started = await lastRequest(page, 'start-run');
   expect(started.data).toMatchObject({ folder: 'NExTVideo', paths: ['NExTVideo/1164/32.mp4'] });
   const summary = { data: 'files', folder: 'NExTVideo' } as const;
   const run = fakeRun('r1', 'Run 1', { ...summary, state: 'paused', step: 60, saved_step: 60 });
@@ -61,13 +61,13 @@ test('a folder of videos is asked for again after a reload, by its handle where 
       .toContain('list-runs');
     await emitTraining(page, {
       type: 'runs',
-      id: (await lastTraining(page, 'list-runs')).id,
+      id: (await lastRequest(page, 'list-runs')).id,
       runs: [run],
     });
     await expect
       .poll(async () => (await requests(page)).map(({ type }) => type as string))
       .toContain('read-run');
-    await emitTraining(page, fakeData((await lastTraining(page, 'read-run')).id, run, config, 60));
+    await emitTraining(page, fakeData((await lastRequest(page, 'read-run')).id, run, config, 60));
   };
   await reload();
   const message = page.getByTestId('run-message');
@@ -78,7 +78,7 @@ test('a folder of videos is asked for again after a reload, by its handle where 
   await page.evaluate(() => Object.assign(window, { permission: 'granted' }));
   await page.getByRole('button', { name: 'Go on' }).click();
   await expect
-    .poll(() => lastTraining(page, 'resume-run'))
+    .poll(() => lastRequest(page, 'resume-run'))
     .toMatchObject({
       type: 'resume-run',
       run: 'r1',
@@ -89,7 +89,7 @@ test('a folder of videos is asked for again after a reload, by its handle where 
   await reload();
   await expect(message).toContainText('Choose the folder that it began with, NExTVideo');
   await message.getByRole('button', { name: 'Choose the folder' }).click();
-  await expect.poll(() => lastTraining(page, 'resume-run')).toMatchObject({ type: 'resume-run', run: 'r1' });
+  await expect.poll(() => lastRequest(page, 'resume-run')).toMatchObject({ type: 'resume-run', run: 'r1' });
 });
 
 test('data of one’s own, and a reward of one’s own in its sandbox', async ({ page }) => {
@@ -116,7 +116,7 @@ test('data of one’s own, and a reward of one’s own in its sandbox', async ({
     .toContain('check-data');
   await emitTraining(page, {
     type: 'data-report',
-    id: (await lastTraining(page, 'check-data')).id,
+    id: (await lastRequest(page, 'check-data')).id,
     report: {
       usable: 812,
       total: 830,
@@ -177,7 +177,7 @@ test('data of one’s own, and a reward of one’s own in its sandbox', async ({
     answers: [{ text: 'abc', problem: '', solution: 'A', tokens: 2 }],
   });
   await expect
-    .poll(() => lastTraining(page, 'scores'))
+    .poll(() => lastRequest(page, 'scores'))
     .toMatchObject({ type: 'scores', call: 3, scores: [5] });
   expect(problems).toEqual([]);
 });

@@ -1,7 +1,7 @@
 import { expect, type Page } from '@playwright/test';
 import { type AxeOptions, axeProblems } from './page-axe';
-import { installFakeEngine, loadFakeModel, requests } from './page-fake-engine';
-import { emitTraining, type fakeRun, lastTraining } from './page-fake-training';
+import { installFakeEngine, lastRequest, loadFakeModel, requests } from './page-fake-engine';
+import { emitTraining, type fakeRun } from './page-fake-training';
 
 /** Looks for what axe finds wrong with the page as it is. */
 export async function axe(page: Page, state: string, rules?: AxeOptions['rules']): Promise<void> {
@@ -22,5 +22,5 @@ export async function openTrain(page: Page, runs: ReturnType<typeof fakeRun>[] =
   await expect
     .poll(async () => (await requests(page)).map(({ type }) => type as string))
     .toContain('list-runs');
-  await emitTraining(page, { type: 'runs', id: (await lastTraining(page, 'list-runs')).id, runs });
+  await emitTraining(page, { type: 'runs', id: (await lastRequest(page, 'list-runs')).id, runs });
 }

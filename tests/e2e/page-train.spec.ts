@@ -1,7 +1,7 @@
 import { expect, type Page, test } from '@playwright/test';
 import { presetConfig } from '../../src/app/train/presets';
 import type { RunConfig } from '../../src/worker/training-protocol';
-import { requests } from './page-fake-engine';
+import { lastRequest, requests } from './page-fake-engine';
 import {
   emitTraining,
   fakeData,
@@ -10,7 +10,6 @@ import {
   fakePlan,
   fakeRows,
   fakeRun,
-  lastTraining,
   streamFakeTraining,
 } from './page-fake-training';
 import { axe, openTrain, shot } from './page-train-support';
@@ -23,7 +22,7 @@ async function answerPlan(page: Page, fits = true): Promise<void> {
     .toContain('plan-memory');
   await emitTraining(page, {
     type: 'memory-plan',
-    id: (await lastTraining(page, 'plan-memory')).id,
+    id: (await lastRequest(page, 'plan-memory')).id,
     plan: fakePlan(fits),
   });
 }
@@ -79,7 +78,7 @@ test('a run from the empty page to its end', async ({ page }) => {
   await test.step('compiling', async () => {
     await page.getByLabel('Name of the run').fill('Run 7');
     await page.getByTestId('start-run').click();
-    const started = await lastTraining(page, 'start-run');
+    const started = await lastRequest(page, 'start-run');
     expect(started).toMatchObject({ name: 'Run 7', data: { kind: 'toy' } });
     expect(started.config.grpo).toMatchObject({ beta: 0.04, max_steps: 400, num_generations: 8 });
     config = {
@@ -162,7 +161,7 @@ test('a run from the empty page to its end', async ({ page }) => {
   await test.step('settings that may change; more charts; the table; full screen', async () => {
     await setting(page, 'learning_rate').fill('3e-5');
     await setting(page, 'learning_rate').press('Enter');
-    expect((await lastTraining(page, 'change-run')).settings).toEqual({ learning_rate: 3e-5 });
+    expect((await lastRequest(page, 'change-run')).settings).toEqual({ learning_rate: 3e-5 });
     await page.getByRole('button', { name: 'More charts' }).click();
     await expect(page.getByTestId('chart')).toHaveCount(20);
     await shot(page, 'more-charts');
@@ -185,7 +184,7 @@ test('a run from the empty page to its end', async ({ page }) => {
 
   await test.step('paused by the user; the KL; a reward that failed; a failure', async () => {
     await page.keyboard.press('p');
-    await lastTraining(page, 'pause-run');
+    await lastRequest(page, 'pause-run');
     await expect(page.getByTestId('pace')).toHaveText('Pausing, saving the last step');
     await expect(page.getByRole('button', { name: 'Stop' })).toBeDisabled();
     await emitTraining(page, { type: 'run-state', run: 'r7', state: 'paused', step: 183 });
@@ -201,7 +200,7 @@ test('a run from the empty page to its end', async ({ page }) => {
     );
     await expect(page.getByTestId('run-message')).toContainText('your limit is 2.');
     await page.getByRole('button', { name: 'Go back to step 180' }).click();
-    const resumed = await lastTraining(page, 'resume-run');
+    const resumed = await lastRequest(page, 'resume-run');
     expect(resumed).toMatchObject({ run: 'r7', step: 180 });
     const going = { ...run, state: 'running' as const, step: 180, saved_step: 180 };
     await emitTraining(
@@ -240,9 +239,9 @@ test('a run from the empty page to its end', async ({ page }) => {
     await shot(page, 'reward-edited');
     await message.getByRole('button', { name: 'Go on with this reward' }).click();
     await expect
-      .poll(() => lastTraining(page, 'resume-run'))
+      .poll(() => lastRequest(page, 'resume-run'))
       .toMatchObject({ type: 'resume-run', run: 'r7', reward_code: '() => 1' });
-    const edited = await lastTraining(page, 'resume-run');
+    const edited = await lastRequest(page, 'resume-run');
     await expect(message.getByRole('button', { name: 'Go on with this reward' })).toBeDisabled();
     await emitTraining(
       page,
@@ -252,7 +251,7 @@ test('a run from the empty page to its end', async ({ page }) => {
     await failReward();
     await page.getByRole('button', { name: 'Skip this question' }).click();
     await expect
-      .poll(() => lastTraining(page, 'resume-run'))
+      .poll(() => lastRequest(page, 'resume-run'))
       .toMatchObject({ type: 'resume-run', run: 'r7', skip_question: true });
     await shot(page, 'reward-failed');
     await emitTraining(page, {
@@ -303,14 +302,14 @@ test('kept runs: opened, compared, renamed, deleted, exported, asked', async ({ 
   await expect
     .poll(async () => (await requests(page)).map(({ type }) => type as string))
     .toContain('read-run');
-  const read = await lastTraining(page, 'read-run');
+  const read = await lastRequest(page, 'read-run');
   expect(read.run).toBe('r7');
   await emitTraining(page, fakeData(read.id, runs[0]!, presetConfig('toy'), 184));
   await expect(page.getByTestId('run-head')).toContainText('The GPU is free');
   await expect(page.getByTestId('train-group')).toContainText('Last group');
   await page.getByLabel('Compare Run 6').check();
-  await expect.poll(async () => (await lastTraining(page, 'read-run')).run).toBe('r6');
-  await emitTraining(page, fakeData((await lastTraining(page, 'read-run')).id, runs[1]!, slower, 400));
+  await expect.poll(async () => (await lastRequest(page, 'read-run')).run).toBe('r6');
+  await emitTraining(page, fakeData((await lastRequest(page, 'read-run')).id, runs[1]!, slower, 400));
   const held = page.getByTestId('held-out');
   await expect(held.getByText('Run 6')).toBeVisible();
   await expect(
@@ -331,18 +330,18 @@ test('kept runs: opened, compared, renamed, deleted, exported, asked', async ({ 
   await page.getByRole('button', { name: 'Rename Run 5' }).click();
   await page.getByLabel('New name of Run 5').fill('beta 0');
   await page.keyboard.press('Enter');
-  expect(await lastTraining(page, 'rename-run')).toMatchObject({ run: 'r5', name: 'beta 0' });
+  expect(await lastRequest(page, 'rename-run')).toMatchObject({ run: 'r5', name: 'beta 0' });
   await expect(row('beta 0')).toBeVisible();
   await row('beta 0').hover();
   await page.getByRole('button', { name: 'Delete beta 0' }).click();
   await page.getByRole('button', { name: 'Delete', exact: true }).click();
-  const gone = await lastTraining(page, 'delete-run');
+  const gone = await lastRequest(page, 'delete-run');
   await emitTraining(page, { type: 'runs', id: gone.id, runs: runs.slice(0, 2) });
   await expect(page.getByTestId('run-row')).toHaveCount(2);
 
   const saved = page.waitForEvent('download');
   await page.getByRole('button', { name: /TRL script/ }).click();
-  const wanted = await lastTraining(page, 'export-run');
+  const wanted = await lastRequest(page, 'export-run');
   expect(wanted.what).toBe('trl');
   await page.evaluate((id) => {
     const { fakeEngine } = window as unknown as { fakeEngine: Worker };
@@ -354,11 +353,11 @@ test('kept runs: opened, compared, renamed, deleted, exported, asked', async ({ 
   expect((await saved).suggestedFilename()).toBe('trl.zip');
   await page.getByRole('button', { name: /^Completions/ }).click();
   await expect
-    .poll(() => lastTraining(page, 'export-run'))
+    .poll(() => lastRequest(page, 'export-run'))
     .toMatchObject({ type: 'export-run', run: 'r7', what: 'completions-jsonl' });
 
   await page.getByRole('button', { name: 'Ask with this adapter' }).click();
-  const load = await lastTraining(page, 'load-adapter');
+  const load = await lastRequest(page, 'load-adapter');
   await emitTraining(page, {
     type: 'adapters',
     id: load.id,
