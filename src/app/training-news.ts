@@ -20,6 +20,7 @@ const TRAINING_EVENTS = {
   runs: true,
   'run-data': true,
   'run-files': true,
+  'runs-changed': true,
   adapters: true,
 } satisfies Record<TrainingEvent['type'], true>;
 

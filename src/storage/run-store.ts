@@ -12,6 +12,7 @@ import { StorageError } from './errors';
 import { type FileContent, type Folder, folderBytes, readText } from './folder';
 import { appendLines, cutLines, readLastLines, readLines } from './json-lines';
 import type { Locks } from './locks';
+import type { RunChanges } from './run-changes';
 
 /** What the store itself needs to know of a run; its users add to it. Kept as `run.json`. */
 export interface RunHeader {
@@ -36,6 +37,8 @@ export class RunStore<H extends RunHeader> {
   constructor(
     private readonly folder: Folder,
     private readonly locks: Locks,
+    /** Hears of every header and step that is written, and of runs that are given back or deleted. */
+    private readonly changes?: RunChanges,
   ) {}
 
   /** All runs, the newest first; folders without a readable header are left out. */
@@ -98,7 +101,7 @@ export class RunStore<H extends RunHeader> {
   /** Makes a run, held by this tab. */
   async create(header: H): Promise<OpenRun<H>> {
     const release = await this.take(header.run, header.name);
-    const open = new OpenRun(this.folder, `${ROOT}/${header.run}`, header, release);
+    const open = new OpenRun(this.folder, `${ROOT}/${header.run}`, header, release, this.changes);
     try {
       await open.update({});
     } catch (cause) {
@@ -115,7 +118,7 @@ export class RunStore<H extends RunHeader> {
     if (!before) throw new StorageError('missing', 'There is no such run on this device.');
     const release = await this.take(run, before.name);
     const header = (await this.header(run)) ?? before;
-    return new OpenRun(this.folder, `${ROOT}/${run}`, header, release);
+    return new OpenRun(this.folder, `${ROOT}/${run}`, header, release, this.changes);
   }
 
   /** Gives a run another name. @throws as `open`. */
@@ -161,6 +164,7 @@ export class OpenRun<H extends RunHeader> {
     /** As it was written last. */
     public header: H,
     private readonly release: () => void,
+    private readonly changes?: RunChanges,
   ) {}
 
   /** Gives the run back. What is being written is finished; later writes fail. */
@@ -168,18 +172,25 @@ export class OpenRun<H extends RunHeader> {
     this.closed = true;
     await this.tail;
     this.release();
+    this.changes?.tell();
   }
 
   /** Changes the header. */
   update(change: Partial<H>): Promise<void> {
     this.header = { ...this.header, ...change };
     const text = `${JSON.stringify(this.header, keepInfinity, 2)}\n`;
-    return this.next(() => this.folder.write(`${this.path}/run.json`, text));
+    return this.next(async () => {
+      await this.folder.write(`${this.path}/run.json`, text);
+      this.changes?.tell();
+    });
   }
 
   /** Adds lines. */
   append(log: RunLog, objects: readonly { step: number }[]): Promise<void> {
-    return this.next(() => appendLines(this.folder, this.file(log), objects));
+    return this.next(async () => {
+      await appendLines(this.folder, this.file(log), objects);
+      if (log === 'log') this.changes?.tell();
+    });
   }
 
   /** Writes a file of the run's data. */

@@ -270,6 +270,8 @@ export type TrainingEvent =
       answers: { text: string; problem: string; solution: string; tokens: number }[];
     }
   | { type: 'runs'; id: number; runs: RunSummary[] }
+  /** Another tab has written to a run: what is known of the runs is out of date. */
+  | { type: 'runs-changed' }
   | {
       type: 'run-data';
       id: number;

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { TOY } from '../../src/grpo/grpo-config';
 import { DEFAULT_LORA } from '../../src/lora/lora-config';
+import { tabRunChanges } from '../../src/storage/run-changes';
 import type { RunConfig, RunExport, StepLine, TrainingData } from '../../src/worker/training-protocol';
 import { EnginePage } from '../support/engine-page';
 import { findBox, parseBoxes, writeBoxes } from '../support/mp4-tree';
@@ -213,6 +214,9 @@ describe('runs', { timeout: 240_000 }, () => {
     const from = page.send({ type: 'resume-run', id: ++id, run: whole });
     await expect(page.next('run-started', from)).rejects.toThrow('Reference is open in another tab');
     release();
+    const told = page.events.length;
+    tabRunChanges(() => {}).tell();
+    await page.next('runs-changed', told);
     await page.ask('runs', { type: 'delete-run', id: ++id, run: whole });
     const left = await page.ask('runs', { type: 'list-runs', id: ++id });
     expect(left.runs.map(({ run }) => run)).toEqual([cut]);

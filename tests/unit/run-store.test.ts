@@ -46,6 +46,23 @@ describe('runs on disk', () => {
     await expect(there.open('b')).rejects.toMatchObject({ code: 'missing' });
   });
 
+  it('tell of what is written, given back and deleted', async () => {
+    let told = 0;
+    const watched = new RunStore<Header>(folder, new MemoryLocks(), { tell: () => told++ });
+    const tellsOf = async (change: Promise<unknown>): Promise<number> => {
+      told = 0;
+      await change;
+      return told;
+    };
+    const open = await watched.create(header('a'));
+    expect(told).toBe(1);
+    expect(await tellsOf(open.append('log', [{ step: 1 }]))).toBe(1);
+    expect(await tellsOf(open.append('completions', [{ step: 1 }]))).toBe(0);
+    expect(await tellsOf(open.close())).toBe(1);
+    expect(await tellsOf(watched.rename('a', 'Lower rate'))).toBeGreaterThan(0);
+    expect(await tellsOf(watched.remove('a'))).toBeGreaterThan(0);
+  });
+
   it('are passed over where their header is damaged', async () => {
     await (await store.create(header('a'))).close();
     await folder.write('runs/b/run.json', '{"run": "b", ');

@@ -118,6 +118,7 @@ export function reduceTraining(state: TrainingState, event: TrainingEvent | Trai
           ? resumed(next, event.run, happened.step)
           : next;
     }
+    case 'runs-changed':
     case 'score-answers':
     case 'data-report':
     case 'memory-plan':

@@ -42,6 +42,8 @@ export class TrainingClient {
   >();
   /** The videos of runs, by run, where they were chosen in this tab: they are not kept on disk. */
   private readonly videos = new Map<string, VideoFolder>();
+  private refreshing = false;
+  private refreshAgain = false;
 
   constructor(
     private readonly engine: EngineClient,
@@ -79,6 +81,20 @@ export class TrainingClient {
     if (!known || !now || (live?.run === shown && isActive(live))) return;
     if (now.step !== known.step || now.saved_step !== known.saved_step || now.state !== known.state)
       await this.ask({ type: 'read-run', run: now.run });
+  }
+
+  /** Refreshes now, or once more after the refresh under way: what it has read may be from before the change. */
+  private async refreshSoon(): Promise<void> {
+    if (this.refreshing) {
+      this.refreshAgain = true;
+      return;
+    }
+    this.refreshing = true;
+    do {
+      this.refreshAgain = false;
+      await this.refresh().catch(() => undefined);
+    } while (this.refreshAgain);
+    this.refreshing = false;
   }
 
   async readRun(run: string): Promise<void> {
@@ -208,6 +224,8 @@ export class TrainingClient {
       return;
     }
     if (event.type === 'score-answers') void this.scoreAnswers(event);
+    // A hidden page looks when it is seen again.
+    if (event.type === 'runs-changed' && document.visibilityState === 'visible') void this.refreshSoon();
     if (event.type === 'adapters') this.engine.setAdapters(event.adapters);
     this.dispatch(event);
     if ('id' in event) {

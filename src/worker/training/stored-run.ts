@@ -1,5 +1,8 @@
 import { StorageError } from '../../storage/errors';
-import type { OpenRun, RunHeader, RunStore } from '../../storage/run-store';
+import { webLocks } from '../../storage/locks';
+import { opfsFolder } from '../../storage/opfs-folder';
+import { tabRunChanges } from '../../storage/run-changes';
+import { type OpenRun, type RunHeader, RunStore } from '../../storage/run-store';
 import type {
   CompletionRow,
   EvalLine,
@@ -29,6 +32,11 @@ export interface StoredRun extends RunHeader {
   failed_question?: number | undefined;
   /** How often the user had a question left out, by its number in the run. */
   skips?: Readonly<Record<number, number>>;
+}
+
+/** The runs on this device. `onChange` is called where another tab writes to one. */
+export async function openRuns(onChange: () => void): Promise<RunStore<StoredRun>> {
+  return new RunStore<StoredRun>(await opfsFolder(), webLocks, tabRunChanges(onChange));
 }
 
 /** What a run keeps of its data beside the questions. */

@@ -1,7 +1,5 @@
 import type { SavedCheckpoint } from '../../storage/checkpoints';
-import { webLocks } from '../../storage/locks';
-import { opfsFolder } from '../../storage/opfs-folder';
-import { type OpenRun, RunStore } from '../../storage/run-store';
+import type { OpenRun, RunStore } from '../../storage/run-store';
 import { type AdapterShelf, adapterFiles } from '../adapter-shelf';
 import { engineError } from '../engine-error';
 import type { EngineEvent } from '../protocol';
@@ -23,6 +21,7 @@ import { ScoreCalls } from './score-calls';
 import {
   leaveOut,
   newRunId,
+  openRuns,
   readRun,
   replaceReward,
   type StoredRun,
@@ -393,7 +392,7 @@ export class TrainingDesk {
   }
 
   private store(): Promise<RunStore<StoredRun>> {
-    this.files ??= opfsFolder().then((folder) => new RunStore<StoredRun>(folder, webLocks));
+    this.files ??= openRuns(() => this.engine.post({ type: 'runs-changed' }));
     return this.files;
   }
 }
