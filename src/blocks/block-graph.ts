@@ -15,10 +15,11 @@ export type GraphCapture = (
 
 /** Gives buffers for values inside graphs. */
 export interface Scratch {
-  /** An f32 tensor of that shape, contents left from before. Give it back with `release`. */
-  take(shape: readonly number[]): GpuTensor;
-  /** Takes a tensor of `take` back; what reads it must be recorded. */
-  release(tensor: GpuTensor): void;
+  /**
+   * At least as many buffers as asked for, the i-th of at least `bytes[i]` (multiples of 4, the largest first). Whoever
+   * asks next may get the same: contents hold for the run that asks.
+   */
+  slots(bytes: readonly number[]): readonly GPUBuffer[];
 }
 
 /**

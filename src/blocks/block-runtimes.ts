@@ -102,7 +102,10 @@ export class BlockRuntimes implements BlockRuntime {
   }
 }
 
-/** A graph and the largest of its weights: "qwen2 block 2048 x 11008 q4". Models of other widths have other labels. */
+/**
+ * A graph and the largest of its weights: "qwen2 block 2048 x 11008 q4", with "rows f16" where it takes or gives such.
+ * Models of other widths have other labels.
+ */
 function graphLabel(graph: GraphModel): string {
   const size = (dims: readonly Dim[] = []) =>
     dims.length === 2 && dims.every((dim) => typeof dim === 'number')
@@ -110,9 +113,11 @@ function graphLabel(graph: GraphModel): string {
       : 0;
   const [first, ...rest] = graph.inputs;
   const largest = rest.reduce((a, b) => (size(b.dims) > size(a!.dims) ? b : a), first);
-  if (!largest || size(largest.dims) === 0) return graph.name;
+  const given = graph.inputs.filter(({ dims }) => dims?.some((dim) => typeof dim === 'string'));
+  const rows = [...given, ...graph.outputs].some(({ type }) => type === 'f16') ? ' rows f16' : '';
+  if (!largest || size(largest.dims) === 0) return graph.name + rows;
   const type = largest.type === 'f32' ? '' : ` ${largest.type}`;
-  return `${graph.name} ${largest.dims!.join(' x ')}${type}`;
+  return `${graph.name} ${largest.dims!.join(' x ')}${type}${rows}`;
 }
 
 /** A graph that may run in both backends; what was measured at a run's number of rows decides. */

@@ -24,6 +24,7 @@ export class GraphBuilder {
   private readonly inputs: ValueSpec[] = [];
   private readonly outputs = new Map<string, { name: string; type: 'f32' | 'f16' }>();
   private readonly used = new Set<string>();
+  private readonly halves = new Set<string>();
 
   constructor(readonly name: string) {}
 
@@ -36,7 +37,7 @@ export class GraphBuilder {
     return { id: name };
   }
 
-  /** Makes a value an output of the graph under `name`. As f16 only our own kernels write it. */
+  /** Makes a value an output of the graph under `name`. As f16 it is rounded where it is written. */
   output(name: string, value: Value, type: 'f32' | 'f16' = 'f32'): void {
     if (this.outputs.has(value.id)) {
       throw new Error(
@@ -47,6 +48,12 @@ export class GraphBuilder {
       throw new Error(`Graph ${this.name}: the input ${value.id} cannot be an output too.`);
     }
     this.outputs.set(value.id, { name, type });
+  }
+
+  /** Has a value inside the graph, which a node gives, stored as `type` (see `GraphModel.halves`). */
+  store(value: Value, type: 'f32' | 'f16'): Value {
+    if (type === 'f16') this.halves.add(value.id);
+    return value;
   }
 
   /** Any operator with one output. Inputs left out are `undefined`. */
@@ -172,6 +179,7 @@ export class GraphBuilder {
       inputs: this.inputs,
       outputs: [...this.outputs.values()],
       constants: this.constants,
+      ...(this.halves.size > 0 ? { halves: [...this.halves].map(rename) } : {}),
     };
   }
 }

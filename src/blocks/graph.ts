@@ -1,6 +1,6 @@
 import type { DType } from '../gpu/tensor';
 
-/** Element types of a graph's values. A weight may be of any; what nodes give is f32. */
+/** Element types of a graph's values. A weight may be of any; what nodes give is f32, or f16 where a graph says so. */
 export type ElementType = DType;
 
 /** A dimension: a number, or a name for one that is known only at run time. */
@@ -58,6 +58,11 @@ export interface GraphModel {
   readonly inputs: readonly ValueSpec[];
   readonly outputs: readonly ValueSpec[];
   readonly constants: readonly (ConstantSpec | RawConstant)[];
+  /**
+   * Values inside the graph that our own kernels store as f16. ONNX Runtime's operators add up in the type of their
+   * operands, so in its graphs these are f32.
+   */
+  readonly halves?: readonly string[];
 }
 
 /** An integer attribute of a node; 0 where it has none, as ONNX defaults the ones used here. */

@@ -43,28 +43,31 @@ export interface GraphLora {
  * Weights of a graph carry their checkpoint name below the layer (`mlp.up_proj.weight`); those of the layer after it
  * begin with `next.`. H = hidden_size. q is `[rows, q_heads * head_dim]`, k and v `[rows, kv_heads * head_dim]`,
  * before the rotary embedding.
+ *
+ * `rows`: how q, k, v, the attention's output, gate and up are stored. f32 always: the residual stream and what norms
+ * give, and the product of gate and up, which in Qwen2.5 goes beyond what f16 holds. Sums are f32 in any case.
  */
 
 /** hidden `[rows, H]`, the embeddings -> q, k, v of layer 0. */
-export function qwen2First(shape: Qwen2Shape, lora?: GraphLora): GraphModel {
+export function qwen2First(shape: Qwen2Shape, lora?: GraphLora, rows: 'f32' | 'f16' = 'f32'): GraphModel {
   const g = new GraphBuilder('qwen2 first');
-  nextQkv(g, g.input('hidden', ['rows', shape.hidden_size]), shape, lora);
+  nextQkv(g, g.input('hidden', ['rows', shape.hidden_size]), shape, lora, rows);
   return g.build();
 }
 
 /** attention `[rows, q_heads * head_dim]`, residual `[rows, H]` -> hidden `[rows, H]` and q, k, v of the next layer. */
-export function qwen2Block(shape: Qwen2Shape, lora?: GraphLora): GraphModel {
+export function qwen2Block(shape: Qwen2Shape, lora?: GraphLora, rows: 'f32' | 'f16' = 'f32'): GraphModel {
   const g = new GraphBuilder('qwen2 block');
-  const hidden = layerOutput(g, shape, lora);
+  const hidden = layerOutput(g, shape, lora, rows);
   g.output('hidden', hidden);
-  nextQkv(g, hidden, shape, lora);
+  nextQkv(g, hidden, shape, lora, rows);
   return g.build();
 }
 
 /** As `qwen2Block` for the last layer: hidden `[rows, H]` before, and final_norm `[rows, H]` after the final norm. */
-export function qwen2Last(shape: Qwen2Shape, lora?: GraphLora): GraphModel {
+export function qwen2Last(shape: Qwen2Shape, lora?: GraphLora, rows: 'f32' | 'f16' = 'f32'): GraphModel {
   const g = new GraphBuilder('qwen2 last block');
-  const hidden = layerOutput(g, shape, lora);
+  const hidden = layerOutput(g, shape, lora, rows);
   g.output('hidden', hidden);
   g.output('final_norm', norm(g, hidden, 'next.norm', shape));
   return g.build();
@@ -79,21 +82,32 @@ export function qwen2Head(shape: Qwen2Shape, dtype: ElementType = 'f32'): GraphM
   return g.build();
 }
 
-function layerOutput(g: GraphBuilder, shape: Qwen2Shape, lora?: GraphLora): Value {
+function layerOutput(
+  g: GraphBuilder,
+  shape: Qwen2Shape,
+  lora: GraphLora | undefined,
+  rows: 'f32' | 'f16',
+): Value {
   const { hidden_size: H, intermediate_size: M, num_attention_heads, head_dim } = shape;
   const A = num_attention_heads * head_dim;
-  const attention = g.input('attention', ['rows', A]);
+  const attention = g.input('attention', ['rows', A], rows);
   const residual = g.input('residual', ['rows', H]);
   const project = (x: Value, target: LoraTarget, out: number, width: number, c?: Value) =>
     linear(g, x, '', target, out, width, c, lora);
   const attended = project(attention, 'self_attn.o_proj', H, A, residual);
   const normed = norm(g, attended, 'post_attention_layernorm', shape);
-  const gate = project(normed, 'mlp.gate_proj', M, H);
-  const up = project(normed, 'mlp.up_proj', M, H);
+  const gate = g.store(project(normed, 'mlp.gate_proj', M, H), rows);
+  const up = g.store(project(normed, 'mlp.up_proj', M, H), rows);
   return project(g.siluMul(gate, up), 'mlp.down_proj', H, M, attended);
 }
 
-function nextQkv(g: GraphBuilder, hidden: Value, shape: Qwen2Shape, lora?: GraphLora): void {
+function nextQkv(
+  g: GraphBuilder,
+  hidden: Value,
+  shape: Qwen2Shape,
+  lora: GraphLora | undefined,
+  rows: 'f32' | 'f16',
+): void {
   const { hidden_size: H, num_attention_heads, num_key_value_heads, head_dim } = shape;
   const normed = norm(g, hidden, 'next.input_layernorm', shape);
   for (const [name, heads] of [
@@ -102,7 +116,8 @@ function nextQkv(g: GraphBuilder, hidden: Value, shape: Qwen2Shape, lora?: Graph
     ['v', num_key_value_heads],
   ] as const) {
     const bias = g.input(`next.self_attn.${name}_proj.bias`, [heads * head_dim]);
-    g.output(name, linear(g, normed, 'next.', `self_attn.${name}_proj`, heads * head_dim, H, bias, lora));
+    const out = linear(g, normed, 'next.', `self_attn.${name}_proj`, heads * head_dim, H, bias, lora);
+    g.output(name, out, rows);
   }
 }
 

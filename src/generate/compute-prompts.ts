@@ -20,9 +20,11 @@ const LEAST_ROWS = 32;
 export function prefillRows(
   { budget, bytes }: Pick<GpuMemory, 'budget' | 'bytes'>,
   text: Pick<TextConfig, 'hidden_size' | 'intermediate_size'>,
+  activation_dtype: 'f32' | 'f16',
 ): number {
-  // Gate, up and their product; the residual stream in and out, q, k, v, the attention's output and two norms.
-  const rowBytes = 4 * (3 * text.intermediate_size + 8 * text.hidden_size);
+  const { hidden_size: H, intermediate_size: M } = text;
+  // Gate, up, q, k, v and the attention's output; their product, the residual stream in and out and two norms.
+  const rowBytes = (activation_dtype === 'f16' ? 2 : 4) * (2 * M + 3 * H) + 4 * (M + 5 * H);
   const rows = Math.floor((budget - bytes) / 8 / rowBytes);
   return Math.max(LEAST_ROWS, Math.min(MOST_ROWS, rows));
 }
@@ -52,7 +54,7 @@ export async function computePrompts(input: PromptsInput): Promise<GpuTensor | u
   const { embeds, rows } = input.prompts;
   const [total, width] = embeds.shape as [number, number];
   const bytes = 4 * width;
-  const most = prefillRows(gpu.memory, language.config.text_config);
+  const most = prefillRows(gpu.memory, language.config.text_config, language.activation_dtype);
   const last = createTensor(gpu, [rows.length, width], 'f32', 'last rows of prompts');
   try {
     // Of the prompt that comes next, rows that are computed.

@@ -149,6 +149,7 @@ async function count(run: PlannedRun, start: PlanStart, budget: number): Promise
   const language = await LanguageModel.create(gpu, runtime, config, real.weights, {
     max_positions: real.max_positions,
     kv_dtype: real.kvShape.kv_dtype ?? 'f32',
+    activation_dtype: real.activation_dtype,
   });
   memory.bytes = before;
   const { grpo, lora } = run;

@@ -51,8 +51,16 @@ export function layerPrefix(layer: number): string {
   return `${LANGUAGE_PREFIX}model.layers.${layer}.`;
 }
 
-/** The graphs of a decoder in the order in which they run: the first, then one after each attention. */
-export function decoderGraphs(shape: Qwen2Shape, layers: number, lora?: DecoderLora): DecoderGraph[] {
+/**
+ * The graphs of a decoder in the order in which they run: the first, then one after each attention. `rows`: how what
+ * flows between the kernels is stored (see qwen2-graphs.ts).
+ */
+export function decoderGraphs(
+  shape: Qwen2Shape,
+  layers: number,
+  lora?: DecoderLora,
+  rows: 'f32' | 'f16' = 'f32',
+): DecoderGraph[] {
   const root = `${LANGUAGE_PREFIX}model.`;
   const none: ReadonlySet<LoraTarget> = new Set();
   const at = (own: number): GraphLora | undefined =>
@@ -66,7 +74,7 @@ export function decoderGraphs(shape: Qwen2Shape, layers: number, lora?: DecoderL
     const own = i - 1;
     const make = own < 0 ? qwen2First : own === layers - 1 ? qwen2Last : qwen2Block;
     return {
-      model: make(shape, at(own)),
+      model: make(shape, at(own), rows),
       own: own < 0 ? root : layerPrefix(own),
       next: own === layers - 1 ? root : layerPrefix(own + 1),
     };
@@ -92,14 +100,15 @@ export async function compileSteps(
   return steps;
 }
 
-/** A decoder's steps, with the LoRA where one is given. */
+/** A decoder's steps, with the LoRA where one is given; `rows` as `decoderGraphs`. */
 export async function compileDecoder(
   runtime: BlockRuntime,
   shape: Qwen2Shape & { num_hidden_layers: number },
   weights: WeightSource,
-  lora?: DecoderLora,
+  lora: DecoderLora | undefined,
+  rows: 'f32' | 'f16',
 ): Promise<DecoderSteps> {
-  const graphs = decoderGraphs(shape, shape.num_hidden_layers, lora);
+  const graphs = decoderGraphs(shape, shape.num_hidden_layers, lora, rows);
   const [first, ...layers] = await compileSteps(runtime, graphs, weights);
   return { first: first!, layers };
 }

@@ -2,7 +2,7 @@ import type { Qwen2Shape } from '../blocks/qwen2-graphs';
 import type { Gpu } from '../gpu/device';
 import { byteLength, createTensor, type GpuTensor } from '../gpu/tensor';
 
-/** Activations of a forward pass over some rows. */
+/** Activations of a forward pass over some rows. q, k, v and attention may be f16, the others are f32. */
 export interface Activations {
   /** `[rows, H]`, input and output of a block in turns. */
   hidden: readonly [GpuTensor, GpuTensor];
@@ -31,6 +31,8 @@ export class Workspace {
   constructor(
     private readonly gpu: Gpu,
     private readonly shape: Qwen2Shape,
+    /** How q, k, v and the attention's output are stored. */
+    private readonly dtype: 'f32' | 'f16',
   ) {}
 
   /** Activations for `rows` rows; contents are left from before. Those of earlier calls may be freed. */
@@ -91,14 +93,15 @@ export class Workspace {
 
   private allocate(rows: number): Activations {
     const { hidden_size, num_attention_heads, num_key_value_heads, head_dim } = this.shape;
-    const make = (width: number, label: string) =>
-      createTensor(this.gpu, [rows, width], 'f32', `language ${label}`);
+    const make = (width: number, label: string, dtype: 'f32' | 'f16' = 'f32') =>
+      createTensor(this.gpu, [rows, width], dtype, `language ${label}`);
+    const { dtype } = this;
     return {
       hidden: [make(hidden_size, 'hidden'), make(hidden_size, 'hidden')],
-      q: make(num_attention_heads * head_dim, 'q'),
-      k: make(num_key_value_heads * head_dim, 'k'),
-      v: make(num_key_value_heads * head_dim, 'v'),
-      attention: make(num_attention_heads * head_dim, 'attention'),
+      q: make(num_attention_heads * head_dim, 'q', dtype),
+      k: make(num_key_value_heads * head_dim, 'k', dtype),
+      v: make(num_key_value_heads * head_dim, 'v', dtype),
+      attention: make(num_attention_heads * head_dim, 'attention', dtype),
       final_norm: make(hidden_size, 'final norm'),
     };
   }

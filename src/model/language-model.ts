@@ -3,6 +3,7 @@ import { AttentionPlan } from '../attention/plan';
 import { RotaryAppend } from '../attention/rotary';
 import { CopyRows, EmbedTokens } from '../attention/rows';
 import type { QueryRun, SegmentTree } from '../attention/segment-tree';
+import { type AttentionTypes, F32_TYPES } from '../attention/variants';
 import type { BlockRuntime } from '../blocks/block-graph';
 import { MANY_ROWS } from '../blocks/block-runtimes';
 import type { WeightSource } from '../blocks/block-weights';
@@ -25,15 +26,14 @@ import {
 } from './language-model-inputs';
 import { Workspace } from './language-model-workspace';
 import { onceEach } from './once-each';
+import type { PassPrecision } from './precision';
 import { RECORDED_ROWS, RecordedSteps, type StepOutput } from './recorded-steps';
 import { LANGUAGE_PREFIX, lmHeadName } from './tensor-names';
 
-/** Options of `LanguageModel.create`. */
-export interface LanguageOptions {
+/** Options of `LanguageModel.create`. Storage is f32 where nothing is said. */
+export interface LanguageOptions extends Partial<PassPrecision> {
   /** Longest sequence; costs 4 * head_dim bytes a position. Default: the config's, at most 8192. */
   max_positions?: number;
-  /** Element type of KV caches; f16 halves what they take, where the adapter has `shader-f16`. Default f32. */
-  kv_dtype?: 'f32' | 'f16';
 }
 
 /** Kernels between the steps of a decoder. */
@@ -58,9 +58,9 @@ export class LanguageModel {
     readonly runtime: BlockRuntime,
     readonly config: TinyLlavaConfig,
     readonly weights: WeightSource,
-    /** With keys and values in f32, as in training. */
+    /** With all rows, keys and values in f32, as in training. */
     readonly kernels: CacheKernels & { embed: EmbedTokens; copy: CopyRows },
-    /** With those of this model's caches; the same objects where these are in f32. */
+    /** With those of this model's passes and caches; the same objects where these are in f32. */
     private readonly cached: CacheKernels,
     readonly embedding: GpuTensor,
     /** The decoder without an adapter. */
@@ -68,7 +68,7 @@ export class LanguageModel {
     readonly head: Step,
   ) {
     this.recorder = new Recorder(gpu, 'language model');
-    this.workspace = new Workspace(gpu, config.text_config);
+    this.workspace = new Workspace(gpu, config.text_config, cached.attention.types.rows);
     const step = { embed: kernels.embed, ...cached };
     this.recorded = new RecordedSteps(gpu, this.recorder, step, embedding);
   }
@@ -82,7 +82,8 @@ export class LanguageModel {
     options: LanguageOptions = {},
   ): Promise<LanguageModel> {
     const text = config.text_config;
-    const steps = await compileDecoder(runtime, text, weights);
+    const { kv_dtype = 'f32', activation_dtype = 'f32' } = options;
+    const steps = await compileDecoder(runtime, text, weights, undefined, activation_dtype);
     const embedding = weights.get(`${LANGUAGE_PREFIX}model.embed_tokens.weight`);
     const headWeight = weights.get(lmHeadName(config));
     const head = await runtime.compile(qwen2Head(text, headWeight.dtype));
@@ -92,17 +93,17 @@ export class LanguageModel {
       head_dim: text.head_dim,
     };
     const max_positions = options.max_positions ?? Math.min(text.max_position_embeddings, 8192);
-    const compile = async (cache: 'f32' | 'f16'): Promise<CacheKernels> => {
-      const types = { rows: 'f32', cache } as const;
+    const compile = async (types: AttentionTypes): Promise<CacheKernels> => {
       const [attention, rotary] = await Promise.all([
         Attention.create(gpu, heads, undefined, { types }),
         RotaryAppend.create(gpu, heads, { theta: text.rope_theta, max_positions, types }),
       ]);
       return { attention, rotary };
     };
-    const [kernels, half, embed, copy] = await Promise.all([
-      compile('f32'),
-      options.kv_dtype === 'f16' ? compile('f16') : undefined,
+    const half = [kv_dtype, activation_dtype].includes('f16');
+    const [kernels, cached = kernels, embed, copy] = await Promise.all([
+      compile(F32_TYPES),
+      half ? compile({ rows: activation_dtype, cache: kv_dtype }) : undefined,
       EmbedTokens.create(gpu, embedding.dtype),
       CopyRows.create(gpu),
     ]);
@@ -112,7 +113,7 @@ export class LanguageModel {
       config,
       weights,
       { ...kernels, embed, copy },
-      half ?? kernels,
+      cached,
       embedding,
       steps,
       { graph: head, weights: { 'head.weight': headWeight } },
@@ -124,7 +125,12 @@ export class LanguageModel {
     const weights: WeightSource = {
       get: (name) => (name.includes('.lora_') ? source.get(name) : this.weights.get(name)),
     };
-    return compileDecoder(this.runtime, this.config.text_config, weights, lora);
+    return compileDecoder(this.runtime, this.config.text_config, weights, lora, this.activation_dtype);
+  }
+
+  /** How the passes of answering store what flows between kernels (see `PassPrecision`). */
+  get activation_dtype(): 'f32' | 'f16' {
+    return this.cached.attention.types.rows;
   }
 
   /** Longest sequence of prompt and answer, in rows. */

@@ -4,12 +4,12 @@ import { checkTensors } from '../weights/load-weights';
 import type { TinyLlavaConfig } from './config';
 import { kvRowBytes } from './kv-cache';
 import {
-  cachePrecision,
   type ModelPart,
   type ModelPrecision,
   PRECISION_PRESETS,
   type PrecisionPreset,
   partOf,
+  passPrecision,
   presetPrecision,
   tensorPrecision,
 } from './precision';
@@ -109,7 +109,7 @@ export function planModel(
   const download = weight_files.reduce((sum, { used }) => sum + used, 0);
   const text = config.text_config;
   const prompt = plannedPromptRows(config);
-  const rowBytes = kvRowBytes({ ...text, kv_dtype: cachePrecision(f16, parameters) });
+  const rowBytes = kvRowBytes({ ...text, ...passPrecision(f16, parameters) });
   const caches = rowBytes * (prompt + num_generations * max_new_tokens);
   const head = lmHeadName(config);
   const plans = PRECISION_PRESETS.map((preset): PrecisionPlan => {

@@ -38,9 +38,23 @@ export interface PartPrecision {
   errors?: readonly { name: string; error: number }[];
 }
 
-/** Element type of keys and values: halves where shaders have them and the caches are large. */
-export function cachePrecision(f16: boolean, parameters: number): 'f16' | 'f32' {
-  return f16 && parameters >= LARGE ? 'f16' : 'f32';
+/** How a language model stores what its passes make; f16 only where the adapter has `shader-f16`. */
+export interface PassPrecision {
+  /** Of KV caches. */
+  kv_dtype: 'f32' | 'f16';
+  /**
+   * Of what flows between kernels while answering: q, k and v before the cache, attention's output, gate and up. Where
+   * Qwen2.5 has outliers it is f32 always: the residual stream, what norms give, the input of `down_proj`, and all sums.
+   * Training is in f32 throughout: the one thing it cannot do without until its way back is the residual stream, and
+   * gradients would need a scale of their own, or they vanish in f16.
+   */
+  activation_dtype: 'f32' | 'f16';
+}
+
+/** Halves where shaders have them and the model is large: the options of `LanguageModel.create`. */
+export function passPrecision(f16: boolean, parameters: number): PassPrecision {
+  const dtype = f16 && parameters >= LARGE ? 'f16' : 'f32';
+  return { kv_dtype: dtype, activation_dtype: 'f32' };
 }
 
 /** Ways to store a model that are offered, the smallest first. */

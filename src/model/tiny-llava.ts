@@ -10,10 +10,10 @@ import { checkTensors, loadWeights, type Weights } from '../weights/load-weights
 import { parseConfig, type TinyLlavaConfig } from './config';
 import { LanguageModel } from './language-model';
 import {
-  cachePrecision,
   defaultPrecision,
   type ModelPrecision,
   type PartPrecision,
+  passPrecision,
   precisionLine,
   summarisePrecision,
   tensorPrecision,
@@ -139,8 +139,8 @@ export class TinyLlava {
       const resampler = keep(await Resampler.create(gpu, runtimes, config, weights));
       await resampler.warmUp();
       compiled(2);
-      const kv_dtype = cachePrecision(gpu.f16, parameters);
-      const language = keep(await LanguageModel.create(gpu, runtimes, config, weights, { kv_dtype }));
+      const storage = passPrecision(gpu.f16, parameters);
+      const language = keep(await LanguageModel.create(gpu, runtimes, config, weights, storage));
       await language.warmUp();
       await gpu.memory.check();
       compiled(3);

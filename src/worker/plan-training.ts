@@ -6,7 +6,7 @@ import { planMemory } from '../grpo/memory-plan';
 import type { TinyLlavaConfig } from '../model/config';
 import { LanguageModel } from '../model/language-model';
 import { plannedPromptRows, type TrainingPlan } from '../model/model-plan';
-import { cachePrecision, type ModelPrecision, tensorPrecision } from '../model/precision';
+import { type ModelPrecision, passPrecision, tensorPrecision } from '../model/precision';
 import { expectedTensors } from '../model/tensor-names';
 import { Weights } from '../weights/load-weights';
 import type { TrainingSize } from './model-protocol';
@@ -28,8 +28,8 @@ export async function planTraining(
     new Map([...expected.used].map(([name, shape]) => [name, createTensor(gpu, shape, typeOf(name), name)])),
   );
   const parameters = [...expected.used.values()].reduce((sum, shape) => sum + sizeOf(shape), 0);
-  const kv_dtype = cachePrecision(gpu.f16, parameters);
-  const language = await LanguageModel.create(gpu, WgslRuntime.create(gpu), config, weights, { kv_dtype });
+  const storage = passPrecision(gpu.f16, parameters);
+  const language = await LanguageModel.create(gpu, WgslRuntime.create(gpu), config, weights, storage);
   const prompt_rows = plannedPromptRows(config);
   const run = { grpo, lora, prompt_rows };
   const { bytes, largestBuffer, suggestions } = await planMemory(run, { gpu, model: { config, language } });

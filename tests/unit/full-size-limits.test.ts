@@ -9,7 +9,7 @@ import { createTensor } from '../../src/gpu/tensor';
 import { TINYLLAVA_VIDEO_R1 } from '../../src/grpo/grpo-config';
 import { parseConfig, type TinyLlavaConfig } from '../../src/model/config';
 import { LanguageModel } from '../../src/model/language-model';
-import { presetPrecision, tensorPrecision } from '../../src/model/precision';
+import { passPrecision, presetPrecision, tensorPrecision } from '../../src/model/precision';
 import { Resampler } from '../../src/model/resampler';
 import { expectedTensors } from '../../src/model/tensor-names';
 import type { TinyLlava } from '../../src/model/tiny-llava';
@@ -82,13 +82,18 @@ function defaultDevice(): { gpu: Gpu; beyond: Map<string, number>; bound: () => 
   return { gpu, beyond, bound: () => bound };
 }
 
-/** Sixteen frames, a prompt of 672 rows, a few tokens of eight answers, by the engine's own code. */
-async function answer(gpu: Gpu, config: TinyLlavaConfig): Promise<void> {
+/** The model's weights in 4 bits, with vision and connector in f16. */
+function weightsOf(gpu: Gpu, config: TinyLlavaConfig): Weights {
   const expected = expectedTensors(config);
   const typeOf = tensorPrecision(expected, presetPrecision('4-bit', true));
-  const weights = new Weights(
+  return new Weights(
     new Map([...expected.used].map(([name, shape]) => [name, createTensor(gpu, shape, typeOf(name), name)])),
   );
+}
+
+/** Sixteen frames, a prompt of 672 rows, a few tokens of eight answers, by the engine's own code. */
+async function answer(gpu: Gpu, config: TinyLlavaConfig): Promise<void> {
+  const weights = weightsOf(gpu, config);
   // The embedding is refused; the rest is to be seen all the same.
   await expect(gpu.memory.check()).rejects.toThrow(EMBEDDING);
   const runtime = WgslRuntime.create(gpu);
@@ -97,7 +102,8 @@ async function answer(gpu: Gpu, config: TinyLlavaConfig): Promise<void> {
   const side = config.vision_config.image_size;
   const pixels = createTensor(gpu, [16, 3, side, side], 'f32', 'pixels');
   const visual = await resampler.forward(await vision.encode(pixels));
-  const language = await LanguageModel.create(gpu, runtime, config, weights, { kv_dtype: 'f16' });
+  const storage = passPrecision(true, 3.6e9);
+  const language = await LanguageModel.create(gpu, runtime, config, weights, storage);
   // All that a generator needs of a model. Nothing is drawn, so no id ends an answer.
   const model = { config, language, tokenizer: { eos_token_id: -1 } } as unknown as TinyLlava;
   const generator = await Generator.create(gpu, model);
@@ -133,4 +139,29 @@ it('training it keeps to them, too', async () => {
   expect(plan.suggestions).toBeUndefined();
   expect(plan.largestBuffer).toBeLessThanOrEqual(DEFAULTS.maxStorageBufferBindingSize);
   expect(plan.largestBuffer).toBeGreaterThanOrEqual(151_936 * 4 * 16);
+});
+
+it('a prompt of 700 rows takes a quarter less with activations in f16', async () => {
+  const gpu = { ...nodeCountingGpu(), f16: true };
+  // Layers take turns, so more of them take no more.
+  const config = parseConfig(await publishedConfig(2));
+  const { hidden_size: H, intermediate_size: M, num_key_value_heads, head_dim } = config.text_config;
+  const weights = weightsOf(gpu, config);
+  // Both have the same ring of uniform blocks.
+  gpu.uniforms.write(new Uint32Array(4));
+  const rows = 700;
+  const taken = async (activation_dtype: 'f32' | 'f16') => {
+    const storage = { ...passPrecision(true, 3.6e9), activation_dtype };
+    const language = await LanguageModel.create(gpu, WgslRuntime.create(gpu), config, weights, storage);
+    const cache = language.createCache(rows);
+    const embeds = createTensor(gpu, [rows, H], 'f32', 'prompt');
+    const before = gpu.memory.bytes;
+    gpu.memory.resetPeak();
+    await language.forward({ cache, append: [{ segment: cache.addSegment(rows), count: rows }], embeds });
+    return gpu.memory.peakBytes - before;
+  };
+  const [f32, f16] = [await taken('f32'), await taken('f16')];
+  // q and the attention's output, k and v, gate and up.
+  expect(f32 - f16).toBe(2 * rows * (2 * H + 2 * num_key_value_heads * head_dim + 2 * M));
+  expect(f16).toBeLessThan(92e6);
 });

@@ -34,9 +34,9 @@ export class OrtRuntime implements BlockRuntime {
     return new OrtRuntime(gpu, options);
   }
 
-  /** Whether the runtime can take a graph's weights: what touches halves needs `shader-f16` there. */
+  /** Whether the runtime can take a graph: what touches halves needs `shader-f16` there. */
   takes(graph: GraphModel): boolean {
-    return this.gpu.f16 || !graph.inputs.some(({ type }) => type === 'f16');
+    return this.gpu.f16 || ![...graph.inputs, ...graph.outputs].some(({ type }) => type === 'f16');
   }
 
   /**
@@ -47,7 +47,7 @@ export class OrtRuntime implements BlockRuntime {
   async compile(graph: GraphModel): Promise<BlockGraph> {
     if (!this.takes(graph))
       throw new Error(
-        `The graph ${graph.name} has f16 weights, and ONNX Runtime needs shader-f16 for them, which this GPU lacks. ` +
+        `The graph ${graph.name} has values in f16, and ONNX Runtime needs shader-f16 for them, which this GPU lacks. ` +
           'Choose another precision, or our own kernels.',
       );
     const encoded = encodeModel(forOrt(graph));

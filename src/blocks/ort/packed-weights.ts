@@ -18,14 +18,18 @@ export function scalesName(weight: string): string {
 
 /**
  * A graph whose weights are q4, q8 or f16 in operators that ONNX Runtime has: products with quantised weights become
- * MatMulNBits (codes and scales are graph inputs), halves are cast to f32 first. MatMulNBits computes in f32 here
- * (accuracy_level 0): with 8-bit activations it is off by several percent.
+ * MatMulNBits (codes and scales are graph inputs), halves are cast to f32 first, rows in f16 where they come in and go
+ * out (`castRows`). MatMulNBits computes in f32 here (accuracy_level 0): with 8-bit activations it is off by several
+ * percent.
  * @throws Error naming the node where a packed weight is used in another way than x W^T, and for alpha beside it.
  */
-export function forOrt(graph: GraphModel): GraphModel {
+export function forOrt(written: GraphModel): GraphModel {
+  const graph = castRows(written);
   const packed = new Map(
     graph.inputs.flatMap((input) =>
-      isQuantised(input.type) || input.type === 'f16' ? [[input.name, input] as const] : [],
+      isQuantised(input.type) || (input.type === 'f16' && !isRows(input))
+        ? [[input.name, input] as const]
+        : [],
     ),
   );
   if (packed.size === 0) return graph;
@@ -50,6 +54,33 @@ export function forOrt(graph: GraphModel): GraphModel {
     return matMulNBits(node, weight.type, weightDims(weight, graph.name), bias);
   });
   return { ...graph, inputs, nodes };
+}
+
+/** Whether an input is an activation: weights have the same dimensions in every run. */
+function isRows({ dims }: ValueSpec): boolean {
+  return dims?.some((dim) => typeof dim === 'string') ?? false;
+}
+
+/**
+ * The graph with its f16 activations cast to f32 where they come in, and those that it gives cast back at its end. All
+ * between is f32: the runtime's operators would add up in halves.
+ */
+function castRows(graph: GraphModel): GraphModel {
+  const given = graph.inputs.filter((input) => input.type === 'f16' && isRows(input));
+  const made = graph.outputs.filter(({ type }) => type === 'f16');
+  const halves = new Set([...given, ...made].map(({ name }) => name));
+  if (halves.size === 0) return graph;
+  const wide = (name: string) => (halves.has(name) ? `${name}_wide` : name);
+  const nodes = [
+    ...given.map(({ name }) => cast(name, wide(name), 'f32')),
+    ...graph.nodes.map((node) => ({
+      ...node,
+      inputs: node.inputs.map(wide),
+      outputs: node.outputs.map(wide),
+    })),
+    ...made.map(({ name }) => cast(wide(name), name, 'f16')),
+  ];
+  return { ...graph, nodes };
 }
 
 function weightDims({ name, dims }: ValueSpec, graph: string): [number, number] {
@@ -98,13 +129,16 @@ function matMulNBits(
 function castFirst(node: NodeSpec): NodeSpec[] {
   const [a, weight, ...rest] = node.inputs as [string, string, ...string[]];
   const wide = `${node.name}_wide`;
-  // 1 is FLOAT in TensorProto.DataType.
-  const cast: NodeSpec = {
+  return [cast(weight, wide, 'f32'), { ...node, inputs: [a, wide, ...rest] }];
+}
+
+function cast(from: string, to: string, type: 'f32' | 'f16'): NodeSpec {
+  return {
     op: 'Cast',
-    name: `${node.name}_cast`,
-    inputs: [weight],
-    outputs: [wide],
-    attributes: { to: { kind: 'int', value: 1 } },
+    name: `${to}_cast`,
+    inputs: [from],
+    outputs: [to],
+    // FLOAT and FLOAT16 in TensorProto.DataType.
+    attributes: { to: { kind: 'int', value: type === 'f32' ? 1 : 10 } },
   };
-  return [cast, { ...node, inputs: [a, wide, ...rest] }];
 }

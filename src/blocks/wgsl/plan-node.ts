@@ -101,9 +101,10 @@ function fixedDims(name: string | undefined, graph: GraphModel): readonly number
   return dims?.every((dim) => typeof dim === 'number') ? (dims as number[]) : undefined;
 }
 
-/** Type of a value: what is neither an input nor an output of the graph is f32. */
-function typeOf(name: string, graph: GraphModel): ElementType {
-  return [...graph.inputs, ...graph.outputs].find((value) => value.name === name)?.type ?? 'f32';
+/** Type of a value: what is neither an input nor an output of the graph is f32, unless it is one of its halves. */
+export function typeOf(name: string, graph: GraphModel): ElementType {
+  const known = [...graph.inputs, ...graph.outputs].find((value) => value.name === name)?.type;
+  return known ?? (graph.halves?.includes(name) ? 'f16' : 'f32');
 }
 
 /** Types of values; undefined where one is no float that kernels read as it is. */

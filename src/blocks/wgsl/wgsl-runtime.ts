@@ -1,15 +1,16 @@
 import type { Gpu } from '../../gpu/device';
 import { Recorder } from '../../gpu/recorder';
-import { type GpuTensor, sizeOf } from '../../gpu/tensor';
+import { byteLength, type DType, type GpuTensor, sizeOf } from '../../gpu/tensor';
 import type { BlockGraph, BlockRuntime, GraphCapture, NamedTensors, Scratch } from '../block-graph';
 import { fuseSwiGlu } from '../fuse-swiglu';
 import { floatAttribute, type GraphModel, intAttribute, type NodeSpec, type ValueSpec } from '../graph';
 import { type BinaryOp, DenseKernels, type UnaryOp } from './dense-kernels';
 import { fuseProducts } from './fuse-products';
-import { type NodePlan, planNode } from './plan-node';
+import { type NodePlan, planNode, typeOf } from './plan-node';
 import { ProductKernels } from './product-kernels';
 import { QuantisedKernels } from './quantised-kernels';
 import { ScratchPool } from './scratch-pool';
+import { assignSlots, type ScratchValue } from './scratch-slots';
 
 interface Kernels {
   dense: DenseKernels;
@@ -75,20 +76,14 @@ function unsupported(graph: GraphModel): string | undefined {
   return graph.nodes.find((node) => !planNode(node, graph))?.op;
 }
 
-/** Where a run is recorded. */
-interface Target {
-  recorder: Recorder;
-  scratch: Scratch;
-  /** The scratch tensors that are not released yet. */
-  taken: Set<GpuTensor>;
-}
-
 class WgslGraph implements BlockGraph {
   readonly name: string;
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
   /** Index of the node that reads a value last. */
   private readonly lastUse = new Map<string, number>();
+  /** How what the nodes give is stored. */
+  private readonly types: ReadonlyMap<string, DType>;
 
   constructor(
     private readonly gpu: Gpu,
@@ -104,17 +99,17 @@ class WgslGraph implements BlockGraph {
     for (const [i, node] of graph.nodes.entries()) {
       for (const input of node.inputs) this.lastUse.set(input, i);
     }
+    const made = graph.nodes.flatMap((node) => node.outputs);
+    this.types = new Map(made.map((name) => [name, typeOf(name, graph)]));
   }
 
   async run(inputs: NamedTensors, outputs: NamedTensors): Promise<void> {
-    const taken = new Set<GpuTensor>();
     try {
-      this.recordNodes({ recorder: this.recorder, scratch: this.scratch, taken }, inputs, outputs);
+      this.recordNodes(this.recorder, this.scratch, inputs, outputs);
       if (this.gpu.memory.inDoubt) await this.gpu.memory.check();
     } catch (cause) {
       // Commands that may name buffers that are not there, and the buffers.
       this.recorder.discard();
-      for (const tensor of taken) this.scratch.release(tensor);
       this.scratch.destroy();
       throw cause;
     }
@@ -125,38 +120,60 @@ class WgslGraph implements BlockGraph {
   capture(): GraphCapture | undefined {
     // A copy is no dispatch.
     if (this.plans.some(({ node }) => node.op === 'Concat')) return undefined;
-    return (recorder, scratch, inputs, outputs) =>
-      this.recordNodes({ recorder, scratch, taken: new Set() }, inputs, outputs);
+    return (recorder, scratch, inputs, outputs) => this.recordNodes(recorder, scratch, inputs, outputs);
   }
 
-  private recordNodes(to: Target, inputs: NamedTensors, outputs: NamedTensors): void {
-    const { scratch, taken } = to;
+  private recordNodes(
+    recorder: Recorder,
+    scratch: Scratch,
+    inputs: NamedTensors,
+    outputs: NamedTensors,
+  ): void {
     const values = new Map<string, GpuTensor>();
     for (const value of this.graph.inputs) values.set(value.name, this.given(inputs, value));
-    for (const value of this.graph.outputs) this.given(outputs, value);
-    for (const [i, plan] of this.plans.entries()) {
+    for (const value of this.graph.outputs) values.set(value.name, this.given(outputs, value));
+    for (const [id, tensor] of this.inside(inputs, outputs, scratch)) values.set(id, tensor);
+    for (const plan of this.plans) {
       const { node } = plan;
-      const operands = node.inputs.map((name) => values.get(name));
-      const shape = outputShape(node, operands);
-      const results = node.outputs.map((id) => {
-        let out = outputs[id];
-        if (!out) {
-          out = scratch.take(shape);
-          taken.add(out);
-        } else if (sizeOf(out.shape) !== sizeOf(shape)) {
+      const [operands, results] = [node.inputs, node.outputs].map((names) =>
+        names.map((name) => values.get(name)!),
+      );
+      this.record(recorder, plan, operands!, results!);
+    }
+  }
+
+  /** Tensors of the values inside the graph, where `scratch` has room for them. */
+  private inside(inputs: NamedTensors, outputs: NamedTensors, scratch: Scratch): Map<string, GpuTensor> {
+    const shapes = new Map(Object.entries(inputs).map(([id, { shape }]) => [id, shape]));
+    const made: ScratchValue[] = [];
+    for (const [first, node] of this.graph.nodes.entries()) {
+      const shape = outputShape(
+        node,
+        node.inputs.map((name) => shapes.get(name)),
+      );
+      for (const name of node.outputs) {
+        shapes.set(name, shape);
+        const given = outputs[name];
+        if (given && sizeOf(given.shape) !== sizeOf(shape))
           throw new Error(
-            `The graph ${this.name} gives ${id} the shape [${shape.join(', ')}], not [${out.shape.join(', ')}].`,
+            `The graph ${this.name} gives ${name} the shape [${shape.join(', ')}], not [${given.shape.join(', ')}].`,
           );
-        }
-        values.set(id, out);
-        return out;
-      });
-      this.record(to.recorder, plan, operands as GpuTensor[], results);
-      for (const name of new Set([...node.inputs, ...node.outputs])) {
-        const value = values.get(name)!;
-        if ((this.lastUse.get(name) ?? i) === i && taken.delete(value)) scratch.release(value);
+        const bytes = byteLength(shape, this.types.get(name)!);
+        if (!given) made.push({ name, bytes, first, last: this.lastUse.get(name) ?? first });
       }
     }
+    const { bytes, slotOf } = assignSlots(made);
+    const buffers = scratch.slots(bytes);
+    return new Map(
+      made.map(({ name }) => {
+        const tensor = {
+          buffer: buffers[slotOf.get(name)!]!,
+          shape: shapes.get(name)!,
+          dtype: this.types.get(name)!,
+        };
+        return [name, tensor];
+      }),
+    );
   }
 
   async destroy(): Promise<void> {}
@@ -241,28 +258,26 @@ class WgslGraph implements BlockGraph {
   }
 }
 
-function outputShape(node: NodeSpec, operands: readonly (GpuTensor | undefined)[]): readonly number[] {
-  const [a, b] = operands as [GpuTensor, GpuTensor];
+type Shape = readonly number[];
+
+function outputShape(node: NodeSpec, operands: readonly (Shape | undefined)[]): Shape {
+  const [a, b] = operands as [Shape, Shape];
   switch (node.op) {
     case 'Gemm': {
-      const [rows, inner] = intAttribute(node, 'transA')
-        ? [a.shape[1]!, a.shape[0]!]
-        : [a.shape[0]!, a.shape[1]!];
-      const [n, k] = intAttribute(node, 'transB') ? [b.shape[0]!, b.shape[1]!] : [b.shape[1]!, b.shape[0]!];
+      const [rows, inner] = intAttribute(node, 'transA') ? [a[1]!, a[0]!] : [a[0]!, a[1]!];
+      const [n, k] = intAttribute(node, 'transB') ? [b[0]!, b[1]!] : [b[1]!, b[0]!];
       if (inner !== k)
-        throw new Error(
-          `${node.name}: [${a.shape.join(', ')}] and a weight [${b.shape.join(', ')}] do not go together.`,
-        );
+        throw new Error(`${node.name}: [${a.join(', ')}] and a weight [${b.join(', ')}] do not go together.`);
       return [rows, n];
     }
     case 'Concat':
-      return [operands.reduce((rows, part) => rows + part!.shape[0]!, 0), a.shape[1]!];
+      return [operands.reduce((rows, part) => rows + part![0]!, 0), a[1]!];
     case 'Add':
     case 'Mul':
-      if (sizeOf(a.shape) !== sizeOf(b.shape))
-        throw new Error(`${node.name}: [${a.shape.join(', ')}] and [${b.shape.join(', ')}] differ.`);
-      return a.shape;
+      if (sizeOf(a) !== sizeOf(b))
+        throw new Error(`${node.name}: [${a.join(', ')}] and [${b.join(', ')}] differ.`);
+      return a;
     default:
-      return a.shape;
+      return a;
   }
 }
