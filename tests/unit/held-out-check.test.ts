@@ -1,12 +1,13 @@
 import { expect, it } from 'vitest';
 import type { BatchGenerator } from '../../src/generate/batch-generator';
 import type { TinyLlava } from '../../src/model/tiny-llava';
-import { checkHeldOut, type HeldOutCheck } from '../../src/worker/training/held-out-check';
+import { checkHeldOut, type HeldOutCheck, sampledAccuracy } from '../../src/worker/training/held-out-check';
 import type { QuestionSource, RunQuestion } from '../../src/worker/training/question-source';
 
-/** A check of four questions, and the numbers that were answered. Question 2 is right. */
-function check(unreadable: readonly number[]): { found: ReturnType<typeof checkHeldOut>; asked: number[] } {
+/** What to check four questions with, and what was answered. Question 2 is right. */
+function four(unreadable: readonly number[]) {
   const asked: number[] = [];
+  const temperatures: number[][] = [];
   const source: Pick<QuestionSource, 'heldOut'> = {
     heldOut: async (number) =>
       unreadable.includes(number)
@@ -20,12 +21,13 @@ function check(unreadable: readonly number[]): { found: ReturnType<typeof checkH
           } as unknown as RunQuestion),
   };
   const generator = {
-    async *generate({ prompts }: { prompts: { question: number }[] }) {
+    async *generate({ prompts, answers }: Parameters<BatchGenerator['generate']>[0]) {
       asked.push(...prompts.map(({ question }) => question));
+      temperatures.push(answers.map(({ settings }) => settings.temperature));
     },
   } as unknown as BatchGenerator;
   const model = { tokenizer: { decode: () => '<think>Right.</think><answer>B</answer>' } };
-  const found = checkHeldOut({
+  const check: HeldOutCheck = {
     source,
     generator,
     model: model as unknown as TinyLlava,
@@ -35,25 +37,38 @@ function check(unreadable: readonly number[]): { found: ReturnType<typeof checkH
     side_by_side: 2,
     signal: new AbortController().signal,
     onProgress() {},
-  });
-  return { found, asked };
+  };
+  return { check, asked, temperatures };
 }
 
 it('leaves out held-out questions whose video cannot be read, and counts none twice', async () => {
-  const { found, asked } = check([0, 1, 3]);
-  expect(await found).toMatchObject({
+  const { check, asked } = four([0, 1, 3]);
+  expect(await checkHeldOut(check)).toMatchObject({
     questions: 1,
     accuracy_sampled: 1,
     accuracy_greedy: 1,
     format_rate: 1,
   });
   expect(asked).toEqual([2]);
-  const all = check([1]);
-  expect(await all.found).toMatchObject({ questions: 3, accuracy_sampled: 1 / 3 });
+  const all = four([1]);
+  expect(await checkHeldOut(all.check)).toMatchObject({ questions: 3, accuracy_sampled: 1 / 3 });
   // Numbers stay: the sampled answers of a question are drawn alike in every check.
   expect(all.asked).toEqual([0, 2, 3]);
 });
 
 it('says why where no held-out video can be read', async () => {
-  await expect(check([0, 1, 2, 3]).found).rejects.toThrow('0.mp4 is cut off.');
+  await expect(checkHeldOut(four([0, 1, 2, 3]).check)).rejects.toThrow('0.mp4 is cut off.');
+});
+
+it('draws the sampled answers alone where they alone are asked for', async () => {
+  const { check, asked, temperatures } = four([1]);
+  expect(await sampledAccuracy(check)).toBe(1 / 3);
+  expect(asked).toEqual([0, 2, 3]);
+  expect(temperatures).toEqual([[1], [1]]);
+  const both = four([1]);
+  await checkHeldOut(both.check);
+  expect(both.temperatures).toEqual([
+    [0, 1],
+    [0, 1],
+  ]);
 });

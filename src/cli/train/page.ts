@@ -13,14 +13,14 @@ import { TinyLlava } from '../../model/tiny-llava';
 import { Preprocessor } from '../../video/preprocessor';
 import { urlStore } from '../../weights/file-store';
 import { checkGrpo } from '../../worker/training/check-config';
-import { checkHeldOut } from '../../worker/training/held-out-check';
+import { checkHeldOut, type HeldOutCheck, sampledAccuracy } from '../../worker/training/held-out-check';
 import { type RunQuestion, toySource } from '../../worker/training/question-source';
 import type { EvalLine } from '../../worker/training-protocol';
 import { HeldOutClips } from './held-out-clips';
 
 /** Thoughts of this many characters get the whole length reward: the toy's are far shorter than the original's 1200. */
 const MAX_LENGTH = 300;
-/** Held-out questions that are answered side by side, each greedily and sampled. */
+/** Held-out questions that are answered side by side. */
 const SIDE_BY_SIDE = 64;
 
 /** A checkpoint's files as the command line and the page pass them: bytes in base64. */
@@ -126,24 +126,21 @@ window.trainModel = async (request) => {
   );
   const check = async (decoder: DecoderSteps): Promise<HeldOutAccuracy> => {
     const begin = performance.now();
-    const accuracy = async (what: string, blank: boolean) => {
-      const { questions: _, ...line } = await checkHeldOut({
-        model,
-        generator,
-        steps: decoder,
-        source: clips.source(blank),
-        count,
-        max_new_tokens: config.max_completion_length,
-        side_by_side: SIDE_BY_SIDE,
-        signal: new AbortController().signal,
-        onProgress: (done, total) => done % SIDE_BY_SIDE === 0 && window.reportProgress?.(what, done, total),
-      });
-      return line;
-    };
-    const line = await accuracy('held-out questions', false);
-    const blank = await accuracy('black frames', true);
+    const about = (what: string, blank: boolean): HeldOutCheck => ({
+      model,
+      generator,
+      steps: decoder,
+      source: clips.source(blank),
+      count,
+      max_new_tokens: config.max_completion_length,
+      side_by_side: SIDE_BY_SIDE,
+      signal: new AbortController().signal,
+      onProgress: (done, total) => done % SIDE_BY_SIDE === 0 && window.reportProgress?.(what, done, total),
+    });
+    const { questions: _, ...line } = await checkHeldOut(about('held-out questions', false));
+    const blank = await sampledAccuracy(about('black frames', true));
     const seconds = (performance.now() - begin) / 1000;
-    return { questions: count, eval: line, blank: blank.accuracy_sampled, seconds };
+    return { questions: count, eval: line, blank, seconds };
   };
   const before = request.before ?? (await check(model.language.base));
   if (!request.before) await window.reportBefore?.(before);

@@ -40,9 +40,40 @@ export interface HeldOutCheck {
  * @throws VideoError where no video can be read, the signal's reason when aborted.
  */
 export async function checkHeldOut(check: HeldOutCheck): Promise<Omit<EvalLine, 'step'>> {
-  const { source, count, side_by_side = 16, signal, onProgress } = check;
   const right = { greedy: 0, sampled: 0, formed: 0 };
   const checks: SelfCheck[] = [];
+  const asked = await answerAll(check, [GREEDY, SAMPLED], ({ solution, options }, [greedy, sampled]) => {
+    right.greedy += accuracy_reward(pythonStrip(greedy!), solution);
+    const text = pythonStrip(sampled!);
+    right.sampled += accuracy_reward(text, solution);
+    right.formed += format_reward(text) > 0 ? 1 : 0;
+    checks.push(selfCheck(parseTrace(sampled!, { options }), options, solutionLetter(solution)));
+  });
+  return {
+    questions: asked,
+    accuracy_sampled: right.sampled / asked,
+    accuracy_greedy: right.greedy / asked,
+    format_rate: right.formed / asked,
+    ...selfCheckShares(checks),
+  };
+}
+
+/** `accuracy_sampled` of `checkHeldOut` without the greedy answers. @throws as `checkHeldOut`. */
+export async function sampledAccuracy(check: HeldOutCheck): Promise<number> {
+  let right = 0;
+  const asked = await answerAll(check, [SAMPLED], ({ solution }, [sampled]) => {
+    right += accuracy_reward(pythonStrip(sampled!), solution);
+  });
+  return right / asked;
+}
+
+/** Gives each question with its answers in the order of the settings. @returns the number of questions. */
+async function answerAll(
+  check: HeldOutCheck,
+  settings: readonly (typeof SAMPLED)[],
+  take: (question: NumberedQuestion, answers: readonly string[]) => void,
+): Promise<number> {
+  const { source, count, side_by_side = 16, signal, onProgress } = check;
   let asked = 0;
   let wrong: PassedOver | undefined;
   for (let first = 0; first < count; first += side_by_side) {
@@ -57,41 +88,27 @@ export async function checkHeldOut(check: HeldOutCheck): Promise<Omit<EvalLine, 
       }
       asked += questions.length;
       if (questions.length === 0) continue;
-      for (const [i, [greedy, sampled]] of (await answers(check, questions)).entries()) {
-        const { solution, options } = questions[i]!;
-        right.greedy += accuracy_reward(pythonStrip(greedy), solution);
-        const text = pythonStrip(sampled);
-        right.sampled += accuracy_reward(text, solution);
-        right.formed += format_reward(text) > 0 ? 1 : 0;
-        checks.push(selfCheck(parseTrace(sampled, { options }), options, solutionLetter(solution)));
-      }
+      for (const [i, texts] of (await answers(check, settings, questions)).entries())
+        take(questions[i]!, texts);
     } finally {
       for (const { visual } of questions) visual.buffer.destroy();
     }
   }
   onProgress(count, count);
   if (asked === 0 && wrong) throw new VideoError('unreadable', wrong.message);
-  return {
-    questions: asked,
-    accuracy_sampled: right.sampled / asked,
-    accuracy_greedy: right.greedy / asked,
-    format_rate: right.formed / asked,
-    ...selfCheckShares(checks),
-  };
+  return asked;
 }
 
-/** The greedy and the sampled answer to each of some questions. */
+/** The answers to some questions, of each by each of the settings. */
 async function answers(
   { generator, model, steps, max_new_tokens, signal }: HeldOutCheck,
+  settings: readonly (typeof SAMPLED)[],
   questions: readonly NumberedQuestion[],
-): Promise<[string, string][]> {
-  const ids = questions.map((): [number[], number[]] => [[], []]);
+): Promise<string[][]> {
+  const ids = questions.map(() => settings.map((): number[] => []));
   const batch = generator.generate({
     prompts: questions.map(({ prompt_ids, visual, number }) => ({ prompt_ids, visual, question: number })),
-    answers: [
-      { sample: 0, settings: GREEDY },
-      { sample: 0, settings: SAMPLED },
-    ],
+    answers: settings.map((one) => ({ sample: 0, settings: one })),
     max_new_tokens,
     steps,
     signal,
@@ -99,5 +116,5 @@ async function answers(
   for await (const drawn of batch)
     for (const { prompt, answer, record } of drawn) ids[prompt]![answer]!.push(record.id);
   signal.throwIfAborted();
-  return ids.map(([greedy, sampled]) => [model.tokenizer.decode(greedy), model.tokenizer.decode(sampled)]);
+  return ids.map((of) => of.map((one) => model.tokenizer.decode(one)));
 }
