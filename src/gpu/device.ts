@@ -127,10 +127,22 @@ export async function openGpu(
   };
 }
 
-/** Whether a device would have f16 in shaders, before one is opened. */
-export async function adapterHasF16(gpu: GPU | undefined = globalThis.navigator?.gpu): Promise<boolean> {
+/** Bytes of the largest tensor that a device takes: it must fit into one buffer and into one binding. */
+export function largestTensor(
+  limits: Pick<GPUSupportedLimits, 'maxBufferSize' | 'maxStorageBufferBindingSize'>,
+): number {
+  return Math.min(limits.maxBufferSize, limits.maxStorageBufferBindingSize);
+}
+
+/** What a device would have, before one is opened: f16 in shaders, and the largest tensor. */
+export async function adapterOffer(
+  gpu: GPU | undefined = globalThis.navigator?.gpu,
+): Promise<{ f16: boolean; largest: number }> {
   const adapter = await gpu?.requestAdapter(ADAPTER_OPTIONS);
-  return adapter?.features.has('shader-f16') ?? false;
+  return {
+    f16: adapter?.features.has('shader-f16') ?? false,
+    largest: adapter ? largestTensor(adapter.limits) : Number.POSITIVE_INFINITY,
+  };
 }
 
 function summarise(adapter: GPUAdapter): AdapterSummary {

@@ -1,9 +1,13 @@
 import { blocksOf, byteLength, isQuantised } from '../gpu/tensor';
 import type { Checkpoint } from '../weights/checkpoint';
-import { checkTensors } from '../weights/load-weights';
+import { checkTensors, type ExpectedTensors } from '../weights/load-weights';
+import { WEIGHT_PRECISIONS, type WeightPrecision } from '../weights/quantiser';
 import type { TinyLlavaConfig } from './config';
 import { kvRowBytes } from './kv-cache';
+import { type PlanPieces, type StoredPart, type StoredPlan, storedPlan } from './plan-parts';
 import {
+  defaultPrecision,
+  fittingPrecision,
   type ModelPart,
   type ModelPrecision,
   PRECISION_PRESETS,
@@ -11,7 +15,6 @@ import {
   partOf,
   passPrecision,
   presetPrecision,
-  tensorPrecision,
 } from './precision';
 import { expectedTensors, LANGUAGE_PREFIX, lmHeadName } from './tensor-names';
 
@@ -21,36 +24,9 @@ export interface AnswerSize {
   max_new_tokens: number;
 }
 
-/** Bytes of a part on the GPU. `other`: norms, biases, positions; `caches`: keys and values of prompt and answers. */
-export interface PlanPart {
-  name: ModelPart | 'other' | 'caches';
-  bytes: number;
-}
-
-/** A model in one of the ways to store it. */
-export interface PrecisionPlan {
+/** A model in one of the ways to store it that have a name. */
+export interface PrecisionPlan extends StoredPlan {
   preset: PrecisionPreset;
-  precision: ModelPrecision;
-  parts: PlanPart[];
-  bytes: number;
-  /** The largest tensor, which must fit into one buffer and one binding. */
-  largest: { name: string; bytes: number };
-  /** Of the weights, where they are kept in the browser. */
-  disk: number;
-  /**
-   * That decoding reads for a token of one answer, half of its new tokens written: the language model's weights, the
-   * head, keys and values.
-   */
-  tokenBytes: number;
-  /** What training takes at most, where it was asked for. */
-  training?: TrainingPlan;
-}
-
-/** What a run takes at most, its largest buffer, and where that does not fit settings that would, each alone enough. */
-export interface TrainingPlan {
-  bytes: number;
-  largestBuffer: number;
-  suggestions?: { num_generations?: number; max_completion_length?: number; r?: number };
 }
 
 /** A file of weights: bytes of its tensors, and of those that are used. */
@@ -70,6 +46,12 @@ export interface ModelPlan {
   /** The files that the weights come from: bytes of the tensors in each, and of those that are fetched. */
   weight_files: PlanFile[];
   plans: PrecisionPlan[];
+  /** What each part takes in each precision, for a choice of one's own. */
+  pieces: PlanPieces;
+  /** How the model is stored where nothing is asked for. */
+  offered: ModelPrecision;
+  /** How it would be, were there no limit to a buffer. */
+  usual: ModelPrecision;
   /** 10^9 bytes a second that this adapter reads and writes in a copy, measured; left out while it is not known. */
   copy_gbps?: number;
 }
@@ -82,16 +64,23 @@ export function plannedPromptRows({ connector }: TinyLlavaConfig): number {
   return connector.num_queries + QUESTION_TOKENS;
 }
 
+/** What an adapter offers, as far as a plan depends on it. */
+export interface AdapterOffer {
+  /** Shaders have halves. */
+  f16: boolean;
+  /** Bytes of the largest tensor: it must fit into one buffer and one binding. */
+  largest: number;
+}
+
 /**
  * Counts what a checkpoint takes, from its headers alone.
- * @param f16 the adapter's shaders have halves.
  * @throws CheckpointError as `checkTensors`.
  */
 export function planModel(
   checkpoint: Checkpoint,
   config: TinyLlavaConfig,
   { num_generations, max_new_tokens }: AnswerSize,
-  f16: boolean,
+  { f16, largest }: AdapterOffer,
 ): ModelPlan {
   const expected = expectedTensors(config);
   checkTensors(checkpoint, expected);
@@ -110,30 +99,50 @@ export function planModel(
   const text = config.text_config;
   const prompt = plannedPromptRows(config);
   const rowBytes = kvRowBytes({ ...text, ...passPrecision(f16, parameters) });
-  const caches = rowBytes * (prompt + num_generations * max_new_tokens);
+  const other = countPart(config, expected, undefined, 'f32');
+  const of = (part: ModelPart) =>
+    WEIGHT_PRECISIONS.map((precision) => ({ precision, ...countPart(config, expected, part, precision) }));
+  const pieces: PlanPieces = {
+    stored: {
+      language: of('language'),
+      embedding: of('embedding'),
+      vision: of('vision'),
+      connector: of('connector'),
+    },
+    other: { bytes: other.bytes, largest: other.largest },
+    caches: rowBytes * (prompt + num_generations * max_new_tokens),
+    tokenBytes: other.tokenBytes + rowBytes * (prompt + max_new_tokens / 2),
+  };
+  const plans = PRECISION_PRESETS.map((preset) => ({
+    preset,
+    ...storedPlan(pieces, presetPrecision(preset, f16)),
+  }));
+  const usual = defaultPrecision(parameters, f16);
+  const offered = fittingPrecision(expected, usual, largest);
+  return { parameters, download, files: checkpoint.bytes, weight_files, plans, pieces, offered, usual };
+}
+
+/** What the tensors of a part take in a precision; `undefined`: those that belong to none. */
+function countPart(
+  config: TinyLlavaConfig,
+  { used }: ExpectedTensors,
+  part: ModelPart | undefined,
+  precision: WeightPrecision,
+): Omit<StoredPart, 'precision'> {
   const head = lmHeadName(config);
-  const plans = PRECISION_PRESETS.map((preset): PrecisionPlan => {
-    const precision = presetPrecision(preset, f16);
-    const typeOf = tensorPrecision(expected, precision);
-    const bytes = new Map<PlanPart['name'], number>();
-    let largest = { name: '', bytes: 0 };
-    let tokenBytes = rowBytes * (prompt + max_new_tokens / 2);
-    for (const [name, shape] of expected.used) {
-      const dtype = typeOf(name);
-      const own = byteLength(shape, dtype);
-      const scales = isQuantised(dtype)
-        ? byteLength([...shape.slice(0, -1), blocksOf(shape.at(-1)!)], 'f32')
-        : 0;
-      const part = partOf(name, shape) ?? 'other';
-      bytes.set(part, (bytes.get(part) ?? 0) + own + scales);
-      if (name.startsWith(LANGUAGE_PREFIX) && (partOf(name, shape) !== 'embedding' || name === head))
-        tokenBytes += own + scales;
-      if (own > largest.bytes) largest = { name, bytes: own };
-    }
-    const disk = [...bytes.values()].reduce((sum, value) => sum + value, 0);
-    bytes.set('caches', caches);
-    const parts = [...bytes].map(([name, value]) => ({ name, bytes: value }));
-    return { preset, precision, parts, bytes: disk + caches, largest, disk, tokenBytes };
-  });
-  return { parameters, download, files: checkpoint.bytes, weight_files, plans };
+  let bytes = 0;
+  let tokenBytes = 0;
+  let largest = { name: '', bytes: 0 };
+  for (const [name, shape] of used) {
+    if (partOf(name, shape) !== part) continue;
+    const own = byteLength(shape, precision);
+    const scales = isQuantised(precision)
+      ? byteLength([...shape.slice(0, -1), blocksOf(shape.at(-1)!)], 'f32')
+      : 0;
+    bytes += own + scales;
+    if (name.startsWith(LANGUAGE_PREFIX) && (part !== 'embedding' || name === head))
+      tokenBytes += own + scales;
+    if (own > largest.bytes) largest = { name, bytes: own };
+  }
+  return { bytes, largest, tokenBytes };
 }

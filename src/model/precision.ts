@@ -1,3 +1,4 @@
+import { byteLength } from '../gpu/tensor';
 import type { ExpectedTensors } from '../weights/load-weights';
 import { WEIGHT_PRECISIONS, type WeightPrecision } from '../weights/quantiser';
 import { CONNECTOR_PREFIX, LANGUAGE_PREFIX, VISION_PREFIX } from './tensor-names';
@@ -82,6 +83,26 @@ export function presetPrecision(preset: PrecisionPreset, f16: boolean): ModelPre
 /** What a model gets where nothing is asked for: a small one f32, a large one 4 bits. `f16` as `presetPrecision`. */
 export function defaultPrecision(parameters: number, f16: boolean): ModelPrecision {
   return parameters < LARGE ? FULL_PRECISION : presetPrecision('4-bit', f16);
+}
+
+/**
+ * A precision that fits: each part in the most bits, no more than `wanted` has, in which its largest tensor has no more
+ * than `largest` bytes. A part that fits in none is left as it is: loading it says so.
+ */
+export function fittingPrecision(
+  expected: ExpectedTensors,
+  wanted: ModelPrecision,
+  largest: number,
+): ModelPrecision {
+  const fitting = { ...wanted };
+  for (const part of MODEL_PARTS) {
+    const own = [...expected.used].filter(([name, shape]) => partOf(name, shape) === part);
+    const fits = WEIGHT_PRECISIONS.slice(WEIGHT_PRECISIONS.indexOf(wanted[part])).find((precision) =>
+      own.every(([, shape]) => byteLength(shape, precision) <= largest),
+    );
+    if (fits) fitting[part] = fits;
+  }
+  return fitting;
 }
 
 /** A precision as a line of text: "language q4, embedding q8, vision f16, connector f16". */

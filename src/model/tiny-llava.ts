@@ -1,5 +1,5 @@
 import { BlockRuntimes, type BlockRuntimesOptions } from '../blocks/block-runtimes';
-import type { Gpu } from '../gpu/device';
+import { type Gpu, largestTensor } from '../gpu/device';
 import { type GpuTensor, sizeOf } from '../gpu/tensor';
 import type { Normalisation } from '../video/resize-reference';
 import { type Checkpoint, openCheckpoint, readJson } from '../weights/checkpoint';
@@ -11,6 +11,7 @@ import { parseConfig, type TinyLlavaConfig } from './config';
 import { LanguageModel } from './language-model';
 import {
   defaultPrecision,
+  fittingPrecision,
   type ModelPrecision,
   type PartPrecision,
   passPrecision,
@@ -35,10 +36,11 @@ export type LoadStage =
 export interface LoadModelOptions extends BlockRuntimesOptions {
   /** Awaited when the weights are there, with their element types, before any kernel of the model is compiled. */
   beforeCompile?: (config: TinyLlavaConfig, dtypes: ReadonlySet<string>) => Promise<void>;
-  /** Parts that are stored in another precision than `defaultPrecision` says. */
+  /** Parts that are stored in another precision than `defaultPrecision` and `fittingPrecision` say. */
   precision?: Partial<ModelPrecision>;
   /** Gives the place where the weights are kept, or to be kept. */
   openCache?: (model: { revision: string; precision: string }) => Promise<ModelCache | undefined>;
+  /** Ends the load, between the parts at the latest. */
   signal?: AbortSignal;
   onProgress?: (stage: LoadStage) => void;
   /** Called with the bytes of weights that are in memory, as they come and go (see `loadWeights`). */
@@ -96,12 +98,16 @@ export class TinyLlava {
     // Nothing is kept, and no memory taken, before it is known to be the model that the config describes.
     if (checkpoint.files.length > 0) checkTensors(checkpoint, expected);
     const parameters = [...expected.used.values()].reduce((sum, shape) => sum + sizeOf(shape), 0);
-    const precision = { ...defaultPrecision(parameters, gpu.f16), ...wanted };
+    const usual = defaultPrecision(parameters, gpu.f16);
+    const precision = { ...fittingPrecision(expected, usual, largestTensor(gpu.device.limits)), ...wanted };
     const normalisation = parseProcessorConfig(
       await readJson(store, PROCESSOR_FILE),
       config.vision_config.image_size,
     );
-    const compiled = (done: number) => onProgress({ stage: 'compile', done, total: 3 });
+    const compiled = (done: number) => {
+      if (done < 3) signal?.throwIfAborted();
+      onProgress({ stage: 'compile', done, total: 3 });
+    };
     const cache =
       openCache &&
       (await openCache({

@@ -114,7 +114,7 @@ export class KeptModels {
       // A line that a closing tab left half written must not take the next one with it.
       const text = await readText(this.folder, `${path}/${TENSORS}`);
       if (text && !text.endsWith('\n')) await this.folder.append(`${path}/${TENSORS}`, '\n');
-      return new OpenModel(this.folder, path, manifest, tensors, release);
+      return new OpenModel(this.folder, id, manifest, tensors, release);
     } catch (cause) {
       release();
       throw cause;
@@ -137,15 +137,17 @@ export class KeptModels {
 /** A model that this tab may write; `close` gives it back. */
 export class OpenModel {
   private readonly entries = new Map<string, KeptTensor>();
+  private readonly path: string;
   private end = 0;
 
   constructor(
     private readonly folder: Folder,
-    private readonly path: string,
+    readonly id: string,
     readonly manifest: KeptManifest,
     tensors: readonly KeptTensor[],
     private readonly release: () => void,
   ) {
+    this.path = `${ROOT}/${id}`;
     // A later line of the same tensor replaces an earlier one, which was damaged.
     for (const tensor of tensors) {
       this.entries.set(tensor.name, tensor);

@@ -6,19 +6,24 @@ export interface Locks {
   held(): Promise<Set<string>>;
 }
 
-/** Web Locks: a tab that closes gives back what it held. */
+/** Milliseconds in which what was just stopped gives back its name. */
+const PATIENCE = 1500;
+
+/** Web Locks: a tab that closes gives back what it held. One that has a name for longer than a moment keeps it. */
 export const webLocks: Locks = {
   take(name) {
     return new Promise((resolve, reject) => {
       navigator.locks
-        .request(name, { ifAvailable: true }, (lock) => {
-          if (!lock) {
+        .request(
+          name,
+          { signal: AbortSignal.timeout(PATIENCE) },
+          () => new Promise<void>((release) => resolve(release)),
+        )
+        .catch((cause: unknown) => {
+          if (cause instanceof DOMException && ['TimeoutError', 'AbortError'].includes(cause.name))
             resolve(undefined);
-            return undefined;
-          }
-          return new Promise<void>((release) => resolve(release));
-        })
-        .catch(reject);
+          else reject(cause);
+        });
     });
   },
   async held() {

@@ -1,4 +1,4 @@
-import type { Gpu } from '../gpu/device';
+import { type Gpu, largestTensor } from '../gpu/device';
 import { byteLength, createTensor, destroyTensor, type GpuTensor } from '../gpu/tensor';
 import type { Checkpoint, StoredTensor } from './checkpoint';
 import { BadWeightsError, CheckpointError, DamagedKeepError } from './errors';
@@ -139,7 +139,7 @@ export async function loadWeights(
 ): Promise<Weights> {
   checkTensors(checkpoint, expected, options.cache?.tensors);
   const precision = options.precision ?? (() => 'f32');
-  const limit = Math.min(gpu.device.limits.maxBufferSize, gpu.device.limits.maxStorageBufferBindingSize);
+  const limit = largestTensor(gpu.device.limits);
   for (const [name, shape] of expected.used) {
     const dtype = precision(name);
     if (byteLength(shape, dtype) > limit) {

@@ -15,7 +15,7 @@ import {
 } from '../gpu/tensor';
 import { FLOAT_BYTES, type FloatDtype } from './widen';
 
-/** How a weight can be stored on the GPU: as it is in f32, in halves, or in blocks of 8 or 4 bits. */
+/** How a weight can be stored on the GPU, the most bits first: as it is in f32, in halves, in blocks of 8 or 4 bits. */
 export const WEIGHT_PRECISIONS = ['f32', 'f16', 'q8', 'q4'] as const;
 export type WeightPrecision = (typeof WEIGHT_PRECISIONS)[number];
 

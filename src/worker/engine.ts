@@ -112,7 +112,7 @@ export class Engine {
         return;
       }
       case 'cancel-load':
-        this.seat.cancel();
+        this.seat.cancel(request.discard);
         return;
       case 'list-models':
       case 'delete-model':

@@ -15,6 +15,8 @@ export interface KeptLoading {
   openCache(model: { revision: string; precision: string }): Promise<ModelCache | undefined>;
   /** Why the model was not kept, or not wholly. */
   problem(): string | undefined;
+  /** Deletes what is kept of the model, whose cache is closed. @returns what came of it, as a sentence. */
+  discard(): Promise<string>;
 }
 
 /**
@@ -33,6 +35,7 @@ export function keepWhileLoading(
 ): KeptLoading {
   const files = new Map<string, Uint8Array<ArrayBuffer>>();
   let problem: string | undefined;
+  let id: string | undefined;
   const fail = (cause: unknown) => {
     problem = sentence(cause);
     onProblem(problem);
@@ -40,10 +43,21 @@ export function keepWhileLoading(
   return {
     store: copyingStore(store, async (file, bytes) => void files.set(file, bytes)),
     problem: () => problem,
+    async discard() {
+      const nothing = 'Nothing of it is kept in this browser.';
+      if (id === undefined) return problem ?? nothing;
+      try {
+        await models.delete(id);
+        return nothing;
+      } catch (cause) {
+        return `What was kept of it could not be deleted: ${cause instanceof Error ? cause.message : String(cause)}`;
+      }
+    },
     async openCache({ revision, precision }) {
       let model: OpenModel | undefined;
       try {
         model = await models.open({ source, revision, precision }, name, Date.now());
+        ({ id } = model);
         await model.addFiles(files);
         // On disk now: they need not stay in memory while the weights come.
         files.clear();

@@ -27,6 +27,8 @@ export interface PreparedLoad {
   options: Pick<LoadModelOptions, 'openCache' | 'signal' | 'precision'>;
   /** What stays of it where it is stopped now, as a sentence. */
   leaves(): string;
+  /** Deletes what was kept of it, once it has ended. @returns what stays then, as a sentence. */
+  discard?: (() => Promise<string>) | undefined;
   /** Where what was kept is damaged: the load from where it came from, which fetches what is not right. */
   anew?(): Promise<PreparedLoad>;
 }

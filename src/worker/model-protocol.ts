@@ -3,12 +3,26 @@
  * Beside those of protocol.ts on the same port; errors are `error` events of the scope `model`.
  */
 import type { PlannedRun } from '../grpo/memory-plan';
-import type { AnswerSize, ModelPlan, PlanPart, PrecisionPlan, TrainingPlan } from '../model/model-plan';
-import type { PrecisionPreset } from '../model/precision';
+import type { AnswerSize, ModelPlan, PrecisionPlan } from '../model/model-plan';
+import type { PlanPart, PlanPieces, StoredPart, StoredPlan, TrainingPlan } from '../model/plan-parts';
+import type { ModelPart, PrecisionPreset } from '../model/precision';
 import type { KeptModel } from '../storage/kept-models';
 import type { ModelSource } from './protocol';
 
-export type { AnswerSize, KeptModel, ModelPlan, PlanPart, PrecisionPlan, PrecisionPreset, TrainingPlan };
+export { storedPlan } from '../model/plan-parts';
+export type {
+  AnswerSize,
+  KeptModel,
+  ModelPart,
+  ModelPlan,
+  PlanPart,
+  PlanPieces,
+  PrecisionPlan,
+  PrecisionPreset,
+  StoredPart,
+  StoredPlan,
+  TrainingPlan,
+};
 
 /** What the browser offers this page on disk; undefined where it does not say. */
 export interface StorageRoom {
@@ -39,8 +53,8 @@ export type ModelRequest =
       /** A run whose memory is planned too. */
       training?: TrainingSize;
     }
-  /** Ends the load that is under way; what was kept stays, and the model before it too. */
-  | { type: 'cancel-load' };
+  /** Ends the load that is under way; the model before it stays, and so does what was kept, unless it is discarded. */
+  | { type: 'cancel-load'; discard?: true };
 
 /** Engine -> page. */
 export type ModelEvent =

@@ -1,5 +1,6 @@
 import { GpuError, GpuMemoryError } from '../gpu/errors';
 import { DamagedKeepError } from '../weights/errors';
+import { discardReason, isDiscarded } from './discard-load';
 import { LoadStoppedError } from './engine-error';
 import type { KernelDesk } from './kernel-desk';
 import type { LoadRequest, ModelDesk, PreparedLoad } from './model-desk';
@@ -49,9 +50,9 @@ export class ModelSeat {
     else this.loadNext(request);
   }
 
-  /** Ends the load that goes on, the one beside the queue first. */
-  cancel(): void {
-    (this.beside?.loading ?? this.loading)?.abort();
+  /** Ends the load that goes on, the one beside the queue first. @param discard what was kept of it goes too. */
+  cancel(discard = false): void {
+    (this.beside?.loading ?? this.loading)?.abort(discard ? discardReason() : undefined);
   }
 
   /** The GPU is lost, and the model with it. @returns the loads that would bring back what was there. */
@@ -164,7 +165,8 @@ export class ModelSeat {
     } catch (cause) {
       if (before && this.session === before.kept) this.last = before.kept && before.last;
       if (!load || !(cause instanceof DOMException) || cause.name !== 'AbortError') throw cause;
-      throw new LoadStoppedError(load.leaves(), { cause });
+      const discard = isDiscarded(signal) ? load.discard : undefined;
+      throw new LoadStoppedError(await (discard?.() ?? load.leaves()), { cause });
     }
     const { kept, last } = await begin();
     const newer = beside?.isNewest() === false;
@@ -215,6 +217,7 @@ export class ModelSeat {
       const anew = await load.anew();
       const session = await once(anew);
       load.leaves = anew.leaves;
+      load.discard = anew.discard;
       return session;
     }
   }

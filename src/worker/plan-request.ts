@@ -1,5 +1,5 @@
 import { copySpeed } from '../bench/copy-speed';
-import { adapterHasF16, type Gpu } from '../gpu/device';
+import { adapterOffer, type Gpu, largestTensor } from '../gpu/device';
 import { parseConfig } from '../model/config';
 import { planModel } from '../model/model-plan';
 import { openCheckpoint } from '../weights/checkpoint';
@@ -30,7 +30,9 @@ export async function answerPlan(
 ): Promise<void> {
   const checkpoint = await openCheckpoint(store);
   const config = parseConfig(checkpoint.config);
-  const plan = planModel(checkpoint, config, size, gpu()?.f16 ?? (await adapterHasF16()));
+  const open = gpu();
+  const offer = open && { f16: open.f16, largest: largestTensor(open.device.limits) };
+  const plan = planModel(checkpoint, config, size, offer ?? (await adapterOffer()));
   const like = gpu();
   const known = like && (await rememberedSpeed(like));
   if (known !== undefined) plan.copy_gbps = known;

@@ -53,6 +53,7 @@ export async function prepareKept(
   return {
     source: kept.store,
     options: { openCache: kept.openCache, signal, ...asked },
+    discard: kept.discard,
     leaves: () => kept.problem() ?? 'What was loaded is kept: loading goes on from there.',
   };
 }

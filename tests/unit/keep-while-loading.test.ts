@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { KeptModels } from '../../src/storage/kept-models';
 import { memoryStore } from '../../src/weights/file-store';
+import { discardReason, isDiscarded } from '../../src/worker/discard-load';
 import { keepWhileLoading, openKept } from '../../src/worker/kept-model';
 import { type MemoryFolder, MemoryLocks, modelsInMemory } from '../support/memory-folder';
 
@@ -27,7 +28,12 @@ async function page() {
     onProblem: (message) => told.push(message),
   });
   await kept.store.text('config.json');
-  return { problem: kept.problem, told, cache: await kept.openCache(MODEL) };
+  return {
+    problem: kept.problem,
+    discard: kept.discard,
+    told,
+    cache: await kept.openCache(MODEL),
+  };
 }
 
 describe('a model that is kept while it loads', () => {
@@ -84,6 +90,31 @@ describe('a model that is kept while it loads', () => {
     await first.cache!.add(tensor('a'), bytes(2));
     await first.cache!.close(true);
     expect(await models.list()).toMatchObject([{ complete: true, inUse: false }]);
+  });
+
+  it('is deleted where its load is cancelled for good, what was kept earlier included', async () => {
+    const first = await page();
+    await first.cache!.add(tensor('a'), bytes(2));
+    await first.cache!.close(false);
+    const again = await page();
+    expect(again.cache!.tensors.size).toBe(1);
+    await again.cache!.close(false);
+    expect(await again.discard()).toBe('Nothing of it is kept in this browser.');
+    expect(folder.files.size).toBe(0);
+    // What another page is keeping is not this one's to delete.
+    const other = await page();
+    await other.cache!.add(tensor('a'), bytes(2));
+    expect(await (await page()).discard()).toMatch(/Another tab is loading model/);
+    expect(folder.files.size).toBeGreaterThan(0);
+    await other.cache!.close(false);
+    expect(locks.size).toBe(0);
+    // Neither a load that was cut off nor one for good is taken for the other.
+    const [cut, good] = [new AbortController(), new AbortController()];
+    expect(isDiscarded(good.signal)).toBe(false);
+    cut.abort();
+    good.abort(discardReason());
+    expect([isDiscarded(cut.signal), isDiscarded(good.signal)]).toEqual([false, true]);
+    expect((good.signal.reason as DOMException).name).toBe('AbortError');
   });
 
   it('that another page deletes while it answers here can be loaded and kept again', async () => {

@@ -6,6 +6,7 @@ import { TINYLLAVA_VIDEO_R1 } from '../../src/grpo/grpo-config';
 import { planMemory } from '../../src/grpo/memory-plan';
 import { parseConfig } from '../../src/model/config';
 import { planModel } from '../../src/model/model-plan';
+import { storedPlan } from '../../src/model/plan-parts';
 import {
   FULL_PRECISION,
   parsePrecisionLine,
@@ -21,12 +22,15 @@ import { nodeCountingGpu } from '../support/counting';
 import { goldenStore } from '../support/golden';
 import { publishedConfig, repositoryStore } from '../support/published-model';
 
+/** A desktop GPU. */
+const OFFER = { f16: true, largest: 2 ** 31 };
+
 it('says what the published model takes, from its headers', async () => {
   const config = await publishedConfig();
   const checkpoint = await openCheckpoint(repositoryStore(syntheticRepository(config, new Map())));
   expect(checkpoint.files).toEqual(['model-00001-of-00002.safetensors', 'model-00002-of-00002.safetensors']);
   const parsed = parseConfig(config);
-  const plan = planModel(checkpoint, parsed, { num_generations: 8, max_new_tokens: 256 }, true);
+  const plan = planModel(checkpoint, parsed, { num_generations: 8, max_new_tokens: 256 }, OFFER);
   // The reference's counts: 3,629,878,336 in all, of which 30,480,160 of the tower are not used.
   expect(plan.files).toBe(2 * 3_629_878_336);
   expect(plan.parameters).toBe(3_629_878_336 - (428_225_600 - 397_745_440));
@@ -58,7 +62,12 @@ it('says what the published model takes, from its headers', async () => {
   expect(plan.plans[0]!.tokenBytes).toBe(
     bytes('4-bit', 'language') + bytes('4-bit', 'embedding') + 4 * small + 36_864 * (512 + 160 + 128),
   );
-  const without = planModel(checkpoint, parsed, { num_generations: 8, max_new_tokens: 256 }, false);
+  const without = planModel(
+    checkpoint,
+    parsed,
+    { num_generations: 8, max_new_tokens: 256 },
+    { ...OFFER, f16: false },
+  );
   const caches = without.plans[0]!.parts.find(({ name }) => name === 'caches')!.bytes;
   expect(caches).toBe(2 * bytes('4-bit', 'caches'));
   const totals = plan.plans.map((one) => one.bytes);
@@ -67,6 +76,31 @@ it('says what the published model takes, from its headers', async () => {
     name: 'language_model.model.embed_tokens.weight',
     bytes: 4 * 311_164_928,
   });
+});
+
+it('adds up any choice of precisions, and offers the best that one buffer takes', async () => {
+  const config = await publishedConfig();
+  const checkpoint = await openCheckpoint(repositoryStore(syntheticRepository(config, new Map())));
+  const size = { num_generations: 8, max_new_tokens: 256 };
+  const plan = planModel(checkpoint, parseConfig(config), size, OFFER);
+  for (const { preset, ...named } of plan.plans)
+    expect(storedPlan(plan.pieces, named.precision), preset).toEqual(named);
+  const own = storedPlan(plan.pieces, { language: 'q4', embedding: 'q4', vision: 'q8', connector: 'f32' });
+  const bytes = (name: string) => own.parts.find((part) => part.name === name)!.bytes;
+  expect(bytes('embedding')).toBe(311_164_928 / 2 + (311_164_928 / 32) * 4);
+  expect(own.parts.reduce((sum, part) => sum + part.bytes, 0)).toBe(own.bytes);
+  expect(own.bytes - own.disk).toBe(bytes('caches'));
+  expect(plan.offered).toEqual(presetPrecision('4-bit', true));
+  expect(plan.usual).toEqual(plan.offered);
+
+  // The table of the tokens takes 311 MB in 8 bits, and 156 MB in 4.
+  const small = planModel(checkpoint, parseConfig(config), size, { f16: true, largest: 2 ** 28 });
+  expect(small.offered).toEqual({ ...plan.offered, embedding: 'q4' });
+  expect(small.usual).toEqual(plan.offered);
+  expect(storedPlan(small.pieces, small.offered).largest.bytes).toBe(311_164_928 / 2);
+  // WebGPU's default binding is smaller yet: that part is as it would be, and refused.
+  const least = planModel(checkpoint, parseConfig(config), size, { f16: true, largest: 2 ** 27 });
+  expect(least.offered).toEqual(plan.offered);
 });
 
 it('takes 8 bits for what would be halves where shaders have none', () => {

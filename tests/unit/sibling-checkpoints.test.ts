@@ -74,7 +74,7 @@ it.each(SIBLINGS)('%s is loaded by its config alone', async (name, fields, expec
     checkpoint,
     parseConfig(checkpoint.config),
     { num_generations: 1, max_new_tokens: 64 },
-    false,
+    { f16: false, largest: 2 ** 31 },
   );
   const gpu = nodeCountingGpu();
   const model = await TinyLlava.load(gpu, checkpoint, { backend: 'wgsl' });
