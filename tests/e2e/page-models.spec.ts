@@ -2,7 +2,8 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, type Page, test } from '@playwright/test';
-import type { KeptModel, ModelPlan, PrecisionPreset } from '../../src/worker/model-protocol';
+import type { KeptModel, ModelPlan, PlanPieces, PrecisionPreset } from '../../src/worker/model-protocol';
+import { storedPlan } from '../../src/worker/model-protocol';
 import type { EngineError, ModelPrecision } from '../../src/worker/protocol';
 import { emit, installFakeEngine, lastId, lastRequest, loadFakeModel, requests } from './page-fake-engine';
 
@@ -28,26 +29,36 @@ const KEPT: KeptModel = {
 
 /** A plan of a made-up model of 3.6 B parameters. */
 function planOf(download: number): ModelPlan {
-  const one = (preset: PrecisionPreset, precision: ModelPrecision, language: number, largest: number) => ({
-    preset,
-    precision,
-    parts: [
-      { name: 'language' as const, bytes: language },
-      { name: 'embedding' as const, bytes: 0.1 * language },
-      { name: 'vision' as const, bytes: 0.86e9 },
-      { name: 'other' as const, bytes: 0.02e9 },
-      { name: 'caches' as const, bytes: 0.26e9 },
-    ],
-    bytes: 1.1 * language + 1.14e9,
-    largest: { name: 'model.embed_tokens.weight', bytes: largest },
-    disk: 1.1 * language + 0.88e9,
-    tokenBytes: 1.1 * language,
-  });
+  const name = 'model.embed_tokens.weight';
+  // Bytes of a part by those of a weight, of which an eighth or so are scales where it is packed.
+  const part = (parameters: number, largest: number) =>
+    ([4, 2, 1.1, 0.58] as const).map((bytes, i) => ({
+      precision: (['f32', 'f16', 'q8', 'q4'] as const)[i]!,
+      bytes: bytes * parameters,
+      largest: { name, bytes: bytes * largest },
+      tokenBytes: bytes * parameters,
+    }));
+  const pieces: PlanPieces = {
+    stored: {
+      language: part(2.76e9, 2e7),
+      embedding: part(0.1e9, 1e8),
+      vision: part(0.39e9, 1e7),
+      connector: part(0.01e9, 1e7),
+    },
+    other: { bytes: 0.02e9, largest: { name: 'norm.weight', bytes: 8192 } },
+    caches: 0.26e9,
+    tokenBytes: 0.05e9,
+  };
   const all = (precision: ModelPrecision['language']) => ({
     language: precision,
     embedding: precision,
     vision: precision,
     connector: precision,
+  });
+  const offered = { language: 'q4', embedding: 'q8', vision: 'f16', connector: 'f16' } as const;
+  const one = (preset: PrecisionPreset, precision: ModelPrecision) => ({
+    preset,
+    ...storedPlan(pieces, precision),
   });
   return {
     parameters: 3.6e9,
@@ -58,11 +69,14 @@ function planOf(download: number): ModelPlan {
       { name: 'model-00002-of-00002.safetensors', bytes: 2.39e9, used: 2.33e9 },
     ],
     plans: [
-      one('4-bit', { language: 'q4', embedding: 'q8', vision: 'f16', connector: 'f16' }, 1.6e9, 1e8),
-      one('8-bit', { language: 'q8', embedding: 'q8', vision: 'f16', connector: 'f16' }, 3.06e9, 1e8),
-      one('f16', all('f16'), 5.87e9, 6e8),
-      one('f32', all('f32'), 11.7e9, 1.2e9),
+      one('4-bit', offered),
+      one('8-bit', { ...offered, language: 'q8' }),
+      one('f16', all('f16')),
+      one('f32', all('f32')),
     ],
+    pieces,
+    offered,
+    usual: offered,
   };
 }
 
@@ -146,12 +160,12 @@ test('a large model: its plan first, then its bytes as they come, and an end to 
   await expect(plan.getByTestId('plan-files')).toContainText(
     'model-00002-of-00002.safetensors2.33 GB of 2.39 GB',
   );
-  await expect(plan.getByRole('radio', { name: '4-bit, 2.90 GB' })).toBeChecked();
+  await expect(plan.getByRole('radio', { name: '4-bit, 2.79 GB' })).toBeChecked();
   // What takes longer comes later; where training cannot be counted, the plan stays.
   const planned = { type: 'model-plan', id: (await lastRequest(page, 'plan-model')).id } as const;
-  await expect(plan.getByTestId('plan-speed')).toContainText('1.76 GB read for a token');
-  await emit(page, { ...planned, plan: { ...planOf(7.3e9), copy_gbps: 440 } });
-  await expect(plan.getByTestId('plan-speed')).toContainText('440 GB/s measured here');
+  await expect(plan.getByTestId('plan-speed')).toContainText('2.56 GB read for a token');
+  await emit(page, { ...planned, plan: { ...planOf(7.3e9), copy_gbps: 640 } });
+  await expect(plan.getByTestId('plan-speed')).toContainText('640 GB/s measured here');
   await expect(plan.getByTestId('plan-speed')).toContainText('at most 250 tokens a second');
   await plan.getByRole('button', { name: 'Count its memory' }).click();
   expect(await lastRequest(page, 'plan-model')).toMatchObject({
@@ -167,15 +181,38 @@ test('a large model: its plan first, then its bytes as they come, and an end to 
   await expect(plan.getByTestId('plan-training')).toContainText('5.50 GB on the GPU at most');
   await expect(plan).toContainText('one buffer of this adapter 134 MB. 4 answers would fit.');
   await expect(plan.getByTestId('plan-speed')).toContainText('at most 250 tokens a second');
-  await plan.getByRole('radio', { name: 'f32, 14.0 GB' }).check();
+  await plan.getByRole('radio', { name: 'f32, 13.3 GB' }).check();
   // The adapter of the test has bindings of 134 MB.
   await expect(plan).toContainText('one buffer of this adapter 134 MB');
   await expect(plan.getByRole('button', { name: 'Download 7.30 GB' })).toBeDisabled();
-  await plan.getByRole('radio', { name: '4-bit, 2.90 GB' }).check();
+  await plan.getByRole('radio', { name: '4-bit, 2.79 GB' }).check();
+  // Each part has its own: what is chosen then has no name.
+  await plan.getByText('Choose for each part').click();
+  const embedding = plan.getByLabel('embedding and head');
+  await expect(embedding.locator('option')).toHaveText([
+    '4-bit, 58.0 MB',
+    '8-bit, 110 MB',
+    'f16, 200 MB, does not fit',
+    'f32, 400 MB, does not fit',
+  ]);
+  await embedding.selectOption('f16');
+  await expect(plan).toContainText(
+    'takes 200 MB, and one buffer of this adapter 134 MB. 4-bit and 8-bit fit.',
+  );
+  await embedding.selectOption('q4');
+  await expect(plan.getByRole('radio', { name: 'Your choice, 2.74 GB' })).toBeChecked();
+  await expect(plan).toContainText('language 4-bit, embedding 4-bit, vision f16');
+  await expect(plan).not.toContainText('Goes on where it stopped');
+  await expect(plan.getByTestId('plan-training')).toContainText('5.45 GB on the GPU at most');
   expect(await lastRequest(page, 'load-model')).toMatchObject({ name: 'Toy model' });
   await plan.getByRole('button', { name: 'Download 7.30 GB' }).click();
   const load = await lastRequest(page, 'load-model');
-  expect(load).toMatchObject({ name: 'big-model', keep: true, beside: true, precision: { language: 'q4' } });
+  expect(load).toMatchObject({
+    name: 'big-model',
+    keep: true,
+    beside: true,
+    precision: { language: 'q4', embedding: 'q4' },
+  });
   const bytes = (done: number) =>
     emit(page, {
       type: 'progress',

@@ -8,6 +8,14 @@ import {
   secondsLeft,
 } from '../../src/app/models/load-speed';
 import {
+  chosenPlan,
+  knownPrecision,
+  offeredNote,
+  partsOf,
+  readPrecision,
+  whatFits,
+} from '../../src/app/models/plan-choice';
+import {
   fitOf,
   keptOf,
   keptPrecision,
@@ -16,7 +24,6 @@ import {
   presetNote,
   roomOf,
   trainingRefusal,
-  whatFits,
 } from '../../src/app/models/plan-facts';
 import {
   type DeskAction,
@@ -25,6 +32,7 @@ import {
   isDeskNews,
   reduceDesk,
 } from '../../src/app/store/desk-state';
+import { WEIGHT_PRECISIONS } from '../../src/weights/quantiser';
 import type { KeptModel, ModelPlan, PrecisionPlan } from '../../src/worker/model-protocol';
 import type { AdapterSummary, EngineError } from '../../src/worker/protocol';
 
@@ -39,7 +47,21 @@ const four: PrecisionPlan = {
   disk: 90,
   tokenBytes: 50,
 };
-const plan: ModelPlan = { parameters: 5, download: 200, files: 220, weight_files: [], plans: [four] };
+/** A part of 64 values, the largest tensor half of it. */
+const stored = WEIGHT_PRECISIONS.map((precision, i) => {
+  const bytes = [256, 128, 64, 32][i]!;
+  return { precision, bytes, largest: { name: 'embed', bytes: bytes / 2 }, tokenBytes: bytes };
+});
+const pieces = {
+  stored: { language: stored, embedding: stored, vision: stored, connector: stored },
+  other: { bytes: 4, largest: { name: 'norm', bytes: 4 } },
+  caches: 10,
+  tokenBytes: 5,
+};
+const plan: ModelPlan = {
+  ...{ parameters: 5, download: 200, files: 220, weight_files: [], plans: [four], pieces },
+  ...{ offered: four.precision, usual: four.precision },
+};
 const kept = {
   id: 'k',
   name: 'm',
@@ -182,11 +204,45 @@ describe('whether a model fits', () => {
   });
 
   it('says which precisions fit where one does not', () => {
-    const f32: PrecisionPlan = { ...four, preset: 'f32', largest: { name: 'embed', bytes: 240 } };
+    const all = { language: 'f32', embedding: 'f32', vision: 'f32', connector: 'f32' } as const;
+    const largest = { name: 'embed', bytes: 240 };
+    const f32: PrecisionPlan = { ...four, preset: 'f32', precision: all, largest };
     const eight: PrecisionPlan = { ...four, preset: '8-bit' };
-    expect(whatFits([four, eight, f32], adapter(100, 100), undefined)).toBe('4-bit and 8-bit fit.');
-    expect(whatFits([four, f32], adapter(100, 100), undefined)).toBe('4-bit fits.');
-    expect(whatFits([f32], adapter(100, 100), undefined)).toContain('in no precision');
+    const of = (...plans: PrecisionPlan[]) => whatFits({ ...plan, plans }, adapter(100, 100), undefined);
+    expect(of(four, eight, f32)).toBe('4-bit and 8-bit fit.');
+    expect(of(four, f32)).toBe('4-bit fits.');
+    expect(of(f32)).toBe('Chosen for each part, language 4-bit, embedding 8-bit, vision f16 fits.');
+    expect(whatFits({ ...plan, plans: [f32] }, adapter(60, 60), undefined)).toBe(
+      'It fits in no precision: in 4-bit, embed takes 16 B. Choose a smaller model.',
+    );
+  });
+
+  it('is planned with a precision for each part', () => {
+    expect(chosenPlan(plan, { ...four.precision })).toBe(four);
+    const own = { ...four.precision, embedding: 'q4' } as const;
+    expect(chosenPlan(plan, own)).toMatchObject({ precision: own, disk: 32 + 32 + 128 + 128 + 4 });
+    expect(chosenPlan(plan, own)).not.toHaveProperty('training');
+    const trained = { ...plan, plans: [{ ...four, training: { bytes: 1000, largestBuffer: 3 } }] };
+    expect(chosenPlan(trained, own).training).toEqual({ bytes: 1000 + 324 - 90, largestBuffer: 3 });
+    expect(partsOf(pieces)).toEqual(['language', 'embedding', 'vision', 'connector']);
+  });
+
+  it('says where a part is offered in fewer bits than usual', () => {
+    expect(offeredNote(plan, adapter(60, 60))).toBe('');
+    const offered = { ...four.precision, vision: 'q8' } as const;
+    expect(offeredNote({ ...plan, offered }, adapter(60, 50))).toBe(
+      'Vision encoder in 8-bit here: in f16 its largest tensor takes 64 B, and one buffer of this adapter 50 B.',
+    );
+  });
+
+  it('goes on in the precision of what is kept, or in the one that was asked for', () => {
+    expect(readPrecision(kept.precision, pieces)).toEqual(four.precision);
+    for (const line of ['', 'language q4', 'language q5, embedding q8, vision f16, connector f16'])
+      expect(readPrecision(line, pieces), line).toBeUndefined();
+    expect(knownPrecision(of, plan, [kept])).toEqual(four.precision);
+    expect(knownPrecision(of, plan, [{ ...kept, source: 'https://b.test/' }])).toBeUndefined();
+    const precision = 'language q8, embedding q8, vision q8, connector f32';
+    expect(knownPrecision({ ...of, precision }, plan, [kept])).toMatchObject({ connector: 'f32' });
   });
 
   it('is told for training with the settings that would fit', () => {
@@ -216,5 +272,7 @@ describe('whether a model fits', () => {
     expect(partName({ name: 'embedding', bytes: 1 }, four)).toBe('embedding and head, 8-bit');
     expect(partName({ name: 'caches', bytes: 1 }, four)).toBe('caches');
     expect(presetNote(four)).toBe('language 4-bit, embedding 8-bit, vision f16');
+    const precision = { ...four.precision, connector: 'q4' } as const;
+    expect(presetNote({ ...four, precision })).toMatch(/vision f16, resampler 4-bit$/);
   });
 });

@@ -5,7 +5,7 @@ import {
   TRACE_VERSION,
   type TraceDocument,
 } from '../../src/app/export/trace-document';
-import { isModel } from '../../src/app/models/folder-files';
+import { isModelFile, missingFiles, withFiles } from '../../src/app/models/loose-files';
 import { rememberUrl, reviveModels } from '../../src/app/models/model-store';
 import { hubUrl, modelName, modelUrl } from '../../src/app/models/model-url';
 import { hashFile } from '../../src/app/recorded/hash-file';
@@ -73,8 +73,55 @@ describe('the address of a model', () => {
   });
 
   it('tells a model from a video among dropped files', () => {
-    expect(isModel([new File([], 'config.json')])).toBe(true);
-    expect(isModel([new File([], 'clip.mp4')])).toBe(false);
+    expect(isModelFile(new File([], 'config.json'))).toBe(true);
+    expect(isModelFile(new File([], 'a-part.safetensors'))).toBe(true);
+    expect(isModelFile(new File([], 'clip.mp4'))).toBe(false);
+  });
+});
+
+describe('files of a model, chosen one after another', () => {
+  const file = (name: string, text = '') => new File([text], name);
+  const missing = (...files: (string | File)[]) =>
+    missingFiles(files.map((one) => (typeof one === 'string' ? file(one) : one)));
+  const index = (...names: string[]) =>
+    file(
+      'model.safetensors.index.json',
+      JSON.stringify({ weight_map: Object.fromEntries(names.map((name, i) => [`t${i}`, name])) }),
+    );
+
+  it('are whole with a config, a tokenizer and weights', async () => {
+    expect(await missing('config.json', 'tokenizer.json', 'model.safetensors')).toEqual([]);
+    const slow = ['config.json', 'vocab.json', 'merges.txt', 'tokenizer_config.json'];
+    expect(await missing(...slow, 'only.safetensors')).toEqual([]);
+    expect(await missing(...slow, index('a.safetensors', 'b.safetensors'), 'a.safetensors')).toEqual([
+      'b.safetensors',
+    ]);
+  });
+
+  it('lack what is not there, by name', async () => {
+    expect(await missing('vocab.json')).toEqual([
+      'config.json',
+      'merges.txt',
+      'tokenizer_config.json',
+      'model.safetensors (or model.safetensors.index.json and its parts)',
+    ]);
+    expect(await missing('config.json', 'model-00002-of-00003.safetensors')).toEqual([
+      'tokenizer.json (or vocab.json, merges.txt and tokenizer_config.json)',
+      'model.safetensors.index.json',
+      'model-00001-of-00003.safetensors',
+      'model-00003-of-00003.safetensors',
+    ]);
+    const two = ['config.json', 'tokenizer.json', 'a.safetensors', 'b.safetensors'];
+    expect(await missing(...two)).toEqual(['model.safetensors.index.json']);
+    // What its index is, the engine says.
+    expect(
+      await missing('config.json', 'tokenizer.json', file('model.safetensors.index.json', '<html>')),
+    ).toEqual([]);
+  });
+
+  it('replace those of their name', () => {
+    const [old, other, now] = [file('a.json', '1'), file('b.json'), file('a.json', '2')];
+    expect(withFiles([old, other], [now])).toEqual([now, other]);
   });
 });
 

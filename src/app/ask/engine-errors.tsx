@@ -1,9 +1,9 @@
 import type { EngineError, ErrorScope } from '../../worker/protocol';
 import type { EngineClient } from '../engine-client';
-import { chooseAgain, chooseModel } from '../models/choose-model';
+import { chooseAgain, chooseModel, isPartKept } from '../models/choose-model';
 import { ErrorMessage } from '../shared/message';
 import { ProgressBar } from '../shared/progress-bar';
-import { useEngine, useModels, useServices } from '../store/app-services';
+import { useDesk, useEngine, useModels, useServices } from '../store/app-services';
 import { askedTimes } from './group-facts';
 import { useActions, useAskBlocker } from './use-actions';
 
@@ -35,6 +35,7 @@ function WayOut({ error }: { error: EngineError }) {
   const blocked = useAskBlocker() !== undefined;
   const model = useEngine((state) => state.model);
   const chosen = useModels((models) => models.chosen);
+  const kept = useDesk((desk) => desk.kept);
   if (error.code === 'device-lost') return <ProgressBar progress={model.progress} fallback="Loading again" />;
   const close = (
     <button type="button" className="btn q" onClick={() => client.dismiss(error.scope)}>
@@ -61,7 +62,7 @@ function WayOut({ error }: { error: EngineError }) {
       <>
         {tried && (
           <button type="button" className="btn" onClick={() => chooseAgain(services)}>
-            {error.code === 'cancelled' ? 'Go on' : 'Try again'}
+            {error.code !== 'cancelled' ? 'Try again' : isPartKept(tried, kept) ? 'Go on' : 'Load again'}
           </button>
         )}
         {close}

@@ -1,5 +1,5 @@
 import { useCallback, useRef, useState } from 'react';
-import { chooseFolder } from '../models/choose-model';
+import { addLooseFiles, chooseFolder } from '../models/choose-model';
 import { formatTime } from '../shared/format';
 import { Icon } from '../shared/icon';
 import { ProgressBar } from '../shared/progress-bar';
@@ -24,7 +24,11 @@ export function MediaPanel() {
   const expectedFrames = useEngine((state) => state.model.info?.frames ?? 0);
   const input = useRef<HTMLInputElement>(null);
   const services = useServices();
-  const dragging = useFileDrop(openFile, (folder) => chooseFolder(services, folder));
+  const dragging = useFileDrop(
+    openFile,
+    (folder) => chooseFolder(services, folder),
+    (files) => void addLooseFiles(services, files),
+  );
   const playback = usePlayback(services.player, video?.url);
   useReload(
     services.player,

@@ -1,16 +1,21 @@
 import { useEffect, useRef, useState } from 'react';
-import { droppedFiles, isModel, type ModelFolder } from '../models/folder-files';
+import { droppedFiles, type ModelFolder } from '../models/folder-files';
+import { isModelFile } from '../models/loose-files';
 
 /**
  * Takes what is dropped or pasted anywhere on the page: a video, or a model's folder or files. Returns whether
  * something is being dragged over the page.
  */
-export function useFileDrop(onFile: (file: File) => void, onModel: (folder: ModelFolder) => void): boolean {
+export function useFileDrop(
+  onFile: (file: File) => void,
+  onModel: (folder: ModelFolder) => void,
+  onModelFiles: (files: File[]) => void,
+): boolean {
   const [dragging, setDragging] = useState(false);
-  const latest = useRef({ onFile, onModel });
+  const latest = useRef({ onFile, onModel, onModelFiles });
   useEffect(() => {
-    latest.current = { onFile, onModel };
-  }, [onFile, onModel]);
+    latest.current = { onFile, onModel, onModelFiles };
+  }, [onFile, onModel, onModelFiles]);
   useEffect(() => {
     const hasFiles = (event: DragEvent) => event.dataTransfer?.types.includes('Files') ?? false;
     const over = (event: DragEvent) => {
@@ -30,7 +35,7 @@ export function useFileDrop(onFile: (file: File) => void, onModel: (folder: Mode
       void droppedFiles(event.dataTransfer).then(
         ({ folder, files }) => {
           if (folder) latest.current.onModel(folder);
-          else if (isModel(files)) latest.current.onModel({ name: 'dropped files', files });
+          else if (files.some(isModelFile)) latest.current.onModelFiles(files);
           else if (files[0]) latest.current.onFile(files[0]);
         },
         // The folder went away while it was being read.

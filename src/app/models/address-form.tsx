@@ -1,7 +1,7 @@
 import { useId, useState } from 'react';
 import { useModels, useServices } from '../store/app-services';
 import { chooseUrl } from './choose-model';
-import { DEFAULT_HUB, hubUrl, modelUrl } from './model-url';
+import { DEFAULT_HUB, DEFAULT_MODEL, hubUrl, modelUrl } from './model-url';
 
 /** A model by its name at the hub or by its address, and the hub's own address. */
 export function AddressForm() {
@@ -24,7 +24,7 @@ function UrlForm() {
       className="model-url"
       onSubmit={(event) => {
         event.preventDefault();
-        const checked = modelUrl(text, document.baseURI, hub);
+        const checked = modelUrl(text.trim() || DEFAULT_MODEL, document.baseURI, hub);
         if ('problem' in checked) {
           setProblem(checked.problem);
           return;
@@ -46,7 +46,7 @@ function UrlForm() {
           autoCapitalize="off"
           autoComplete="off"
           spellCheck={false}
-          placeholder="Zhang199/TinyLLaVA-Video-R1"
+          placeholder={DEFAULT_MODEL}
           value={text}
           aria-invalid={problem !== undefined}
           aria-describedby={problem ? `${id}-problem` : undefined}

@@ -1,11 +1,15 @@
-import type { ModelPrecision } from '../../worker/protocol';
+import type { KeptModel } from '../../worker/model-protocol';
+import type { ModelPrecision, ModelSource } from '../../worker/protocol';
 import type { ModelChoice } from '../engine-client';
 import type { AppServices } from '../store/app-services';
 import type { PlanState } from '../store/desk-state';
 import type { ModelState } from '../store/engine-state';
 import type { ModelFolder } from './folder-files';
+import { missingFiles, withFiles } from './loose-files';
 import { type ChosenModel, chosenName, rememberUrl } from './model-store';
 import { isOwn, modelName } from './model-url';
+import { knownPrecision } from './plan-choice';
+import { precisionLine } from './plan-facts';
 import { rememberSpeed } from './remember-speed';
 
 const FOLDERS = { toy: 'models/toy/', recorded: 'samples/' };
@@ -47,6 +51,27 @@ export function chooseFolder(services: AppServices, folder: ModelFolder): void {
   }
 }
 
+/**
+ * Takes files that were chosen or dropped without a folder. A whole checkpoint at once is loaded as a folder is; else
+ * they are collected, and the list of models says what is missing.
+ */
+export async function addLooseFiles(services: AppServices, files: readonly File[]): Promise<void> {
+  const { desk } = services.client;
+  if (files.length === 0) return;
+  const before = desk.store.getState().loose;
+  desk.tell({ type: 'page/loose', files: withFiles(before, files) });
+  if (before.length === 0 && (await missingFiles(files)).length === 0) loadLooseFiles(services);
+  else services.view.setState({ dialog: 'models' });
+}
+
+/** Loads the files that were collected. */
+export function loadLooseFiles(services: AppServices): void {
+  const { desk } = services.client;
+  const files = [...desk.store.getState().loose];
+  desk.tell({ type: 'page/loose', files: [] });
+  chooseFolder(services, { name: 'chosen files', files });
+}
+
 function loadFolder(
   { client, models, backend }: AppServices,
   { name, files }: Omit<ModelFolder, 'files'> & { files: readonly File[] },
@@ -63,10 +88,40 @@ function loadFolder(
   });
 }
 
-/** Loads the model at an address: one of another host once it is known to be small, or once its plan was seen. */
-export function chooseUrl(services: AppServices, url: string): void {
+/**
+ * Loads the model at an address: one of another host once it is known to be small, or once its plan was seen.
+ * @param precision of what is kept of it, as its row names it.
+ */
+export function chooseUrl(services: AppServices, url: string, precision?: string): void {
   if (isOwn(url)) chooseModel(services, { kind: 'url', url });
-  else askPlan(services, { name: modelName(url), source: { kind: 'url', url } });
+  else
+    askPlan(services, {
+      name: modelName(url),
+      source: { kind: 'url', url },
+      ...(precision ? { precision } : {}),
+    });
+}
+
+/**
+ * Where a model that answers or is loaded can be loaded from in another precision; undefined for the page's own models,
+ * and where its files are out of reach.
+ */
+export function replannedSource(
+  { source, recorded }: ModelState,
+  kept: readonly KeptModel[] | undefined,
+): ModelSource | undefined {
+  if (recorded) return undefined;
+  const row = source.kind === 'kept' ? kept?.find(({ id }) => id === source.id) : undefined;
+  const from: ModelSource = row && /^https?:/.test(row.source) ? { kind: 'url', url: row.source } : source;
+  return from.kind === 'files' || (from.kind === 'url' && !isOwn(from.url)) ? from : undefined;
+}
+
+/** Shows the plan of a model that answers or is loaded, to load it in another precision. */
+export function planAgain(services: AppServices, model: ModelState): void {
+  const source = replannedSource(model, services.client.desk.store.getState().kept);
+  const precision = precisionLine(model.info?.precision ?? []);
+  if (source)
+    askPlan(services, { name: model.name, source, wanted: true, ...(precision ? { precision } : {}) });
 }
 
 /** Asks what a model would take to answer as the question is set up. */
@@ -75,13 +130,18 @@ export function askPlan({ client, draft }: AppServices, of: PlanState['of']): vo
   client.desk.plan(of, { num_generations, max_new_tokens: settings.max_new_tokens });
 }
 
-/** Loads what was planned, and asks the browser to keep the files. Without a precision the engine chooses. */
+/**
+ * Loads what was planned, and asks the browser to keep the files. Without a precision the engine chooses.
+ * @param there a kept model that is whole: nothing is fetched then.
+ */
 export function loadPlanned(
   services: AppServices,
   { of: { name, source } }: Pick<PlanState, 'of'>,
   precision?: ModelPrecision,
+  there?: KeptModel,
 ): void {
-  if (source.kind === 'files') loadFolder(services, { name, files: source.files }, precision);
+  if (there) chooseModel(services, { kind: 'kept', id: there.id, name: there.name });
+  else if (source.kind === 'files') loadFolder(services, { name, files: source.files }, precision);
   else if (source.kind === 'url') chooseModel(services, { kind: 'url', url: source.url }, precision);
   // Whether it agrees is seen in the list.
   const asked = navigator.storage?.persist?.();
@@ -104,8 +164,9 @@ export function startModel(services: AppServices): void {
     const stays = before.nextModel && !nextModel && model.id === before.model.id;
     if ((back && model.id !== before.model.id) || stays) models.setState({ chosen: chosenOf(model) });
   });
-  client.desk.store.subscribe(({ plan }, before) => {
-    if (plan?.plan && plan !== before.plan && plan.plan.download < LARGE) loadPlanned(services, plan);
+  client.desk.store.subscribe(({ plan, kept }, before) => {
+    if (!plan?.plan || plan === before.plan || plan.of.wanted || plan.plan.download >= LARGE) return;
+    loadPlanned(services, plan, knownPrecision(plan.of, plan.plan, kept));
   });
   const { chosen } = models.getState();
   if (chosen.kind === 'kept' || (chosen.kind === 'url' && !isOwn(chosen.url)))
@@ -149,6 +210,13 @@ export function chooseAgain(services: AppServices): void {
   if (source?.kind === 'files') loadFolder(services, { name: name!, files: source.files }, precision);
   else if (source?.kind === 'kept') chooseModel(services, { ...source, name: name! });
   else if (source) chooseModel(services, source, precision);
+}
+
+/** Whether a part of what was to be loaded is kept in this browser. */
+export function isPartKept({ source, name }: ModelChoice, kept: readonly KeptModel[] | undefined): boolean {
+  if (source.kind === 'kept') return false;
+  const from = source.kind === 'url' ? source.url : `folder ${name}`;
+  return kept?.some((model) => model.source === from && !model.complete) ?? false;
 }
 
 /** What was chosen to load a model. */

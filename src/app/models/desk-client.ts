@@ -55,9 +55,9 @@ export class DeskClient {
     this.tell({ type: 'page/close-plan' });
   }
 
-  /** Ends the load that is under way; what came of it is kept, and the model before it stays. */
-  cancelLoad(): void {
-    this.engine.send({ type: 'cancel-load' });
+  /** Ends the load that is under way; the model before it stays, and so does what came, unless it is discarded. */
+  cancelLoad(discard = false): void {
+    this.engine.send({ type: 'cancel-load', ...(discard ? { discard } : {}) });
   }
 
   /** Takes what the engine says, or what the page does. */

@@ -14,11 +14,6 @@ export function pickedFolder(files: readonly File[]): ModelFolder | undefined {
     : { name, files: files.filter((file) => file.webkitRelativePath.split('/').length === 2) };
 }
 
-/** True where dropped files are a model's, not a video. */
-export function isModel(files: readonly File[]): boolean {
-  return files.some(({ name }) => name === 'config.json' || name.endsWith('.safetensors'));
-}
-
 /** What was dropped: a folder's files, or the files themselves. Must be called while the event is handled. */
 export async function droppedFiles(transfer: DataTransfer): Promise<{ folder?: ModelFolder; files: File[] }> {
   const files = [...transfer.files];

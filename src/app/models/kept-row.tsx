@@ -29,7 +29,7 @@ export function KeptRow({
   const choose = () => {
     if (inUse && !failed) services.client.desk.closePlan();
     else if (complete) chooseModel(services, { kind: 'kept', id, name });
-    else chooseUrl(services, source);
+    else chooseUrl(services, source, model.precision);
   };
   const size = `${formatBytes(bytes)}, ${keptPrecision(model)}`;
   const state = complete

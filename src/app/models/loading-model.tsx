@@ -3,13 +3,15 @@ import { formatBytes } from '../shared/format';
 import { Icon } from '../shared/icon';
 import { ProgressBar } from '../shared/progress-bar';
 import { useDesk, useEngine, useServices } from '../store/app-services';
-import { chosenOf } from './choose-model';
+import { chosenOf, planAgain, replannedSource } from './choose-model';
 import { aboutTime, loadSpeed, secondsLeft } from './load-speed';
 import { isOwn } from './model-url';
+import { roomOf } from './plan-facts';
 
 /** The load under way: bytes, speed, time left, and its end. */
 export function LoadingModel() {
-  const { client, view } = useServices();
+  const services = useServices();
+  const { client, view } = services;
   const next = useEngine((state) => state.nextModel);
   const current = useEngine((state) => state.model);
   const before = useEngine((state) => state.previousModel?.name);
@@ -18,6 +20,9 @@ export function LoadingModel() {
   const chosen = chosenOf(model);
   const { progress } = model;
   const stoppable = chosen.kind !== 'toy' && chosen.kind !== 'recorded';
+  const kept = useDesk((desk) => desk.kept);
+  const replanned = replannedSource(model, kept);
+  const nowhere = useDesk((desk) => roomOf(desk) === 'none');
   const speed = loadSpeed(samples);
   const left = secondsLeft(samples);
   const notKept = useDesk((desk) => (desk.notKept?.id === model.id ? desk.notKept.message : undefined));
@@ -56,6 +61,16 @@ export function LoadingModel() {
               ? `${current.name} answers until it is there.`
               : before && `${before} is back where you stop.`}
           </p>
+          {replanned && (
+            <button type="button" className="btn q" onClick={() => planAgain(services, model)}>
+              Change precision
+            </button>
+          )}
+          {replanned && model.source.kind !== 'kept' && !nowhere && (
+            <button type="button" className="btn q" onClick={() => client.desk.cancelLoad(true)}>
+              Cancel and delete
+            </button>
+          )}
           <button type="button" className="btn" onClick={() => client.desk.cancelLoad()}>
             <Icon name="stop" size={14} />
             Stop

@@ -1,7 +1,8 @@
 import type { ReactNode } from 'react';
 import { describeAdapter, formatBytes, formatCount } from '../shared/format';
 import { ErrorMessage } from '../shared/message';
-import { useDesk, useEngine } from '../store/app-services';
+import { useDesk, useEngine, useServices } from '../store/app-services';
+import { planAgain, replannedSource } from './choose-model';
 import { ModelErrors } from './model-errors';
 
 /** What is known of the model in use: its size, what it reads of a video, what runs it. */
@@ -10,6 +11,8 @@ export function ModelDetails() {
   const gpu = useEngine((state) => state.gpu);
   const memory = useEngine((state) => state.memory);
   const notKept = useDesk((desk) => (desk.notKept?.id === model.id ? desk.notKept.message : undefined));
+  const services = useServices();
+  const replanned = useDesk(({ kept }) => replannedSource(model, kept) !== undefined);
   const { info, recorded } = model;
   return (
     <section className="model-details" aria-label="Model in use" data-testid="model-details">
@@ -38,6 +41,13 @@ export function ModelDetails() {
         </dl>
       )}
       {info?.precision && <ModelErrors parts={info.precision} />}
+      {info && replanned && (
+        <div>
+          <button type="button" className="btn" onClick={() => planAgain(services, model)}>
+            Change precision
+          </button>
+        </div>
+      )}
       {gpu && !recorded && (
         <p className="t3 sm">
           On {describeAdapter(gpu)}. One buffer may have {formatBytes(gpu.adapter.limits.maxBufferSize)}, as

@@ -6,6 +6,7 @@ import { AddressForm } from './address-form';
 import { chooseModel, chooseUrl, chosenOf } from './choose-model';
 import { FolderButton } from './folder-button';
 import { KeptRow } from './kept-row';
+import { LoosePicker } from './loose-picker';
 import { ModelState, useRowModel } from './model-state';
 import { type ChosenModel, chosenName } from './model-store';
 import { precisionLine } from './plan-facts';
@@ -56,6 +57,7 @@ export function ModelList() {
               : 'safetensors files already on this computer; or drop the folder on the page'}
           </span>
         </FolderButton>
+        <LoosePicker />
       </div>
       <AddressForm />
       <StorageBar />

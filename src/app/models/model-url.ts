@@ -1,6 +1,9 @@
 /** The hub that a bare `owner/name` belongs to, unless the user names another one. */
 export const DEFAULT_HUB = 'https://huggingface.co';
 
+/** The published checkpoint: what an empty field stands for. */
+export const DEFAULT_MODEL = 'Zhang199/TinyLLaVA-Video-R1';
+
 const HUB_ID = /^([\w-][\w.-]*\/[\w-][\w.-]*)(?:@([\w.-]+))?$/;
 const HUB_FOLDER = /^\/(?:.*\/)?[\w.-]+\/([\w.-]+)\/resolve\/[\w.-]+\/$/;
 

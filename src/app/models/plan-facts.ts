@@ -1,11 +1,5 @@
-import type {
-  KeptModel,
-  PlanPart,
-  PrecisionPlan,
-  StorageRoom,
-  TrainingPlan,
-} from '../../worker/model-protocol';
-import type { AdapterSummary, PartPrecision } from '../../worker/protocol';
+import type { KeptModel, PlanPart, StorageRoom, StoredPlan, TrainingPlan } from '../../worker/model-protocol';
+import type { AdapterSummary, ModelPrecision, PartPrecision } from '../../worker/protocol';
 import { formatBytes } from '../shared/format';
 import type { DeskState } from '../store/desk-state';
 
@@ -41,7 +35,7 @@ export function freeRoom({ quota, usage }: StorageRoom): number {
  * @param there bytes of this model that are kept already.
  */
 export function fitOf(
-  { largest, disk }: PrecisionPlan,
+  { largest, disk }: StoredPlan,
   adapter: AdapterSummary | undefined,
   room: Room,
   there = 0,
@@ -70,23 +64,11 @@ export function fitOf(
   return { fits: true, notKept: false, reason: '' };
 }
 
-/** Which of a model's precisions fit, as a sentence, where the chosen one does not. */
-export function whatFits(
-  plans: readonly PrecisionPlan[],
-  adapter: AdapterSummary | undefined,
-  room: Room,
-): string {
-  const fitting = plans.filter((plan) => fitOf(plan, adapter, room).fits).map(({ preset }) => preset);
-  if (fitting.length === 0) return 'It fits in no precision: choose a smaller model.';
-  const last = fitting.at(-1)!;
-  return fitting.length === 1 ? `${last} fits.` : `${fitting.slice(0, -1).join(', ')} and ${last} fit.`;
-}
-
 /**
  * Tokens a second of one answer where reading the weights is all that takes time: what the adapter copies in a second
  * by what a token reads. No answer is faster.
  */
-export function mostTokens({ tokenBytes }: PrecisionPlan, copy_gbps: number): string {
+export function mostTokens({ tokenBytes }: StoredPlan, copy_gbps: number): string {
   const most = (copy_gbps * 1e9) / tokenBytes;
   return most < 10 ? most.toPrecision(2) : String(Math.round(most));
 }
@@ -120,7 +102,7 @@ export const PART_NAMES: Record<PlanPart['name'], string> = {
 const PRECISION_NAMES: Record<string, string> = { q4: '4-bit', q8: '8-bit' };
 
 /** A part of a plan in words: "language model, 4-bit". */
-export function partName({ name }: PlanPart, { precision }: PrecisionPlan): string {
+export function partName({ name }: PlanPart, { precision }: StoredPlan): string {
   if (name === 'caches') return PART_NAMES.caches;
   return `${PART_NAMES[name]}, ${name === 'other' ? 'f32' : precisionName(precision[name])}`;
 }
@@ -130,16 +112,23 @@ export function precisionName(precision: string): string {
   return PRECISION_NAMES[precision] ?? precision;
 }
 
-/** A plan's precision in few words: "language 4-bit, vision f16"; "all parts" where they are alike. */
-export function presetNote({ precision }: PrecisionPlan): string {
-  const { language, embedding, vision } = precision;
-  if (language === vision && language === embedding) return `all parts ${precisionName(language)}`;
-  return `language ${precisionName(language)}, embedding ${precisionName(embedding)}, vision ${precisionName(vision)}`;
+/** A plan's precision in few words: "language 4-bit, embedding 8-bit, vision f16"; "all parts" where they are alike. */
+export function presetNote({ precision }: StoredPlan): string {
+  const { language, embedding, vision, connector } = precision;
+  if ([embedding, vision, connector].every((other) => other === language))
+    return `all parts ${precisionName(language)}`;
+  const note = `language ${precisionName(language)}, embedding ${precisionName(embedding)}, vision ${precisionName(vision)}`;
+  return connector === vision ? note : `${note}, resampler ${precisionName(connector)}`;
 }
 
 /** How a kept model names its precision: "language q4, embedding q8, …". */
 export function precisionLine(parts: readonly Pick<PartPrecision, 'part' | 'precision'>[]): string {
   return parts.map(({ part, precision }) => `${part} ${precision}`).join(', ');
+}
+
+/** `precisionLine` of a precision. */
+export function lineOf({ language, embedding, vision, connector }: ModelPrecision): string {
+  return `language ${language}, embedding ${embedding}, vision ${vision}, connector ${connector}`;
 }
 
 /** The precision of a kept model in few words. */
@@ -154,10 +143,9 @@ export function keptPrecision({ precision }: Pick<KeptModel, 'precision'>): stri
 export function keptOf(
   kept: readonly KeptModel[] | undefined,
   source: string | undefined,
-  { precision }: PrecisionPlan,
+  { precision }: StoredPlan,
 ): KeptModel | undefined {
-  const { language, embedding, vision, connector } = precision;
-  const line = `language ${language}, embedding ${embedding}, vision ${vision}, connector ${connector}`;
+  const line = lineOf(precision);
   return kept?.find((model) => model.source === source && model.precision === line);
 }
 
@@ -165,4 +153,9 @@ export function keptOf(
 export function splitBytes(bytes: number): [string, string] {
   const [value = '', unit = ''] = formatBytes(bytes).split(' ');
   return [value, unit];
+}
+
+/** A phrase with a capital letter. */
+export function sentence(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }

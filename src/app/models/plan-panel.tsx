@@ -1,5 +1,6 @@
 import { useState } from 'react';
-import type { ModelPlan, PrecisionPreset } from '../../worker/model-protocol';
+import type { ModelPlan } from '../../worker/model-protocol';
+import type { ModelPrecision } from '../../worker/protocol';
 import { formatBytes, formatCount } from '../shared/format';
 import { Icon } from '../shared/icon';
 import { ErrorMessage } from '../shared/message';
@@ -7,7 +8,8 @@ import { useDesk, useEngine, useServices } from '../store/app-services';
 import type { PlanState } from '../store/desk-state';
 import { askPlan, loadPlanned } from './choose-model';
 import { FolderButton } from './folder-button';
-import { fitOf, freeRoom, keptOf, largestBuffer, roomOf, splitBytes, whatFits } from './plan-facts';
+import { chosenPlan, knownPrecision, offeredNote, whatFits } from './plan-choice';
+import { fitOf, freeRoom, keptOf, largestBuffer, lineOf, roomOf, splitBytes } from './plan-facts';
 import { PlanFiles } from './plan-files';
 import { PlanSpeed } from './plan-speed';
 import { PlanSteps } from './plan-steps';
@@ -64,16 +66,17 @@ function Plan({ state, plan }: { state: PlanState; plan: ModelPlan }) {
   const kept = useDesk((desk) => desk.kept);
   const { source } = state.of;
   const from = source.kind === 'url' ? source.url : undefined;
-  const [preset, setPreset] = useState<PrecisionPreset>(() => {
-    const fitting = plan.plans.find((one) => fitOf(one, adapter, room).fits);
-    return (fitting ?? plan.plans[0]!).preset;
+  const [precision, setPrecision] = useState<ModelPrecision>(() => {
+    const known = knownPrecision(state.of, plan, kept);
+    return known && fitOf(chosenPlan(plan, known), adapter, room).fits ? known : plan.offered;
   });
-  const chosen = plan.plans.find((one) => one.preset === preset)!;
+  const chosen = chosenPlan(plan, precision);
   const there = keptOf(kept, from, chosen);
   const fit = fitOf(chosen, adapter, room, there?.bytes);
   const whole = there?.complete ?? false;
   const action = whole ? 'Load from this browser' : from ? `Download ${formatBytes(plan.download)}` : 'Load';
-  const load = () => loadPlanned(services, state, chosen.precision);
+  const load = () => loadPlanned(services, state, precision, whole ? there : undefined);
+  const note = lineOf(precision) === lineOf(plan.offered) ? offeredNote(plan, adapter) : '';
   return (
     <>
       <div className="plan-figures">
@@ -82,11 +85,16 @@ function Plan({ state, plan }: { state: PlanState; plan: ModelPlan }) {
         <Figure bytes={adapter && largestBuffer(adapter)} label="this adapter’s largest buffer" />
         <Figure bytes={room && room !== 'none' ? freeRoom(room) : undefined} label="storage free" />
       </div>
-      <PrecisionChoice plans={plan.plans} chosen={chosen} onChoose={setPreset} />
+      <PrecisionChoice plan={plan} chosen={chosen} onChoose={setPrecision} />
+      {fit.fits && note && (
+        <p className="plan-reason sm warn" role="status">
+          {note}
+        </p>
+      )}
       {fit.reason && (
         <p className={`plan-reason sm ${fit.fits ? 'warn' : 'err'}`} role="status">
           {fit.reason}
-          {!fit.fits && ` ${whatFits(plan.plans, adapter, room)}`}
+          {!fit.fits && ` ${whatFits(plan, adapter, room)}`}
         </p>
       )}
       <div>

@@ -1,10 +1,11 @@
-import type { ModelPlan, PrecisionPlan } from '../../worker/model-protocol';
+import type { ModelPlan } from '../../worker/model-protocol';
 import { formatBytes } from '../shared/format';
 import { useEngine } from '../store/app-services';
+import type { ChosenPlan } from './plan-choice';
 import { mostTokens } from './plan-facts';
 
 /** How fast the model could answer at most, by the adapter's measured speed. */
-export function PlanSpeed({ plan: { copy_gbps }, chosen }: { plan: ModelPlan; chosen: PrecisionPlan }) {
+export function PlanSpeed({ plan: { copy_gbps }, chosen }: { plan: ModelPlan; chosen: ChosenPlan }) {
   const cpu = useEngine(({ gpu }) => gpu?.adapter.isFallback ?? false);
   return (
     <p className="plan-line row sm" data-testid="plan-speed">

@@ -1,9 +1,10 @@
-import type { KeptModel, ModelPlan, PrecisionPlan } from '../../worker/model-protocol';
+import type { KeptModel, ModelPlan } from '../../worker/model-protocol';
 import { formatBytes } from '../shared/format';
 import { Icon } from '../shared/icon';
 import { useDesk, useEngine, useModels } from '../store/app-services';
 import { aboutTime } from './load-speed';
-import { type Fit, freeRoom } from './plan-facts';
+import type { ChosenPlan } from './plan-choice';
+import { type Fit, freeRoom, sentence } from './plan-facts';
 
 /** What happens after the press of the button, and what was checked. */
 export function PlanSteps({
@@ -14,7 +15,7 @@ export function PlanSteps({
   download,
 }: {
   plan: ModelPlan;
-  chosen: PrecisionPlan;
+  chosen: ChosenPlan;
   fit: Fit;
   /** What is there of it already. */
   kept: KeptModel | undefined;
@@ -42,7 +43,11 @@ export function PlanSteps({
       ].join(' '),
     ]);
     if (chosen.preset !== 'f32')
-      steps.push([`Convert to ${chosen.preset}`, '', 'On your GPU, tensor by tensor, while it is loaded.']);
+      steps.push([
+        chosen.preset ? `Convert to ${chosen.preset}` : 'Convert',
+        '',
+        'On your GPU, tensor by tensor, while it is loaded.',
+      ]);
     if (!fit.notKept)
       steps.push(['Keep', formatBytes(chosen.disk), 'In this browser: the next visit downloads nothing.']);
   }
@@ -90,9 +95,4 @@ export function PlanSteps({
       </p>
     </div>
   );
-}
-
-/** A phrase with a capital letter. */
-function sentence(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1);
 }

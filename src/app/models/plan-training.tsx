@@ -1,12 +1,12 @@
 import { useState } from 'react';
-import type { PrecisionPlan } from '../../worker/model-protocol';
 import { formatBytes } from '../shared/format';
 import { useDesk, useEngine, useServices } from '../store/app-services';
 import { createSetupStore } from '../train/setup-store';
+import type { ChosenPlan } from './plan-choice';
 import { trainingRefusal } from './plan-facts';
 
 /** What training the model would take with the Train page's settings: counted when it is asked for. */
-export function PlanTraining({ chosen: { training } }: { chosen: PrecisionPlan }) {
+export function PlanTraining({ chosen: { training } }: { chosen: ChosenPlan }) {
   const { client, draft } = useServices();
   const adapter = useEngine(({ gpu }) => gpu?.adapter);
   const ready = useEngine(({ model }) => model.status === 'ready' && !model.recorded);

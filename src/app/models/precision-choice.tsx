@@ -1,8 +1,11 @@
 import { useId } from 'react';
-import type { PlanPart, PrecisionPlan, PrecisionPreset } from '../../worker/model-protocol';
+import type { ModelPlan, PlanPart } from '../../worker/model-protocol';
+import type { ModelPrecision } from '../../worker/protocol';
 import { formatBytes } from '../shared/format';
 import { useDesk, useEngine } from '../store/app-services';
+import type { ChosenPlan } from './plan-choice';
 import { fitOf, partName, presetNote, roomOf } from './plan-facts';
+import { PrecisionParts } from './precision-parts';
 
 const COLOURS: Record<PlanPart['name'], string> = {
   language: '--c1',
@@ -13,64 +16,35 @@ const COLOURS: Record<PlanPart['name'], string> = {
   caches: '--c6',
 };
 
-/** How the model is stored on the GPU: each way with its bytes, the chosen one by its parts. */
+/** How the model is stored on the GPU: each named way with its bytes, the chosen one by its parts, and one's own. */
 export function PrecisionChoice({
-  plans,
+  plan,
   chosen,
   onChoose,
 }: {
-  plans: readonly PrecisionPlan[];
-  chosen: PrecisionPlan;
-  onChoose: (preset: PrecisionPreset) => void;
+  plan: ModelPlan;
+  chosen: ChosenPlan;
+  onChoose: (precision: ModelPrecision) => void;
 }) {
   const name = useId();
-  const adapter = useEngine(({ gpu }) => gpu?.adapter);
-  const room = useDesk(roomOf);
-  const most = Math.max(...plans.map(({ bytes }) => bytes));
+  const ways: ChosenPlan[] = chosen.preset ? plan.plans : [...plan.plans, chosen];
+  const most = Math.max(...ways.map(({ bytes }) => bytes));
   const parts = chosen.parts.filter(({ bytes }) => bytes > 0);
   return (
     <fieldset className="precisions">
       <legend>
         <b>Precision on the GPU</b> <span className="t3 sm">The download is the same for all.</span>
       </legend>
-      {plans.map((plan) => {
-        const { fits, notKept, reason } = fitOf(plan, adapter, room);
-        const on = plan.preset === chosen.preset;
-        return (
-          <label key={plan.preset} className={`precision ${on ? 'on' : ''}`} title={reason || undefined}>
-            <input
-              type="radio"
-              name={name}
-              checked={on}
-              aria-label={`${plan.preset}, ${formatBytes(plan.bytes)}`}
-              onChange={() => onChoose(plan.preset)}
-            />
-            <span>
-              <span className="med">{plan.preset}</span>
-              <span className="xs t3">{presetNote(plan)}</span>
-            </span>
-            <span className="precision-bar" aria-hidden="true">
-              {on ? (
-                parts.map((part) => (
-                  <i
-                    key={part.name}
-                    style={{
-                      width: `${(part.bytes / most) * 100}%`,
-                      background: `var(${COLOURS[part.name]})`,
-                    }}
-                  />
-                ))
-              ) : (
-                <i className="whole" style={{ width: `${(plan.bytes / most) * 100}%` }} />
-              )}
-            </span>
-            <span className="med num">{formatBytes(plan.bytes)}</span>
-            <span className={`sm num ${fits && !notKept ? 'ok' : 't3'}`}>
-              {fits ? (notKept ? 'not kept' : 'fits') : 'does not fit'}
-            </span>
-          </label>
-        );
-      })}
+      {ways.map((way) => (
+        <Way
+          key={way.preset ?? 'own'}
+          way={way}
+          most={most}
+          on={way.preset === chosen.preset}
+          name={name}
+          onChoose={() => onChoose(way.precision)}
+        />
+      ))}
       <ul className="precision-legend xs t2">
         {parts.map((part) => (
           <li key={part.name}>
@@ -79,6 +53,67 @@ export function PrecisionChoice({
           </li>
         ))}
       </ul>
+      <PrecisionParts
+        pieces={plan.pieces}
+        precision={chosen.precision}
+        own={chosen.preset === undefined}
+        onChoose={onChoose}
+      />
     </fieldset>
+  );
+}
+
+function Way({
+  way,
+  most,
+  on,
+  name,
+  onChoose,
+}: {
+  way: ChosenPlan;
+  /** Bytes of the longest bar. */
+  most: number;
+  on: boolean;
+  /** Of the radio buttons. */
+  name: string;
+  onChoose: () => void;
+}) {
+  const adapter = useEngine(({ gpu }) => gpu?.adapter);
+  const room = useDesk(roomOf);
+  const { fits, notKept, reason } = fitOf(way, adapter, room);
+  const title = way.preset ?? 'Your choice';
+  const share = (bytes: number) => `${(bytes / most) * 100}%`;
+  return (
+    <label className={`precision ${on ? 'on' : ''}`} title={reason || undefined}>
+      <input
+        type="radio"
+        name={name}
+        checked={on}
+        aria-label={`${title}, ${formatBytes(way.bytes)}`}
+        onChange={onChoose}
+      />
+      <span>
+        <span className="med">{title}</span>
+        <span className="xs t3">{presetNote(way)}</span>
+      </span>
+      <span className="precision-bar" aria-hidden="true">
+        {on ? (
+          way.parts
+            .filter(({ bytes }) => bytes > 0)
+            .map((part) => (
+              <i
+                key={part.name}
+                style={{ width: share(part.bytes), background: `var(${COLOURS[part.name]})` }}
+              />
+            ))
+        ) : (
+          <i className="whole" style={{ width: share(way.bytes) }} />
+        )}
+      </span>
+      <span className="med num">{formatBytes(way.bytes)}</span>
+      <span className={`sm num ${fits && !notKept ? 'ok' : 't3'}`}>
+        {fits ? (notKept ? 'not kept' : 'fits') : 'does not fit'}
+      </span>
+    </label>
   );
 }

@@ -6,6 +6,10 @@ import { addSample, beganAt, type LoadSample } from '../models/load-speed';
 export interface PlannedModel {
   name: string;
   source: ModelSource;
+  /** The precision that it is planned in, as a kept model names it; without one, what is kept or offered decides. */
+  precision?: string;
+  /** The plan itself is wanted: also a small model waits for the user. */
+  wanted?: true;
 }
 
 /** What was asked about a model that is not loaded, and what came of it. */
@@ -33,6 +37,8 @@ export interface DeskState {
   asked: readonly number[];
   /** What was loaded when, of the load that is under way; oldest first. */
   samples: readonly LoadSample[];
+  /** Files of a checkpoint that were chosen one after another. */
+  loose: readonly File[];
   /** Where the download under way began. */
   began?: LoadSample;
 }
@@ -43,6 +49,7 @@ export type DeskAction =
   | { type: 'page/plan'; id: number; of: PlannedModel }
   | { type: 'page/plan-training' }
   | { type: 'page/close-plan' }
+  | { type: 'page/loose'; files: readonly File[] }
   /** The engine's thread is gone: nothing that was asked of it is answered. */
   | { type: 'page/engine-gone' }
   /** A model begins to load. */
@@ -53,7 +60,7 @@ export type DeskAction =
 /** What the engine says about models on disk and plans, its errors about them included. */
 export type DeskNews = ModelEvent | Extract<EngineEvent, { type: 'error' }>;
 
-export const INITIAL_DESK_STATE: DeskState = { asked: [], samples: [] };
+export const INITIAL_DESK_STATE: DeskState = { asked: [], samples: [], loose: [] };
 
 const EVENTS = {
   'kept-models': true,
@@ -88,6 +95,8 @@ export function reduceDesk(state: DeskState, event: DeskNews | DeskAction): Desk
       const { plan: _, ...rest } = state;
       return rest;
     }
+    case 'page/loose':
+      return { ...state, loose: event.files };
     case 'page/engine-gone': {
       const { plan: _, ...rest } = state;
       return state.asked.length > 0 ? { ...rest, kept: state.kept ?? [], asked: [] } : rest;
