@@ -31,10 +31,7 @@ export interface LossInput {
   advantages: readonly number[];
   /** Answers whose tokens do not count (`mask_truncated_completions`). */
   masked?: readonly boolean[];
-  /**
-   * `dapo`: tokens of the whole step, all its groups together, masked ones included, as TRL counts them. Default: the
-   * active ones of this group.
-   */
+  /** `dapo`: active tokens of the update, all its groups together. Default: those of this group. */
   num_items_in_batch?: number;
 }
 
@@ -60,7 +57,7 @@ export interface LossResult {
  * `-min(r A, clip(r, 1 - epsilon, 1 + epsilon_high) A) + beta KL`, r the ratio to the policy that drew it and
  * KL = exp(ref - logp) - (ref - logp) - 1 (k3), averaged as `loss_type` says: `grpo` the mean of the answers' means,
  * `dr_grpo` (arXiv 2503.20783) the sum by G * max_completion_length, `dapo` (arXiv 2503.14476) by the active tokens of
- * the step, `bnpo` by those of the group.
+ * the update, `bnpo` by those of the group.
  * @throws Error where beta needs a reference that is not given.
  */
 export function policyLoss(input: LossInput, config: LossConfig): LossResult {
@@ -128,6 +125,14 @@ export function policyLoss(input: LossInput, config: LossConfig): LossResult {
       'clip_ratio/high_max': Math.max(...clipped.high.filter((_, g) => lengths[g]! > 0)),
     },
   };
+}
+
+/**
+ * What the loss of one of an update's questions counts in it: the mean over them, but for `dapo`, which has divided by
+ * the tokens of all of them already.
+ */
+export function questionWeight(loss_type: LossType, questions: number): number {
+  return loss_type === 'dapo' ? 1 : 1 / questions;
 }
 
 function tokenWeight(

@@ -4,7 +4,7 @@ import type { Completion } from './completion-row';
 import type { GrpoConfig } from './grpo-config';
 import type { PolicyBatch } from './policy-batch';
 import type { PolicyGradient } from './policy-gradient';
-import { policyLoss } from './policy-loss';
+import { policyLoss, questionWeight } from './policy-loss';
 import { groupRange, type PassGroup, type PolicyPassInput, preparePasses } from './policy-passes';
 import { LOGP_DIFFERENCE } from './step-metrics';
 
@@ -82,14 +82,16 @@ export async function updatePolicy(
       signal?.throwIfAborted();
       reference.set(batch, (await policy.reference(batch, prompt)).logps);
     }
+    const masked = ({ completions }: ScoredGroup) =>
+      completions.map((c) => config.mask_truncated_completions && !c.terminated);
+    // As TRL counts them: the tokens of the whole step, shared out evenly among its updates.
+    const items = groups.reduce((sum, group) => sum + activeTokens(group, masked(group)), 0) / parts.length;
     for (let iteration = 0; iteration < config.num_iterations; iteration++) {
       for (const [place, part] of parts.entries()) {
         const first = iteration === 0 && place === 0;
         policy.clearGradients();
-        const items = part.reduce((sum, { batch }) => sum + batch.tokens.length, 0);
-        // The mean over the questions; `dapo` has divided by the tokens of all of them already.
         const questions = part.reduce((sum, pass) => sum + pass.groups.length, 0);
-        const weight = config.loss_type === 'dapo' ? 1 : 1 / questions;
+        const weight = questionWeight(config.loss_type, questions);
         let finite = true;
         for (const pass of part) {
           if (first) signal?.throwIfAborted();
@@ -108,7 +110,7 @@ export async function updatePolicy(
                   sums.difference = Math.max(sums.difference, Math.abs(drawn[j - from]! - logps[j]!));
               const old_logps = first ? undefined : (cut(own.get(batch)) ?? drawn);
               const ref_logps = cut(reference.get(batch));
-              const masked = group.completions.map((c) => config.mask_truncated_completions && !c.terminated);
+              const hidden = masked(group);
               const { loss, d_logps, metrics } = policyLoss(
                 {
                   logps: logps.subarray(from, to),
@@ -116,7 +118,7 @@ export async function updatePolicy(
                   ...(ref_logps ? { ref_logps } : {}),
                   offsets,
                   advantages: group.completions.map(({ advantage }) => advantage),
-                  masked,
+                  masked: hidden,
                   num_items_in_batch: items,
                 },
                 config,
@@ -125,7 +127,7 @@ export async function updatePolicy(
               sums.loss += (weight * loss) / (config.num_iterations * parts.length);
               addTokens(sums, {
                 offsets,
-                masked,
+                masked: hidden,
                 entropies: entropies.subarray(from, to),
                 metrics,
                 level: config.importance_sampling_level,
@@ -157,6 +159,10 @@ function split<T>(items: readonly T[], count: number): T[][] {
   return Array.from({ length: parts }, (_, i) =>
     items.slice(Math.floor((i * items.length) / parts), Math.floor(((i + 1) * items.length) / parts)),
   );
+}
+
+function activeTokens({ completions }: ScoredGroup, masked: readonly boolean[]): number {
+  return completions.reduce((sum, { tokens }, g) => sum + (masked[g] ? 0 : tokens.length), 0);
 }
 
 function addTokens(

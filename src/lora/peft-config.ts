@@ -76,12 +76,48 @@ function targetPattern({ target_modules, layers_to_transform }: LoraConfig): str
   return `language_model\\.model\\.layers\\.${layers}\\.${modules}`;
 }
 
-/** A module of the decoder by its path in a checkpoint; undefined for any other. */
+/**
+ * A module of the decoder by its path in a checkpoint, or in the decoder alone (an adapter that was trained without the
+ * vision tower); undefined for any other.
+ */
 export function decoderModule(path: string): { layer: number; target: LoraTarget } | undefined {
-  const match = /^language_model\.model\.layers\.(\d+)\.(.+)$/.exec(path);
+  const match = /^(?:language_model\.)?model\.layers\.(\d+)\.(.+)$/.exec(path);
   const target = LORA_TARGETS.find((name) => name === match?.[2]);
   return match && target ? { layer: Number(match[1]), target } : undefined;
 }
+
+/** Other arithmetic than B A x, and other weights than A and B. */
+const OTHER_ARITHMETIC = [
+  'use_dora',
+  'use_qalora',
+  'use_bdlora',
+  'fan_in_fan_out',
+  'lora_bias',
+  'alora_invocation_tokens',
+  'arrow_config',
+  'kasa_config',
+  'monteclora_config',
+];
+const OTHER_WEIGHTS = [
+  'rank_pattern',
+  'alpha_pattern',
+  'layer_replication',
+  'modules_to_save',
+  'target_parameters',
+  'trainable_token_indices',
+];
+
+/** Ways to begin a LoRA that leave the base as it is; the others take a part of its weights away. */
+const BESIDE_THE_BASE: readonly unknown[] = [
+  undefined,
+  null,
+  true,
+  false,
+  'gaussian',
+  'orthogonal',
+  'eva',
+  'mica',
+];
 
 /** What of an adapter_config.json decides the arithmetic. */
 export interface PeftScaling {
@@ -105,11 +141,16 @@ export function parsePeftConfig(json: unknown): PeftScaling {
     throw new Error('adapter_config.json has no rank r.');
   if (typeof lora_alpha !== 'number' || !(lora_alpha > 0))
     throw new Error('adapter_config.json has no lora_alpha above 0.');
-  for (const field of ['use_dora', 'use_qalora', 'use_bdlora', 'fan_in_fan_out', 'lora_bias'])
+  for (const field of OTHER_ARITHMETIC)
     if (raw[field]) throw new Error(`adapter_config.json asks for ${field}, which is not understood here.`);
-  for (const field of ['rank_pattern', 'alpha_pattern', 'layer_replication', 'modules_to_save'])
+  for (const field of OTHER_WEIGHTS)
     if (raw[field] && Object.keys(raw[field]).length > 0)
       throw new Error(`adapter_config.json has a ${field}, which is not understood here.`);
+  const start = raw.init_lora_weights;
+  if (!BESIDE_THE_BASE.includes(start))
+    throw new Error(
+      `The adapter was started with ${String(start)}, which changes the base's weights. Save it again with save_pretrained(…, path_initial_model_for_weight_conversion=…).`,
+    );
   if (raw.bias !== undefined && raw.bias !== 'none')
     throw new Error('adapter_config.json has trained biases, which are not understood here.');
   return { r, lora_alpha, use_rslora: raw.use_rslora === true };

@@ -1,5 +1,6 @@
 import { LORA_TARGETS } from '../blocks/qwen2-graphs';
 import type { Gpu } from '../gpu/device';
+import { layerPrefix } from '../model/decoder-steps';
 import type { ByteSource } from '../weights/byte-source';
 import { writeSafetensors } from '../weights/safetensors-write';
 import { readSafetensors } from '../weights/tensor-data';
@@ -51,7 +52,7 @@ export async function readPeft(
       throw new Error(`${weights.name} has ${key}, which is no LoRA weight of this model's decoder.`);
     layers.add(found.layer);
     targets.add(found.target);
-    names.set(`${module}.${side}.weight`, key);
+    names.set(`${layerPrefix(found.layer)}${found.target}.${side}.weight`, key);
   }
   const all = layers.size === shape.num_hidden_layers;
   const lora: LoraConfig = {
