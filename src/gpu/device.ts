@@ -27,7 +27,9 @@ export type KernelKind =
   /** What shares tiles through workgroup memory: kernels that keep theirs in registers run instead. */
   | 'tiles'
   /** Our dense kernels altogether: ONNX Runtime runs instead. */
-  | 'dense';
+  | 'dense'
+  /** What stores keys, values and activations in f16: it is done in f32 instead. */
+  | 'halves';
 
 /** The one device of an engine and what belongs to it. Every room below `worker/` receives this object. */
 export interface Gpu {

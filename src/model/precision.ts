@@ -52,6 +52,12 @@ export interface PassPrecision {
   activation_dtype: 'f32' | 'f16';
 }
 
+/** How a language model is stored: its linear layers' weights, and what its passes make. */
+export interface LanguageStorage {
+  weights: WeightPrecision;
+  passes: PassPrecision;
+}
+
 /** Halves where shaders have them and the model is large: the options of `LanguageModel.create`. */
 export function passPrecision(f16: boolean, parameters: number): PassPrecision {
   const dtype = f16 && parameters >= LARGE ? 'f16' : 'f32';

@@ -12,6 +12,7 @@ import { LanguageModel } from './language-model';
 import {
   defaultPrecision,
   fittingPrecision,
+  type LanguageStorage,
   type ModelPrecision,
   type PartPrecision,
   passPrecision,
@@ -34,8 +35,15 @@ export type LoadStage =
 
 /** Options of `TinyLlava.load`. */
 export interface LoadModelOptions extends BlockRuntimesOptions {
-  /** Awaited when the weights are there, with their element types, before any kernel of the model is compiled. */
-  beforeCompile?: (config: TinyLlavaConfig, dtypes: ReadonlySet<string>) => Promise<void>;
+  /**
+   * Awaited when the weights are there, with their element types, before any kernel of the model is compiled. What it
+   * switches off (`gpu.off`) is not used.
+   */
+  beforeCompile?: (
+    config: TinyLlavaConfig,
+    dtypes: ReadonlySet<string>,
+    language: LanguageStorage,
+  ) => Promise<void>;
   /** Parts that are stored in another precision than `defaultPrecision` and `fittingPrecision` say. */
   precision?: Partial<ModelPrecision>;
   /** Gives the place where the weights are kept, or to be kept. */
@@ -134,9 +142,11 @@ export class TinyLlava {
       );
       const weights = keep(await loading);
       compiled(0);
+      const passes = () => passPrecision(gpu.f16 && !gpu.off.has('halves'), parameters);
       await options.beforeCompile?.(
         config,
         new Set([...expected.used.keys()].map((name) => weights.get(name).dtype)),
+        { weights: precision.language, passes: passes() },
       );
       const runtimes = keep(await BlockRuntimes.create(gpu, options));
       const vision = keep(await VisionTower.create(gpu, runtimes, config, weights));
@@ -145,8 +155,7 @@ export class TinyLlava {
       const resampler = keep(await Resampler.create(gpu, runtimes, config, weights));
       await resampler.warmUp();
       compiled(2);
-      const storage = passPrecision(gpu.f16, parameters);
-      const language = keep(await LanguageModel.create(gpu, runtimes, config, weights, storage));
+      const language = keep(await LanguageModel.create(gpu, runtimes, config, weights, passes()));
       await language.warmUp();
       await gpu.memory.check();
       compiled(3);

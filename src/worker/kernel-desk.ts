@@ -2,7 +2,6 @@ import { WEIGHT_TYPES } from '../bench/linear-weights';
 import { type BackendChoice, BackendChoices } from '../blocks/backend-choices';
 import type { Gpu } from '../gpu/device';
 import { GpuError } from '../gpu/errors';
-import type { TinyLlavaConfig } from '../model/config';
 import type { LoadModelOptions } from '../model/tiny-llava';
 import { modelChecks } from '../self-test/model-checks';
 import { AdapterMemory } from './adapter-memory';
@@ -61,11 +60,12 @@ export class KernelDesk {
     });
     const tests = new KernelTests(gpu, memory, (report) => this.engine.post({ type: 'self-test', report }));
     this.tests.set(gpu, tests);
-    const beforeCompile = (config: TinyLlavaConfig, dtypes: ReadonlySet<string>) =>
+    const beforeCompile: LoadModelOptions['beforeCompile'] = (config, dtypes, language) =>
       tests.test(
         modelChecks(
           config,
           WEIGHT_TYPES.filter((type) => dtypes.has(type)),
+          language,
         ),
       );
     return { choices, beforeCompile };

@@ -29,7 +29,7 @@ export async function planTraining(
     new Map([...expected.used].map(([name, shape]) => [name, createTensor(gpu, shape, typeOf(name), name)])),
   );
   const parameters = [...expected.used.values()].reduce((sum, shape) => sum + sizeOf(shape), 0);
-  const storage = passPrecision(gpu.f16, parameters);
+  const storage = passPrecision(gpu.f16 && !gpu.off.has('halves'), parameters);
   const language = await LanguageModel.create(gpu, WgslRuntime.create(gpu), config, weights, storage);
   const prompt_rows = plannedPromptRows(config);
   const run = { grpo, lora, prompt_rows };

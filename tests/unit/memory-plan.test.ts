@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { LORA_TARGETS } from '../../src/blocks/qwen2-graphs';
+import { WgslRuntime } from '../../src/blocks/wgsl/wgsl-runtime';
 import { countingGpu } from '../../src/gpu/counting-gpu';
 import type { Gpu } from '../../src/gpu/device';
 import { probeMemory } from '../../src/gpu/probe-memory';
@@ -7,6 +8,7 @@ import { type GrpoConfig, TINYLLAVA_VIDEO_R1 } from '../../src/grpo/grpo-config'
 import { planMemory } from '../../src/grpo/memory-plan';
 import { GrpoTrainer } from '../../src/grpo/trainer';
 import { LoraAdapter } from '../../src/lora/adapter';
+import { LanguageModel } from '../../src/model/language-model';
 import { TinyLlava } from '../../src/model/tiny-llava';
 import { goldenStore } from '../support/golden';
 
@@ -57,6 +59,25 @@ describe('the memory plan', () => {
     for (const part of plan.parts) expect(part.bytes, part.name).toBeGreaterThan(0);
     trainer.destroy();
     adapter.destroy();
+  });
+
+  it('counts the activations of answers in the type that the model stores them in', async () => {
+    const half = { ...gpu, f16: true };
+    const { intermediate_size: M, ...text } = model.config.text_config;
+    const plans = [];
+    for (const activation_dtype of ['f32', 'f16'] as const) {
+      const passes = { kv_dtype: 'f16', activation_dtype } as const;
+      const { config, weights } = model;
+      const language = await LanguageModel.create(half, WgslRuntime.create(half), config, weights, passes);
+      plans.push(await planMemory({ grpo, lora, prompt_rows }, { gpu: half, model: { config, language } }));
+    }
+    const [f32, f16] = plans.map(({ parts }) => parts.find(({ name }) => name === 'other')!.bytes);
+    const kv = text.num_key_value_heads * text.head_dim;
+    // Prompts side by side: q, the attention's output, k, v; gate and up, which recorded steps of answers have of their own.
+    const { questions_per_step, num_generations } = grpo;
+    const [rows, answers] = [questions_per_step * prompt_rows, questions_per_step * num_generations];
+    const attention = 2 * text.num_attention_heads * text.head_dim + 2 * kv;
+    expect(f32! - f16!).toBe(2 * (rows * attention + (rows + answers) * 2 * M));
   });
 
   it('suggests what fits where the run does not', async () => {

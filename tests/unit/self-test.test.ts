@@ -1,10 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { BackendChoices, rowClass } from '../../src/blocks/backend-choices';
 import type { Gpu, KernelKind } from '../../src/gpu/device';
+import { parseConfig } from '../../src/model/config';
+import { modelChecks } from '../../src/self-test/model-checks';
 import type { SelfTestReport } from '../../src/self-test/report';
 import { type Check, relativeError, selfTest } from '../../src/self-test/self-test';
 import { adapterKey, hashTexts } from '../../src/worker/adapter-memory';
 import { KernelTests } from '../../src/worker/kernel-tests';
+import { publishedConfig } from '../support/published-model';
 
 function fakeGpu({ isFallback = false, subgroups = true } = {}): Gpu {
   return { off: new Set<KernelKind>(), subgroups, adapter: { isFallback } } as unknown as Gpu;
@@ -56,6 +59,19 @@ describe('selfTest', () => {
     expect(report.checks.map(({ name }) => name)).toEqual(['attention']);
   });
 
+  it('stores nothing in f16 where that alone is wrong, and has no check of it then', async () => {
+    const gpu = fakeGpu();
+    const report = await selfTest(gpu, [
+      check('attention', ['subgroups', 'tiles'], []),
+      check('attention, f16', ['halves'], ['halves']),
+      check('linear, f16', ['halves', 'dense'], []),
+    ]);
+    expect([...gpu.off]).toEqual(['halves']);
+    expect(report.checks.map(({ name, variant }) => [name, variant])).toEqual([
+      ['attention', 'tiles, subgroups'],
+    ]);
+  });
+
   it('refuses a GPU on which nothing is left', async () => {
     const wrong = check('attention 4 x 32', ['tiles'], ['dense']);
     await expect(selfTest(fakeGpu(), [wrong])).rejects.toThrow(/attention 4 x 32 give wrong values/);
@@ -64,6 +80,27 @@ describe('selfTest', () => {
   it('counts a value that is no number as wrong', () => {
     expect(relativeError([1, Number.NaN], [1, 2])).toBe(Number.POSITIVE_INFINITY);
     expect(relativeError([1, 2.2], [1, 2])).toBeCloseTo(0.1);
+  });
+});
+
+describe('modelChecks', () => {
+  it('are those of f16 as well where the language model stores it, once each, behind those of f32', async () => {
+    const config = parseConfig(await publishedConfig());
+    const names = (dtype: 'f32' | 'f16') => {
+      const passes = { kv_dtype: dtype, activation_dtype: dtype };
+      return modelChecks(config, ['f32', 'f16', 'q8', 'q4'], { weights: 'q4', passes }).map(
+        ({ name }) => name,
+      );
+    };
+    const halves = names('f16').slice(names('f32').length);
+    expect(names('f16')).toEqual([...names('f32'), ...halves]);
+    expect(halves).toEqual([
+      'attention 16 x 128, shared prefix, f16',
+      'rotary embedding, KV cache, f16',
+      'linear layers q4, rows f16',
+    ]);
+    // Checks are remembered by their names.
+    expect(new Set(names('f16')).size).toBe(names('f16').length);
   });
 });
 

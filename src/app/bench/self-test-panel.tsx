@@ -7,6 +7,7 @@ const KINDS: Record<KernelKind, string> = {
   tiles:
     'Kernels with tiles in workgroup memory are switched off; those that keep theirs in registers run instead.',
   dense: 'Our dense kernels are switched off; ONNX Runtime runs instead.',
+  halves: 'Storing activations in 16 bits is switched off; they take 32 bits instead.',
 };
 
 /** Which kernels gave right values on this adapter, and which do not run because they did not. */
