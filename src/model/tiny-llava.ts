@@ -6,7 +6,7 @@ import { type Checkpoint, openCheckpoint, readJson } from '../weights/checkpoint
 import { checkpointRevision } from '../weights/checkpoint-revision';
 import type { FileStore } from '../weights/file-store';
 import type { TensorCache } from '../weights/kept-tensors';
-import { checkTensors, loadWeights, type Weights } from '../weights/load-weights';
+import { checkTensors, type FileProgress, loadWeights, type Weights } from '../weights/load-weights';
 import { parseConfig, type TinyLlavaConfig } from './config';
 import { LanguageModel } from './language-model';
 import {
@@ -28,8 +28,8 @@ import { VisionTower } from './vision-tower';
 
 /** A phase of `TinyLlava.load`, with how far it is. */
 export type LoadStage =
-  /** `kept`: from where they were kept. */
-  | { stage: 'weights'; done: number; total: number; kept: boolean }
+  /** `kept`: from where they were kept; else `files` has the same file by file. */
+  | { stage: 'weights'; done: number; total: number; kept: boolean; files?: readonly FileProgress[] }
   /** Parts whose pipelines are compiled: vision tower, resampler, language model. */
   | { stage: 'compile'; done: number; total: number };
 
@@ -130,7 +130,8 @@ export class TinyLlava {
     };
     try {
       const loading = loadWeights(gpu, checkpoint, expected, {
-        onProgress: (done, total, kept) => onProgress({ stage: 'weights', done, total, kept }),
+        onProgress: (done, total, kept, files) =>
+          onProgress({ stage: 'weights', done, total, kept, ...(files ? { files } : {}) }),
         precision: tensorPrecision(expected, precision),
         ...(signal ? { signal } : {}),
         ...(onHeld ? { onHeld } : {}),

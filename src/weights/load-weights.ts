@@ -19,11 +19,23 @@ export interface ExpectedTensors {
   readonly unused: ReadonlyMap<string, readonly number[]>;
 }
 
+/** Bytes of a file that are loaded, and that are wanted of it. */
+export interface FileProgress {
+  name: string;
+  done: number;
+  total: number;
+}
+
 /**
  * Called as bytes arrive, with the bytes so far and in all: those of the files, or, `kept`, those on the GPU of what is
- * taken from where it was kept.
+ * taken from where it was kept. `files`: the same, file by file; the list is the caller's.
  */
-export type LoadProgress = (loadedBytes: number, totalBytes: number, kept: boolean) => void;
+export type LoadProgress = (
+  loadedBytes: number,
+  totalBytes: number,
+  kept: boolean,
+  files?: readonly FileProgress[],
+) => void;
 
 /** Options of `loadWeights`. */
 export interface LoadOptions {
@@ -231,6 +243,11 @@ async function readAll(
   // Pieces of each tensor that are still to come.
   const left = new Map<string, number>();
   for (const { pieces } of reads) for (const { name } of pieces) left.set(name, (left.get(name) ?? 0) + 1);
+  const files = new Map<string, FileProgress>();
+  for (const { source, start, end } of reads) {
+    const { name } = source;
+    files.set(name, { name, done: 0, total: (files.get(name)?.total ?? 0) + end - start });
+  }
   const total = reads.reduce((sum, read) => sum + read.end - read.start, 0);
   let loaded = 0;
   let next = 0;
@@ -262,7 +279,9 @@ async function readAll(
         if (keeper && left.get(name) === 0) await keeper.keep(name, tensor);
       }
       loaded += size;
-      onProgress?.(loaded, total, false);
+      const file = files.get(read.source.name)!;
+      files.set(file.name, { ...file, done: file.done + size });
+      onProgress?.(loaded, total, false, [...files.values()]);
     }
   };
   const stopping = async (): Promise<void> => {

@@ -2,7 +2,7 @@ import { openGpu } from '../gpu/device';
 import { reopenGpu } from '../gpu/reopen';
 import type { KernelDesk } from './kernel-desk';
 import type { PreparedLoad } from './model-desk';
-import type { EngineEvent, EngineRequest } from './protocol';
+import type { EngineEvent, EngineRequest, FileProgress } from './protocol';
 import { loadSession, type Session } from './session';
 
 type LoadRequest = Extract<EngineRequest, { type: 'load-model' }>;
@@ -17,7 +17,7 @@ export type LoadProgress = (
   label: string,
   done: number,
   total: number,
-  weights?: { bytes: true; kept?: true },
+  weights?: { bytes: true; kept?: true; files?: readonly FileProgress[] },
 ) => void;
 
 /** What opening a session takes of the engine. */
@@ -51,7 +51,10 @@ export async function openSession(
     onProgress(at) {
       if (at.stage === 'compile') progress('Compiling shaders', at.done, at.total);
       else if (at.kept) progress('Reading what is kept', at.done, at.total, { bytes: true, kept: true });
-      else progress('Loading the weights', at.done, at.total, { bytes: true });
+      else {
+        const files = at.files ? { files: at.files } : {};
+        progress('Loading the weights', at.done, at.total, { bytes: true, ...files });
+      }
     },
   });
   return { ...session, request };

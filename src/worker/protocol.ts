@@ -8,6 +8,7 @@ import type { Trace, TraceSentence } from '../generate/trace';
 import type { AdapterSummary } from '../gpu/device';
 import type { AnswerReward } from '../grpo/rewards/signed-reward';
 import type { ModelPrecision, PartPrecision } from '../model/precision';
+import type { FileProgress } from '../weights/load-weights';
 
 /** What both sides do alike: how bytes are written, and what the parts of a trace are. */
 export { parseTrace, ThinkParser } from '../generate/think-parser';
@@ -16,6 +17,7 @@ export type {
   AdapterSummary,
   AnswerReward,
   BlockBackend,
+  FileProgress,
   ModelPrecision,
   PartPrecision,
   SamplingSettings,
@@ -219,6 +221,8 @@ export type EngineEvent =
       bytes?: true;
       /** Of what is kept in this browser. */
       kept?: true;
+      /** The same, file by file. */
+      files?: readonly FileProgress[];
     }
   | { type: 'model-ready'; id: number; model: ModelInfo }
   | { type: 'video-info'; id: number; video: VideoInfo }

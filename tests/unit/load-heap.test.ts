@@ -62,7 +62,10 @@ it('holds few bytes of a large model at a time, while they are converted and kep
       held = bytes;
       mostHeld = Math.max(mostHeld, bytes);
     },
-    onProgress: (done) => {
+    onProgress: (done, total, _kept, files = []) => {
+      const sum = (field: 'done' | 'total') => files.reduce((all, file) => all + file[field], 0);
+      expect([sum('done'), sum('total')]).toEqual([done, total]);
+      expect(files.length).toBe(2);
       if (done < (samples + 1) * 24 * MB) return;
       samples++;
       collect();

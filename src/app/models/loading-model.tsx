@@ -5,6 +5,7 @@ import { ProgressBar } from '../shared/progress-bar';
 import { useDesk, useEngine, useServices } from '../store/app-services';
 import { chosenOf, planAgain, replannedSource } from './choose-model';
 import { aboutTime, loadSpeed, secondsLeft } from './load-speed';
+import { LoadingFiles } from './loading-files';
 import { isOwn } from './model-url';
 import { roomOf } from './plan-facts';
 
@@ -44,6 +45,7 @@ export function LoadingModel() {
             </p>
           </div>
           <ProgressBar progress={progress} fallback="Loading the weights" />
+          {progress.files && <LoadingFiles files={progress.files} />}
         </>
       ) : (
         <ProgressBar progress={progress} fallback="Loading the model" />

@@ -82,5 +82,6 @@ function safeDecode(text: string): string {
 
 /** Whether an address is of the page's own host: what comes with the page is neither planned nor kept. */
 export function isOwn(url: string): boolean {
-  return new URL(url).origin === new URL(document.baseURI).origin;
+  const { baseURI } = document;
+  return new URL(url, baseURI).origin === new URL(baseURI).origin;
 }

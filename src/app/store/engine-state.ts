@@ -4,6 +4,7 @@ import type {
   AnswerStats,
   EngineError,
   ErrorScope,
+  FileProgress,
   FinishReason,
   FrameSampling,
   GroupStats,
@@ -24,6 +25,8 @@ export interface Progress {
   total: number;
   /** `done` and `total` are bytes of what is loaded. */
   bytes?: true;
+  /** The same, file by file. */
+  files?: readonly FileProgress[];
 }
 
 /** A frame of the film strip. The client closes `thumbnail` once the frame leaves the state. */

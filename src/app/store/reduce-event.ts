@@ -186,8 +186,8 @@ function openVideo(state: EngineState, event: Extract<PageAction, { type: 'page/
 }
 
 function progress(state: EngineState, event: Extract<EngineEvent, { type: 'progress' }>): EngineState {
-  const { label, done, total, bytes } = event;
-  const value = { label, done, total, ...(bytes ? { bytes } : {}) };
+  const { label, done, total, bytes, files } = event;
+  const value = { label, done, total, ...(bytes ? { bytes } : {}), ...(files ? { files } : {}) };
   switch (event.scope) {
     case 'gpu':
     case 'model':
