@@ -57,11 +57,10 @@ export const TINYLLAVA_VIDEO_R1: GrpoConfig = {
   seed: 42,
 };
 
-/** TRL's defaults (GRPOConfig, 1.10), with a LoRA's learning rate. */
+/** TRL's defaults (GRPOConfig, 1.13), with a LoRA's learning rate. */
 export const TRL: GrpoConfig = {
   ...TINYLLAVA_VIDEO_R1,
   top_k: 0,
-  max_completion_length: 256,
   loss_type: 'dapo',
   beta: 0,
   kl_clamp: Number.POSITIVE_INFINITY,

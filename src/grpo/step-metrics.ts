@@ -4,7 +4,7 @@ import type { Completion, QuestionText } from './completion-row';
 import { selfCheck, selfCheckShares } from './self-check';
 
 /**
- * A step's line of the log: the keys of TRL's GRPOTrainer (1.10) and their meaning. Values that are not finite are left
+ * A step's line of the log: the keys of TRL's GRPOTrainer (1.13) and their meaning. Values that are not finite are left
  * out, so a line is plain JSON.
  */
 export type StepMetrics = { step: number } & Record<string, number>;

@@ -6,6 +6,7 @@ import { LoraAdapter } from '../../src/lora/adapter';
 import { loraScaling } from '../../src/lora/lora-config';
 import { readPeft, writePeft } from '../../src/lora/peft-files';
 import { memorySource } from '../../src/weights/byte-source';
+import { writeSafetensors } from '../../src/weights/safetensors-write';
 import { readSafetensors } from '../../src/weights/tensor-data';
 import recorded from '../golden/adapter/adapter_config.json';
 import { goldenBytes } from '../support/golden';
@@ -69,6 +70,21 @@ describe('PEFT files', () => {
     expect([...tensors.keys()].every((key) => key.startsWith('base_model.model.language_model.'))).toBe(true);
     adapter.destroy();
     again.destroy();
+  });
+
+  it('loads an adapter of the decoder alone', async () => {
+    const tensors = await readSafetensors(memorySource('adapter_model.safetensors', bytes));
+    const alone = new Map(
+      [...tensors].map(([key, { shape: dims, data }]) => [
+        key.replace('.language_model.', '.'),
+        { shape: dims, values: data as Float32Array<ArrayBuffer> },
+      ]),
+    );
+    expect(alone.has('base_model.model.model.layers.0.mlp.up_proj.lora_A.weight')).toBe(true);
+    const adapter = await read({ ...recorded, target_modules: 'all-linear' }, writeSafetensors(alone));
+    const files = await writePeft(adapter, recorded.base_model_name_or_path);
+    expect(files['adapter_model.safetensors']).toEqual(bytes);
+    adapter.destroy();
   });
 
   it.each([1, 3, 6])('keeps a rank of %d in files, padded on the GPU', async (r) => {

@@ -82,6 +82,7 @@ describe('the script for TRL', () => {
     expect(train).toContain('PROMPT_AFTER = " Output the thinking process');
     expect(filesOf({}, 'toy').get('train.py')).toContain('PROMPT_AFTER = "\\nOutput the thinking process');
     expect(train).not.toContain('kl_clamp');
+    expect(train).toContain('use_bias_correction_kl=False,\n            **SETTINGS');
     expect(filesOf().get('README.md')).toContain('the run did, at 100');
     expect(JSON.parse(filesOf().get('dataset.jsonl')!)).toEqual(question);
     // TRL's steps are updates: here four a step.
@@ -111,7 +112,7 @@ describe('the script for TRL', () => {
     it('compiles, also with a reward of the user and settings that JSON has not', () => {
       const grpo = { ...TOY, epsilon_high: Number.POSITIVE_INFINITY };
       for (const [name, text] of filesOf({ grpo })) writeFileSync(join(folder, name), text);
-      const scripts = ['train.py', 'rewards.py', 'encode_videos.py'];
+      const scripts = ['train.py', 'rewards.py', 'checkpoint.py', 'encode_videos.py'];
       execFileSync('python3', ['-m', 'py_compile', ...scripts], { cwd: folder });
     });
 

@@ -4,6 +4,7 @@ import type { GrpoConfig } from '../../grpo/grpo-config';
 import type { RewardSetting } from '../../grpo/rewards/reward-setting';
 import { buildPrompt, IMAGE_PLACEHOLDER } from '../../model/prompt';
 import type { RunConfig } from '../training-protocol';
+import checkpointCode from './trl/checkpoint.py?raw';
 import encodeVideos from './trl/encode_videos.py?raw';
 import rewardsCode from './trl/rewards.py?raw';
 import train from './trl/train.py?raw';
@@ -15,6 +16,9 @@ export interface TrlRun {
   config: RunConfig;
   data: { kind: string };
 }
+
+/** What the scripts were last run with. */
+const RUN_WITH = 'TRL 1.13.0, PEFT 0.21.0, Transformers 5.18.0, accelerate 1.15.0 and PyTorch 2.13.0';
 
 /** Settings that TRL's GRPOConfig has under the same name. */
 const SAME_NAME = [
@@ -55,6 +59,7 @@ export function trlFiles(
     { name: 'README.md', text: readme(run, step) },
     { name: 'train.py', text: trainScript(run, step) },
     { name: 'rewards.py', text: rewardsCode },
+    { name: 'checkpoint.py', text: checkpointCode },
     { name: 'encode_videos.py', text: encodeVideos },
     { name: 'dataset.jsonl', text: writeQuestionFile(questions) },
   ];
@@ -135,7 +140,7 @@ function python(value: unknown): string {
 function readme({ name, model, config, data }: TrlRun, step: number): string {
   const { grpo, rewards } = config;
   const notes = [
-    'The script was held against the code of TRL 1.10 by reading it. It has not been run.',
+    `The scripts were run with ${RUN_WITH}, on a CPU. More than one GPU, and a model of the published size, were not tried.`,
     'On N GPUs a step has N times as many questions. Divide `gradient_accumulation_steps` and `steps_per_generation` by N for the run’s own number.',
     'AdamW starts with empty moments, and the schedule of the learning rate anew, over the steps that are left.',
     ...(grpo.advantage_noise > 0
@@ -160,12 +165,12 @@ function readme({ name, model, config, data }: TrlRun, step: number): string {
 
 Goes on with the run on one or many GPUs, with TRL, PEFT and accelerate. The model is \`${model}\`.
 
-1. Where the code of TinyLLaVA-Video-R1 is installed (and \`decord\`), encode the videos once:
-   \`python encode_videos.py --model MODEL_FOLDER --videos ${videos}\`
-2. Where TRL is installed (written for 1.10; \`pip install trl peft accelerate datasets\`), train:
-   \`accelerate launch train.py --model MODEL_FOLDER\`
+1. Install: \`pip install "trl>=1.13" peft accelerate datasets av pillow\`
+2. Encode the videos once: \`python encode_videos.py --model MODEL_FOLDER --videos ${videos}\`
+3. Train: \`accelerate launch train.py --model MODEL_FOLDER\`
 
 \`MODEL_FOLDER\` is the checkpoint that the run trained: \`config.json\`, safetensors and the tokenizer's files, or its id on the hub.
+Checkpoints go into \`out/\`. In the end \`out/adapter/\` has the adapter as \`adapter/\` has it here: it loads in the playground, and with PEFT.
 
 ${notes.map((note) => `- ${note}\n`).join('')}`;
 }

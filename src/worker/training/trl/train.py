@@ -9,18 +9,21 @@ which the embedding looks up among the visual tokens. All else is an ordinary la
 
 import argparse
 import json
+import math
+import os
 import re
+import shutil
 from pathlib import Path
 
 import torch
 from datasets import Dataset
-from huggingface_hub import snapshot_download
 from peft import LoraConfig, get_peft_model, set_peft_model_state_dict
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import AutoTokenizer, BatchEncoding, Qwen2Config, Qwen2ForCausalLM
 from trl import GRPOConfig, GRPOTrainer
 
+import checkpoint
 import rewards
 
 # The run's settings, by the names of GRPOConfig.
@@ -86,16 +89,12 @@ class VideoTokens:
 
 def load_language_model(folder, visual, dtype):
     """The decoder of a TinyLLaVA checkpoint, with the visual tokens in its embedding."""
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    model = Qwen2ForCausalLM(Qwen2Config(**config["text_config"]))
-    weights = {}
-    for file in sorted(folder.glob("*.safetensors")):
-        for name, value in load_file(file).items():
-            if name.startswith("language_model."):
-                weights[name.removeprefix("language_model.")] = value
-    missing, unexpected = model.load_state_dict(weights, strict=False)
-    if unexpected or set(missing) - {"lm_head.weight"}:
-        raise ValueError(f"{folder} does not fit: missing {missing}, unexpected {unexpected}")
+    config = Qwen2Config(**checkpoint.read_config(folder)["text_config"])
+    # PEFT looks there for the vocabulary's size when it saves, and the hub's may be another one.
+    config._name_or_path = ""
+    model = Qwen2ForCausalLM(config)
+    tied = {"lm_head.weight"} if config.tie_word_embeddings else set()
+    checkpoint.load_part(model, folder, "language_model.", may_miss=tied)
     model.tie_weights()
     model.set_input_embeddings(VideoEmbedding(model.get_input_embeddings(), visual))
     return model.to(dtype)
@@ -121,6 +120,14 @@ def load_policy(model, folder):
     return policy
 
 
+def save_for_whole_model(out, before):
+    """Writes `out/adapter`: named for the whole model, as `adapter/` is, for the playground and for PEFT."""
+    weights = {name.replace(HERE, WHOLE): value for name, value in load_file(out / "adapter_model.safetensors").items()}
+    (out / "adapter").mkdir(exist_ok=True)
+    save_file(weights, out / "adapter" / "adapter_model.safetensors", metadata={"format": "pt"})
+    shutil.copy(before / "adapter_config.json", out / "adapter")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", required=True, help="the model's folder, or its id on the hub")
@@ -128,7 +135,7 @@ def main():
     args = parser.parse_args()
 
     here = Path(__file__).resolve().parent
-    folder = Path(args.model) if Path(args.model).is_dir() else Path(snapshot_download(args.model))
+    folder = checkpoint.find(args.model)
     tokens = load_file(here / "visual_tokens.safetensors")
     names = sorted(tokens)
     visual = torch.cat([tokens[name] for name in names])
@@ -136,7 +143,8 @@ def main():
     model = load_language_model(folder, visual, torch.bfloat16 if bf16 else torch.float32)
 
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    tokenizer.__class__ = type("VideoTokenizer", (VideoTokens, type(tokenizer)), {})
+    # By its own class's name, which is saved with it.
+    tokenizer.__class__ = type(type(tokenizer).__name__, (VideoTokens, type(tokenizer)), {})
     tokenizer.first_visual_id = model.config.vocab_size
     tokenizer.visual_count = len(tokens[names[0]])
     tokenizer.pad_token = tokenizer.eos_token = "<|endoftext|>"
@@ -146,6 +154,9 @@ def main():
     for row in rows:
         video = f"<|video:{place[row['video_filename']]}|>"
         row["prompt"] = PROMPT_BEFORE + video + "\n" + row["problem"] + PROMPT_AFTER
+    # TRL passes over what does not fill a step, so a few questions are there more than once.
+    at_once = SETTINGS["steps_per_generation"] * int(os.environ.get("WORLD_SIZE", 1))
+    rows *= math.ceil(at_once / len(rows))
 
     trainer = GRPOTrainer(
         model=load_policy(model, here / "adapter"),
@@ -158,6 +169,8 @@ def main():
             log_completions=True,
             remove_unused_columns=False,
             report_to="none",
+            # The run's KL is the paper's; TRL's own default weighs it by the ratio.
+            use_bias_correction_kl=False,
             **SETTINGS,
         ),
         train_dataset=Dataset.from_list(rows),
@@ -169,6 +182,8 @@ def main():
             value.data.zero_()
     trainer.train()
     trainer.save_model(args.out)
+    if trainer.accelerator.is_main_process:
+        save_for_whole_model(Path(args.out), here / "adapter")
 
 
 if __name__ == "__main__":
