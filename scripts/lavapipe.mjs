@@ -14,6 +14,7 @@ const SUBSET = [
   'attention',
   'attention-backward',
   'attention-outliers',
+  'half-activations',
   'dense',
   'quantised',
 ].map((name) => `tests/gpu/${name}.test.ts`);
@@ -32,6 +33,7 @@ const CASES = [
   'recorded gradients with everything in f16',
   'small heads in f16',
   'outliers',
+  'answers with activations in f16',
 ].join('|');
 const TIMEOUT_MS = 1_800_000;
 

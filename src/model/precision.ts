@@ -46,6 +46,7 @@ export interface PassPrecision {
   /**
    * Of what flows between kernels while answering: q, k and v before the cache, attention's output, gate and up. Where
    * Qwen2.5 has outliers it is f32 always: the residual stream, what norms give, the input of `down_proj`, and all sums.
+   * (What norms give is small beside an MLP's rows, and in f16 logits would be off by a fifth more: bench/RESULTS.md.)
    * Training is in f32 throughout: the one thing it cannot do without until its way back is the residual stream, and
    * gradients would need a scale of their own, or they vanish in f16.
    */
@@ -61,7 +62,7 @@ export interface LanguageStorage {
 /** Halves where shaders have them and the model is large: the options of `LanguageModel.create`. */
 export function passPrecision(f16: boolean, parameters: number): PassPrecision {
   const dtype = f16 && parameters >= LARGE ? 'f16' : 'f32';
-  return { kv_dtype: dtype, activation_dtype: 'f32' };
+  return { kv_dtype: dtype, activation_dtype: dtype };
 }
 
 /** Ways to store a model that are offered, the smallest first. */

@@ -15,17 +15,18 @@ import type { Weights } from '../../src/weights/load-weights';
 import { quantise } from '../../src/weights/quantise-reference';
 import type { TensorData } from '../../src/weights/tensor-data';
 import { f32, i32, loadGolden } from '../support/golden';
-import { loadGoldenModel, relativeError } from '../support/golden-model';
+import { loadGoldenModel } from '../support/golden-model';
 import { randomValues } from '../support/random-values';
 import { sharedGpu } from '../support/shared-gpu';
 
 /**
- * Of the largest logit. A value in f16 is off by 2^-11 = 4.9e-4 of itself at most, 2.8e-4 in the root mean square. On the
- * way of a row are six of them a layer: q, k, v, the attention's output, gate, up. In three layers, and independent of each
- * other, they add up to sqrt(18) * 2.8e-4 = 1.2e-3 of the logits' deviation if the residual stream had nothing but them; the
- * largest of 160,000 errors is 4.5 deviations, and so is the largest logit.
+ * Root mean square error of logits by that of the logits. A value in f16 is off by 2^-11 of itself at most and by 2^-11 /
+ * sqrt(3) in the root mean square; a layer has eight of them one behind the other or side by side: q and k, each before and
+ * after the rotary embedding, v, the attention's output, gate, up. Independent of each other, three layers' add up to this
+ * where nothing dilutes them (the residual stream does) or makes them larger (scores of several units in a softmax do).
+ * Of a group's three rows alone, which are few for a mean, twice as much.
  */
-const TOLERANCE = 1.2e-3;
+const TOLERANCE = Math.sqrt(3 * 8) * (2 ** -11 / Math.sqrt(3));
 const HALVES: PassPrecision = { kv_dtype: 'f16', activation_dtype: 'f16' };
 
 /** Tokens of three answers, step by step. */
@@ -132,9 +133,10 @@ describe('answers with activations in f16', () => {
         await model.destroy();
       }
       const [exact, halves] = logits as [Float32Array[], Float32Array[]];
-      const errors = exact.map((row, i) => relativeError(halves[i]!, row));
+      const errors = exact.map((row, i) => deviation(halves[i]!, row));
       for (const [i, error] of errors.entries()) {
-        expect(error, `pass ${i}`).toBeLessThan(TOLERANCE);
+        const many = exact[i]!.length > 3 * config.text_config.vocab_size;
+        expect(error, `pass ${i}`).toBeLessThan(many ? TOLERANCE : 2 * TOLERANCE);
         // It is f16 that was stored.
         expect(error, `pass ${i}`).toBeGreaterThan(1e-5);
       }
@@ -143,3 +145,9 @@ describe('answers with activations in f16', () => {
     },
   );
 });
+
+/** Root mean square of a difference, by that of what is expected. */
+function deviation(found: Float32Array, expected: Float32Array): number {
+  const squares = (value: (i: number) => number) => expected.reduce((sum, _, i) => sum + value(i) ** 2, 0);
+  return Math.sqrt(squares((i) => found[i]! - expected[i]!) / squares((i) => expected[i]!));
+}

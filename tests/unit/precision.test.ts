@@ -1,7 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { parseConfig } from '../../src/model/config';
-import { defaultPrecision, partOf, summarisePrecision, tensorPrecision } from '../../src/model/precision';
+import {
+  defaultPrecision,
+  partOf,
+  passPrecision,
+  summarisePrecision,
+  tensorPrecision,
+} from '../../src/model/precision';
 import { expectedTensors } from '../../src/model/tensor-names';
 
 const config = parseConfig(JSON.parse(readFileSync('public/models/toy/config.json', 'utf8')));
@@ -31,6 +37,15 @@ describe('precision of a model', () => {
     expect(of(`${L}layers.1.self_attn.o_proj.weight`)).toBe('q4');
     expect(of(`${L}layers.1.self_attn.k_proj.bias`)).toBe('f32');
     expect(of(`${L}embed_tokens.weight`)).toBe('q8');
+  });
+
+  it("stores a large model's passes in halves where shaders have them, and nothing else", () => {
+    expect(passPrecision(true, 3.6e9)).toEqual({ kv_dtype: 'f16', activation_dtype: 'f16' });
+    for (const [f16, parameters] of [
+      [false, 3.6e9],
+      [true, 2e6],
+    ] as const)
+      expect(passPrecision(f16, parameters)).toEqual({ kv_dtype: 'f32', activation_dtype: 'f32' });
   });
 
   it('sums the errors up by part, and names the worst tensor', () => {
