@@ -15,13 +15,14 @@ const SUBSET = [
   'attention-backward',
   'attention-outliers',
   'half-activations',
+  'self-test',
   'dense',
   'quantised',
 ].map((name) => `tests/gpu/${name}.test.ts`);
 
 // Its first compilation of a large pipeline can take minutes, so each family of kernels comes once, in f16 where it has
 // that: attention forward (a prompt, a shared prefix; tiles with 8-wide shuffles) and backward, dense layers, packed
-// weights, norms and activations (all three in the dense and outlier cases), rotary embedding, sampler.
+// weights, norms and activations (all three in the dense and outlier cases), rotary embedding, sampler; a model's answers.
 const CASES = [
   'gpu room',
   'rotary embedding',
@@ -34,6 +35,7 @@ const CASES = [
   'small heads in f16',
   'outliers',
   'answers with activations in f16',
+  'what is stored in f16',
 ].join('|');
 const TIMEOUT_MS = 1_800_000;
 

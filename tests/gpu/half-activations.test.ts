@@ -105,13 +105,18 @@ describe('answers with activations in f16', () => {
   it.each([
     ['wgsl', 'f32'],
     ['wgsl', 'q4'],
+    ['wgsl as on a GPU', 'f32'],
+    ['wgsl as on a GPU', 'q4'],
     ['ort', 'f32'],
   ] as const)(
     '%s, weights of %s: the logits of f32 but for what rounding makes of them',
-    async (backend, type) => {
+    async (kind, type) => {
       if (!gpu.f16) return;
+      const likeGpu = { ...gpu, adapter: { ...gpu.adapter, isFallback: false } };
+      const place = kind === 'wgsl as on a GPU' ? likeGpu : gpu;
+      const backend = kind === 'ort' ? 'ort' : 'wgsl';
       const source = type === 'q4' ? await inFourBits() : weights;
-      const runtime = await BlockRuntimes.create(gpu, { backend, validation: true });
+      const runtime = await BlockRuntimes.create(place, { backend, validation: true });
       const lora = { r: 4, lora_alpha: 8, use_rslora: false, target_modules: LORA_TARGETS };
       const adapter = LoraAdapter.create(gpu, lora, config.text_config);
       for (const [i, [name, [rows, width]]] of [...adapter.shapes].entries())
@@ -121,15 +126,13 @@ describe('answers with activations in f16', () => {
         );
       const logits: Float32Array[][] = [];
       for (const passes of [{}, HALVES]) {
-        const model = await LanguageModel.create(gpu, runtime, config, source, {
+        const model = await LanguageModel.create(place, runtime, config, source, {
           ...passes,
           max_positions: 192,
         });
         const own = await logitsOf(model);
-        // ONNX Runtime's graphs have no products with alpha over packed weights.
-        if (backend === 'wgsl')
-          own.push(...(await logitsOf(model, await model.adapt(adapter.decoder, adapter))));
-        logits.push(own);
+        const adapted = await model.adapt(adapter.decoder, adapter);
+        logits.push([...own, ...(await logitsOf(model, adapted))]);
         await model.destroy();
       }
       const [exact, halves] = logits as [Float32Array[], Float32Array[]];

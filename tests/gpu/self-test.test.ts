@@ -2,11 +2,12 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { BackendChoices } from '../../src/blocks/backend-choices';
 import { BlockRuntimes } from '../../src/blocks/block-runtimes';
 import { GraphBuilder } from '../../src/blocks/graph-builder';
-import { type Gpu, openGpu } from '../../src/gpu/device';
+import { type Gpu, type KernelKind, openGpu } from '../../src/gpu/device';
 import { createTensor, readF32, uploadTensor } from '../../src/gpu/tensor';
 import { attentionCheck, rotaryCheck } from '../../src/self-test/attention-checks';
 import { linearCheck, pointwiseCheck } from '../../src/self-test/dense-checks';
 import { linearGradientCheck, pointwiseGradientCheck } from '../../src/self-test/gradient-checks';
+import { halfBlockCheck } from '../../src/self-test/half-block-check';
 import { samplerCheck } from '../../src/self-test/sampler-check';
 import { type Check, selfTest } from '../../src/self-test/self-test';
 import { adamwCheck, attentionGradientCheck, lossCheck } from '../../src/self-test/training-checks';
@@ -43,6 +44,34 @@ it('finds this adapter right, in less than a blink beyond compiling', async () =
     const times: number[] = [];
     for (let i = 0; i < 3; i++) times.push((await selfTest(gpu, checks)).ms);
     expect(Math.min(...times)).toBeLessThan(300);
+  }
+});
+
+it('finds right what is stored in f16, and where it is not nothing else is switched off', async (context) => {
+  if (!gpu.f16) context.skip('This adapter has no shader-f16.');
+  const types = { rows: 'f16', cache: 'f16' } as const;
+  const halves = [attentionCheck(TOY, true, types), rotaryCheck(TOY, 10_000, types), halfBlockCheck('q4')];
+  const report = await selfTest(gpu, [linearCheck('q4'), ...halves]);
+  expect(report.checks.map(({ name, ok }) => [name, ok])).toEqual([
+    ['linear layers q4', true],
+    ...halves.map(({ name }) => [name, true]),
+  ]);
+  // Rounding is what they are off by.
+  for (const { max_error } of report.checks.slice(1)) expect(max_error).toBeGreaterThan(1e-5);
+  const { device } = gpu;
+  const create = device.createShaderModule.bind(device);
+  device.createShaderModule = (given) =>
+    create({
+      ...given,
+      code: given.code.replace(/Y1\(sum\)/, given.code.includes('enable f16') ? 'Y1(1.1 * sum)' : '$&'),
+    });
+  try {
+    const broken = { ...gpu, off: new Set<KernelKind>(), pipelines: new Map() };
+    const wrong = await selfTest(broken, [linearCheck('q4'), halfBlockCheck('q4')]);
+    expect(wrong.off.map(({ kind }) => kind)).toEqual(['halves']);
+    expect(wrong.checks.map(({ name }) => name)).toEqual(['linear layers q4']);
+  } finally {
+    device.createShaderModule = create;
   }
 });
 
