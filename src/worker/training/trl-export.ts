@@ -140,7 +140,7 @@ function python(value: unknown): string {
 function readme({ name, model, config, data }: TrlRun, step: number): string {
   const { grpo, rewards } = config;
   const notes = [
-    `The scripts were run with ${RUN_WITH}, on a CPU. More than one GPU, and a model of the published size, were not tried.`,
+    `The scripts were run with ${RUN_WITH}, on a CPU, in one process and in two. GPUs, and a model of the published size, were not tried.`,
     'On N GPUs a step has N times as many questions. Divide `gradient_accumulation_steps` and `steps_per_generation` by N for the run’s own number.',
     'AdamW starts with empty moments, and the schedule of the learning rate anew, over the steps that are left.',
     ...(grpo.advantage_noise > 0
