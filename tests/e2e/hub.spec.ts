@@ -9,8 +9,8 @@ import {
 import { type HubFile, storedFile, syntheticRepository } from '../../src/cli/synthetic-hub/repository';
 import { sharded, shardName } from '../support/sharded';
 
-// The real engine and a hub that serves the toy model: faults that pass, a load that is stopped and goes on at the next
-// visit, what is kept and what is damaged of it.
+// The real engine and a hub that serves the toy model: a precision for each part, chosen while it loads, faults that pass,
+// a load that is stopped and goes on at the next visit, what is kept and what is damaged of it, an answer in few bits.
 
 const TOY = 'public/models/toy';
 /** Each in a small shard, which comes whole; all others in a large one, which comes by ranges. */
@@ -64,30 +64,41 @@ function faults({ file, range }: HubRequest): HubFault | undefined {
   }
 }
 
-/** Changes bytes in the middle of the kept weights. */
+/** Changes bytes in the middle of the largest tensor of the kept weights. */
 async function damageWeights(page: Page): Promise<void> {
   await page.evaluate(async () => {
     const root = await navigator.storage.getDirectory();
     const models = await root.getDirectoryHandle('models');
-    for await (const folder of models.values()) {
-      if (folder.kind !== 'directory') continue;
-      const weights = await (folder as FileSystemDirectoryHandle).getFileHandle('weights.bin');
-      const { size } = await weights.getFile();
+    for await (const handle of models.values()) {
+      if (handle.kind !== 'directory') continue;
+      const folder = handle as FileSystemDirectoryHandle;
+      const lines = await (await folder.getFileHandle('tensors.jsonl')).getFile();
+      const tensors = (await lines.text()).trim().split('\n');
+      const places = tensors
+        .map((line) => JSON.parse(line) as { start: number; parts: { bytes: number }[] })
+        .map(({ start, parts }) => ({ start, bytes: parts.reduce((sum, { bytes }) => sum + bytes, 0) }))
+        .sort((a, b) => b.bytes - a.bytes);
+      const { start, bytes } = places[0]!;
+      const weights = await folder.getFileHandle('weights.bin');
       const writer = await weights.createWritable({ keepExistingData: true });
-      await writer.write({ type: 'write', position: size >> 1, data: new Uint8Array([1, 2, 3, 4]) });
+      const position = start + (bytes >> 1);
+      await writer.write({ type: 'write', position, data: new Uint8Array([1, 2, 3, 4]) });
       await writer.close();
     }
   });
 }
 
-test('a model of the hub: planned, stopped, damaged, gone on with, kept, asked, deleted', async ({
+test('a model of the hub: planned, in few bits, stopped, damaged, gone on with, kept, asked, deleted', async ({
   page,
 }) => {
   await page.goto('./');
   const chip = page.getByTestId('model-chip');
   const dialog = page.getByRole('dialog', { name: 'Models' });
   const error = dialog.getByTestId('error');
-  const kept = dialog.getByTestId('kept-model');
+  const rows = dialog.getByTestId('kept-model');
+  const kept = rows.filter({ hasText: '4-bit' });
+  const loading = dialog.getByTestId('loading-model');
+  const plan = dialog.getByTestId('model-plan');
   const load = async (name: string) => {
     await dialog.getByLabel('From the hub, or an address').fill(name);
     await dialog.getByRole('button', { name: 'Load', exact: true }).click();
@@ -111,31 +122,49 @@ test('a model of the hub: planned, stopped, damaged, gone on with, kept, asked, 
   await test.step('a large one shows its plan, of which only headers are read', async () => {
     const before = hub.bytesSent;
     await load('some/large');
-    const plan = dialog.getByTestId('model-plan');
     await expect(plan.getByRole('button', { name: /^Download 2\d\d MB/ })).toBeVisible();
     await expect(plan).toContainText('Nothing is downloaded until you press the button.');
     expect(hub.bytesSent - before).toBeLessThan(1_000_000);
   });
 
+  await test.step('a small one is loaded at once, and each part can be given a precision meanwhile', async () => {
+    hub.fault = ({ file, range }) =>
+      file === LARGE && range && range[1] - range[0] > 2 ** 20 ? { kind: 'slow', ms: 60_000 } : undefined;
+    await load('some/toy');
+    await loading.getByRole('button', { name: 'Change precision' }).click();
+    await expect(plan.getByRole('radio', { name: /^f32/ })).toBeChecked();
+    await plan.getByText('Choose for each part').click();
+    await plan.getByLabel('language model').selectOption('q4');
+    await plan.getByLabel('embedding and head').selectOption('q8');
+    await plan.getByLabel('vision encoder').selectOption('q8');
+    await plan.getByLabel('video resampler').selectOption('f16');
+    await expect(plan).toContainText('language 4-bit, embedding 8-bit, vision 8-bit, resampler f16');
+    await expect(plan.getByRole('radio', { name: /^Your choice, / })).toBeChecked();
+  });
+
   await test.step('faults that pass are not seen; a load can be stopped, and what came is kept', async () => {
     hub.fault = faults;
     hub.requests.length = 0;
-    await load('some/toy');
-    const loading = dialog.getByTestId('loading-model');
+    await plan.getByRole('button', { name: /^Download 7/ }).click();
     await expect(loading).toContainText(/4\.\d+ MB of 7\.\d+ MB/, { timeout: 90_000 });
     await expect(loading).toContainText('Toy model answers until it is there.');
     // No other page of this browser can have it meanwhile.
-    const other = await page.context().newPage();
-    await other.goto('./models/toy/config.json');
+    const tab = await page.context().newPage();
+    await tab.goto('./models/toy/config.json');
     const held = () =>
-      other.evaluate(async () => (await navigator.locks.query()).held?.map(({ name }) => name));
-    expect(await held()).toEqual([expect.stringMatching(/^model [0-9a-f]{24}$/)]);
+      tab.evaluate(async () => (await navigator.locks.query()).held?.map(({ name }) => name));
+    await expect.poll(held).toEqual([expect.stringMatching(/^model [0-9a-f]{24}$/)]);
     await loading.getByRole('button', { name: 'Stop' }).click();
     await expect(error).toContainText('Loading was stopped.');
     await expect.poll(held).toEqual([]);
-    await other.close();
+    await tab.close();
     await expect(kept).toHaveAttribute('data-complete', 'false');
-    await expect(kept).toContainText(/stopped at 4\.\d+ MB, f32/);
+    await expect(kept).toContainText(/stopped at .* (kB|MB), language 4-bit/);
+    // So is what came before in the other precision, until it is deleted.
+    const other = rows.filter({ hasText: 'f32' });
+    await other.getByRole('button', { name: 'Delete toy' }).click();
+    await other.getByRole('button', { name: 'Delete', exact: true }).click();
+    await expect(other).toHaveCount(0);
   });
 
   await test.step('at the next visit it goes on from its row: what is there and whole is not fetched again', async () => {
@@ -167,6 +196,9 @@ test('a model of the hub: planned, stopped, damaged, gone on with, kept, asked, 
     await page.getByTestId('ask').click({ timeout: 60_000 });
     await expect(page.getByTestId('answer')).toContainText(/[A-E]/, { timeout: 60_000 });
     await chip.click();
+    await expect(dialog.getByTestId('model-errors')).toContainText(
+      'language model 4-bit; embedding and head 8-bit; vision encoder 8-bit; video resampler f16',
+    );
     await dialog.getByRole('button', { name: 'Delete toy' }).click();
     await dialog.getByRole('button', { name: 'Delete', exact: true }).click();
     await expect(kept).toHaveCount(0);

@@ -29,7 +29,14 @@ export function LoadingModel() {
   const notKept = useDesk((desk) => (desk.notKept?.id === model.id ? desk.notKept.message : undefined));
   return (
     <section className="loading-model" aria-label="Model being loaded" data-testid="loading-model">
-      <h3 className="title">{model.name}</h3>
+      <div className="row">
+        <h3 className="title">{model.name}</h3>
+        {replanned && (
+          <button type="button" className="btn q sp" onClick={() => planAgain(services, model)}>
+            Change precision
+          </button>
+        )}
+      </div>
       {progress?.bytes ? (
         <>
           <div className="loading-figures">
@@ -63,11 +70,6 @@ export function LoadingModel() {
               ? `${current.name} answers until it is there.`
               : before && `${before} is back where you stop.`}
           </p>
-          {replanned && (
-            <button type="button" className="btn q" onClick={() => planAgain(services, model)}>
-              Change precision
-            </button>
-          )}
           {replanned && model.source.kind !== 'kept' && !nowhere && (
             <button type="button" className="btn q" onClick={() => client.desk.cancelLoad(true)}>
               Cancel and delete
