@@ -30,10 +30,10 @@ export class RemoteFile {
     const tag = tagOf(response);
     const size = totalOf(response);
     const problem =
-      response.status !== status
-        ? `the server answered ${response.status}${status === 206 ? ' to a range request' : ''}`
-        : isHtml(response)
-          ? 'the server answered with a page of HTML in its place'
+      response.ok && isHtml(response)
+        ? 'the server sent a web page in its place, to sign in perhaps. Open the address in a tab of its own, then load the model again'
+        : response.status !== status
+          ? `the server answered ${response.status}${status === 206 ? ' to a range request' : ''}`
           : (this.tag !== undefined && tag !== undefined && tag !== this.tag) ||
               (this.size !== undefined && size !== undefined && size !== this.size)
             ? 'it changed on the server while it was read. Load the model again'

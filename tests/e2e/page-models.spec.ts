@@ -35,11 +35,18 @@ test('models: by address, from a folder, remembered, and back to the toy model',
   await expect(dialog).toContainText(
     'Models are loaded over https, from this computer, or from this page’s own host.',
   );
+  // An empty field is the published model's.
+  await address.fill('');
+  await address.press('Enter');
+  const published = 'https://huggingface.co/Zhang199/TinyLLaVA-Video-R1/resolve/main/';
+  expect(await lastRequest(page, 'plan-model')).toMatchObject({ source: { kind: 'url', url: published } });
   await dialog.getByLabel('Hub', { exact: true }).fill('http://127.0.0.1:9/mirror');
   await address.fill('owner/a-model@v2');
   await address.press('Enter');
   const source = { kind: 'url', url: 'http://127.0.0.1:9/mirror/owner/a-model/resolve/v2/' };
-  expect(await lastRequest(page, 'plan-model')).toMatchObject({ source, size: { num_generations: 1 } });
+  await expect
+    .poll(() => lastRequest(page, 'plan-model'))
+    .toMatchObject({ source, size: { num_generations: 1 } });
   await fail(page, (await lastRequest(page, 'plan-model')).id, MODEL_ERROR);
   await expect(dialog.getByTestId('error')).toContainText('config.json is missing. Toy model stays loaded.');
   expect(await lastRequest(page, 'load-model')).toMatchObject({ name: 'Toy model' });
@@ -48,8 +55,30 @@ test('models: by address, from a folder, remembered, and back to the toy model',
   await emit(page, { type: 'model-plan', id: (await lastRequest(page, 'plan-model')).id, plan: planOf(4e6) });
   expect(await lastRequest(page, 'load-model')).toMatchObject({ name: 'a-model', source, keep: true });
   expect(await lastRequest(page, 'load-model')).not.toHaveProperty('precision');
+  await dialog.getByRole('button', { name: 'Cancel and delete' }).click();
+  await expect.poll(() => lastRequest(page, 'cancel-load')).toMatchObject({ discard: true });
   await fail(page, await lastId(page, 'load-model'), MODEL_ERROR);
   await expect(dialog.getByTestId('error')).toContainText('config.json is missing.');
+  // Files one by one: what is missing is named until all is there.
+  const loose = dialog.getByTestId('loose-files');
+  const pick = (...names: string[]) =>
+    dialog
+      .getByLabel('Model files')
+      .setInputFiles(names.map((name) => ({ name, mimeType: '', buffer: Buffer.from('{}') })));
+  await pick('config.json', 'model-00001-of-00002.safetensors');
+  await expect(loose).toContainText(
+    'Still missing: tokenizer.json (or vocab.json, merges.txt and tokenizer_config.json), ' +
+      'model.safetensors.index.json, model-00002-of-00002.safetensors.',
+  );
+  await expect(loose.getByRole('button', { name: 'Load these files' })).toBeDisabled();
+  await loose.getByRole('button', { name: 'Leave out model-00001-of-00002.safetensors' }).click();
+  await pick('tokenizer.json');
+  await pick('model.safetensors');
+  await expect(loose).toContainText('All that is needed is there.');
+  await loose.getByRole('button', { name: 'Load these files' }).click();
+  await expect
+    .poll(() => lastRequest(page, 'load-model'))
+    .toMatchObject({ name: 'chosen files', source: { kind: 'files', files: [{}, {}, {}] } });
   const folder = mkdtempSync(join(tmpdir(), 'checkpoint-'));
   writeFileSync(join(folder, 'config.json'), '{}');
   await dialog.getByTestId('model-folder').setInputFiles(folder);

@@ -137,7 +137,7 @@ describe('a hub', () => {
       'sends a page of HTML',
       'wide',
       (n) => (n > 2 ? { kind: 'html' } : undefined),
-      /answered 200 to a range/,
+      /the server sent a web page in its place/,
     ],
     [
       'sends too much',

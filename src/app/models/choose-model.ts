@@ -64,11 +64,10 @@ export async function addLooseFiles(services: AppServices, files: readonly File[
   else services.view.setState({ dialog: 'models' });
 }
 
-/** Loads the files that were collected. */
+/** Loads the files that were collected. They stay until the model is there: one that is wrong can be replaced. */
 export function loadLooseFiles(services: AppServices): void {
   const { desk } = services.client;
   const files = [...desk.store.getState().loose];
-  desk.tell({ type: 'page/loose', files: [] });
   chooseFolder(services, { name: 'chosen files', files });
 }
 
@@ -162,6 +161,8 @@ export function startModel(services: AppServices): void {
   client.store.subscribe(({ model, nextModel }, before) => {
     const back = before.previousModel !== undefined && model.id === before.previousModel.id;
     const stays = before.nextModel && !nextModel && model.id === before.model.id;
+    if (model.status === 'ready' && model !== before.model && model.source.kind === 'files')
+      client.desk.tell({ type: 'page/loose', files: [] });
     if ((back && model.id !== before.model.id) || stays) models.setState({ chosen: chosenOf(model) });
   });
   client.desk.store.subscribe(({ plan, kept }, before) => {
@@ -212,11 +213,11 @@ export function chooseAgain(services: AppServices): void {
   else if (source) chooseModel(services, source, precision);
 }
 
-/** Whether a part of what was to be loaded is kept in this browser. */
+/** Whether a part of what was to be loaded is kept in this browser, and no other tab is loading it. */
 export function isPartKept({ source, name }: ModelChoice, kept: readonly KeptModel[] | undefined): boolean {
   if (source.kind === 'kept') return false;
   const from = source.kind === 'url' ? source.url : `folder ${name}`;
-  return kept?.some((model) => model.source === from && !model.complete) ?? false;
+  return kept?.some((model) => model.source === from && !model.complete && !model.inUse) ?? false;
 }
 
 /** What was chosen to load a model. */

@@ -8,6 +8,8 @@ import { ModelDetails } from './model-details';
 import { ModelList } from './model-list';
 import { PlanPanel } from './plan-panel';
 
+const LIST_EVERY_MS = 3000;
+
 /** The models to choose from; and what is known of the one in use, or of the one that could be loaded. */
 export function ModelDialog() {
   return (
@@ -23,8 +25,15 @@ function Columns() {
   const status = useEngine(({ model }) => model.status);
   const next = useEngine(({ nextModel }) => nextModel?.id);
   const plan = useDesk((desk) => desk.plan);
+  const loading = next !== undefined || status === 'loading';
   // biome-ignore lint/correctness/useExhaustiveDependencies: what is kept changes with every load
-  useEffect(() => client.desk.list(), [client, id, status, next]);
+  useEffect(() => {
+    client.desk.list();
+    if (!loading) return;
+    // And grows while it goes on.
+    const timer = setInterval(() => client.desk.list(), LIST_EVERY_MS);
+    return () => clearInterval(timer);
+  }, [client, id, status, next]);
   const side = useRef<HTMLDivElement>(null);
   // Where it lies below the list, what was asked for comes into sight.
   const below = useMediaQuery('(max-width: 759px)');
@@ -36,13 +45,7 @@ function Columns() {
     <div className="models-columns">
       <ModelList />
       <div className="model-side" ref={side}>
-        {plan ? (
-          <PlanPanel key={plan.id} state={plan} />
-        ) : next !== undefined || status === 'loading' ? (
-          <LoadingModel />
-        ) : (
-          <ModelDetails />
-        )}
+        {plan ? <PlanPanel key={plan.id} state={plan} /> : loading ? <LoadingModel /> : <ModelDetails />}
         {!plan && <EngineErrors scopes={['gpu', 'model']} />}
       </div>
     </div>
