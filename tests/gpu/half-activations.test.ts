@@ -108,6 +108,7 @@ describe('answers with activations in f16', () => {
     ['wgsl as on a GPU', 'f32'],
     ['wgsl as on a GPU', 'q4'],
     ['ort', 'f32'],
+    ['ort', 'q4'],
   ] as const)(
     '%s, weights of %s: the logits of f32 but for what rounding makes of them',
     async (kind, type) => {
