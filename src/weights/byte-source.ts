@@ -8,6 +8,8 @@ export interface ByteSource {
   readonly size: number;
   /** Names the content, where the source has such a name: another content has another one. */
   readonly tag?: string;
+  /** A file on this device: reading a little here and there takes no time. */
+  readonly local?: boolean;
   /** Bytes `start` (inclusive) to `end` (exclusive). Throws CheckpointError where the range is not in the file. */
   read(start: number, end: number): Promise<Uint8Array<ArrayBuffer>>;
 }
@@ -41,6 +43,7 @@ export function blobSource(name: string, blob: Blob): ByteSource {
   const source: ByteSource = {
     name,
     size: blob.size,
+    local: true,
     async read(start, end) {
       checkRange(source, start, end);
       const bytes = new Uint8Array(await blob.slice(start, end).arrayBuffer());

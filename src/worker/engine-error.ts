@@ -93,7 +93,7 @@ export function engineError(scope: ErrorScope, cause: unknown): EngineError {
     model: 'The model could not be loaded.',
     video: 'The video could not be read.',
     ask: 'The answer could not be finished.',
-    train: 'The run could not go on.',
+    train: 'This could not be done.',
     bench: 'The measurement could not be finished.',
   };
   const none = cause instanceof StorageError && cause.code === 'unavailable';

@@ -78,7 +78,7 @@ test('models: by address, from a folder, remembered, and back to the toy model',
   await loose.getByRole('button', { name: 'Load these files' }).click();
   await expect
     .poll(() => lastRequest(page, 'load-model'))
-    .toMatchObject({ name: 'chosen files', source: { kind: 'files', files: [{}, {}, {}] } });
+    .toMatchObject({ name: 'the chosen files', source: { kind: 'files', files: [{}, {}, {}] } });
   const folder = mkdtempSync(join(tmpdir(), 'checkpoint-'));
   writeFileSync(join(folder, 'config.json'), '{}');
   await dialog.getByTestId('model-folder').setInputFiles(folder);

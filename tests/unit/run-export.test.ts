@@ -30,9 +30,9 @@ const question = {
   solution: '<answer>B</answer>',
   video_filename: './clips/a.mp4',
 };
-const filesOf = (change: Partial<RunConfig> = {}, kind = 'files') => {
+const filesOf = (change: Partial<RunConfig> = {}, kind = 'files', step = 40) => {
   const run = { name: 'Run 7', model: 'Toy base', config: { ...config, ...change }, data: { kind } };
-  return new Map(trlFiles(run, 40, [question]).map(({ name, text }) => [name, text]));
+  return new Map(trlFiles(run, step, [question]).map(({ name, text }) => [name, text]));
 };
 
 const python = (() => {
@@ -98,6 +98,13 @@ describe('the script for TRL', () => {
       'save_steps=80',
     ])
       expect(more).toContain(`    ${line},\n`);
+  });
+
+  it('trains a run that is done for as many steps again, and says so', () => {
+    const files = filesOf({}, 'files', 100);
+    expect(files.get('train.py')).toContain('    max_steps=100,\n');
+    expect(files.get('README.md')).toContain('over as many steps as the run had, which is done');
+    expect(filesOf().get('README.md')).toContain('over the steps that are left');
   });
 
   describe.runIf(python)('in Python', () => {

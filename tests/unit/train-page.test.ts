@@ -193,6 +193,18 @@ describe('charts', () => {
     expect(data.scale.max).toBeGreaterThanOrEqual(9);
   });
 
+  test('what has no noise is not smoothed', () => {
+    const lines = [1, 2, 3].map((at) => ({ step: at, num_tokens: at * 100, reward: at }));
+    const record = { config: presetConfig('quick'), lines, events: [], run: RUN };
+    const { main, more } = chartSpecs(record, new Map());
+    const lineOf = (name: string) => {
+      const spec = [...main, ...more].find((one) => one.name === name)!;
+      return chartData(spec, record, [], 0.8).columns.find(({ kind }) => kind === 'line')!.values;
+    };
+    expect(lineOf('num_tokens')).toEqual([100, 200, 300]);
+    expect(lineOf('reward').at(-1)).toBeLessThan(3);
+  });
+
   test('the share of answers with an aha is counted where the log has none', () => {
     const completions = [row(1, { aha: true }), row(1), row(2)];
     expect([...ahaByStep({ lines: [{ step: 2, self_check_rate: 0.25 }], completions })]).toEqual([

@@ -68,7 +68,8 @@ export async function addLooseFiles(services: AppServices, files: readonly File[
 export function loadLooseFiles(services: AppServices): void {
   const { desk } = services.client;
   const files = [...desk.store.getState().loose];
-  chooseFolder(services, { name: 'chosen files', files });
+  // As the engine names files without a folder, whose kept copy is found by that.
+  chooseFolder(services, { name: 'the chosen files', files });
 }
 
 function loadFolder(

@@ -52,7 +52,7 @@ export function ModelList() {
           <Icon name="folder" size={15} />
           <span className="med">Open a checkpoint folder</span>
           <span className="t3 sm model-note">
-            {lastFolder && !loaded.some(({ model }) => model.source.kind === 'files')
+            {lastFolder && !kept.some(({ source, complete }) => complete && source === `folder ${lastFolder}`)
               ? `“${lastFolder}” was open last. A page cannot keep files: choose it again`
               : 'safetensors files already on this computer; or drop the folder on the page'}
           </span>
@@ -93,9 +93,9 @@ function ModelRow({ model, note }: { model: ChosenModel; note: string }) {
 }
 
 /** Whether a kept model is the one that is loaded: by its row, or from where it came, in the precision in use. */
-function isOf(row: KeptModel, { source, info }: Model): boolean {
+function isOf(row: KeptModel, { source, name, info }: Model): boolean {
   if (source.kind === 'kept') return row.id === source.id;
-  if (source.kind !== 'url' || row.source !== source.url) return false;
+  if (row.source !== (source.kind === 'url' ? source.url : `folder ${name}`)) return false;
   const line = precisionLine(info?.precision ?? []);
   return line === '' || line === row.precision;
 }

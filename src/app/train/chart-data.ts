@@ -27,9 +27,10 @@ export function chartData(
   spec: ChartSpec,
   record: Pick<RunRecord, 'lines' | 'events' | 'run'>,
   compared: readonly ComparedChart[],
-  smoothing: number,
+  smooths: number,
 ): ChartData {
   const { lines, events, run } = record;
+  const smoothing = spec.exact ? 0 : smooths;
   const lastStep = Math.max(
     run.max_steps,
     ...[record, ...compared].map((one) => one.lines.at(-1)?.step ?? 0),
@@ -44,7 +45,7 @@ export function chartData(
   for (const other of compared) {
     const curve = other.spec.curves[0];
     if (!curve || spec.curves.length > 1) continue;
-    const values = smooth(curveValues(curve, other.lines, steps), Math.max(smoothing, 0.6));
+    const values = smooth(curveValues(curve, other.lines, steps), spec.exact ? 0 : Math.max(smoothing, 0.6));
     columns.push({ kind: 'ghost', curve: 0, values });
     addEnd(ends, steps, values, { colour: '--c-ghost', label: other.name, dot: false });
   }

@@ -21,6 +21,8 @@ export interface ChartSpec {
   unit?: string;
   curves: readonly Curve[];
   bars?: boolean;
+  /** Not smoothed: what it shows has no noise. */
+  exact?: boolean;
   /** Where the scale starts and ends, whatever the numbers are; beyond them it grows. */
   range?: readonly [number, number];
   limit?: { value: number; label: string };
@@ -156,6 +158,7 @@ export function chartSpecs(
       {
         name: 'num_tokens',
         unit: 'so far',
+        exact: true,
         curves: [{ value: key('num_tokens'), colour: '--c1' }],
         format: (value) => Math.round(value).toLocaleString('en'),
         range: [0, 10],
@@ -185,6 +188,7 @@ function commonCharts(max_grad_norm: number) {
     },
     learning_rate: {
       name: 'learning_rate',
+      exact: true,
       curves: one(key('learning_rate')),
       format: (value: number) => value.toExponential(1),
       range: [0, 1e-9],

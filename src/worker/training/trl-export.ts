@@ -92,12 +92,18 @@ function trainScript({ config, data }: TrlRun, step: number): string {
   return fill(code, 'PROMPT_AFTER', '""', python(after));
 }
 
+/** Steps of the run that are left; of one that is done, as many again. */
+function stepsToGo({ grpo: { max_steps } }: RunConfig, step: number): number {
+  return step < max_steps ? max_steps - step : max_steps;
+}
+
 /** TRL counts updates as steps, and passes as `steps_per_generation`. Warm-up by steps: not all versions take a ratio. */
-function stepSettings({ grpo, save_steps }: RunConfig, step: number): Record<string, number> {
+function stepSettings(config: RunConfig, step: number): Record<string, number> {
+  const { grpo, save_steps } = config;
   const { questions_per_step, num_iterations, steps_per_generation: parts = 1, warmup_ratio } = grpo;
   const gradient_accumulation_steps = Math.ceil(questions_per_step / parts);
   const updates = parts * num_iterations;
-  const max_steps = Math.max(1, grpo.max_steps - step) * updates;
+  const max_steps = stepsToGo(config, step) * updates;
   return {
     max_steps,
     warmup_steps: Math.ceil(warmup_ratio * max_steps),
@@ -142,7 +148,9 @@ function readme({ name, model, config, data }: TrlRun, step: number): string {
   const notes = [
     `The scripts were run with ${RUN_WITH}, on a CPU, in one process and in two. GPUs, and a model of the published size, were not tried.`,
     'On N GPUs a step has N times as many questions. Divide `gradient_accumulation_steps` and `steps_per_generation` by N for the run’s own number.',
-    'AdamW starts with empty moments, and the schedule of the learning rate anew, over the steps that are left.',
+    `AdamW starts with empty moments, and the schedule of the learning rate anew, over ${
+      step < grpo.max_steps ? 'the steps that are left' : 'as many steps as the run had, which is done'
+    }.`,
     ...(grpo.advantage_noise > 0
       ? [`TRL adds no noise to advantages; the run had ${grpo.advantage_noise}.`]
       : []),
