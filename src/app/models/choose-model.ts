@@ -214,10 +214,15 @@ export function chooseAgain(services: AppServices): void {
   else if (source) chooseModel(services, source, precision);
 }
 
+/** The `source` of what is kept of a model's address, or of its folder or files by their name. */
+export function keptSource(source: Exclude<ModelSource, { kind: 'kept' }>, name: string): string {
+  return source.kind === 'url' ? source.url : `folder ${name}`;
+}
+
 /** Whether a part of what was to be loaded is kept in this browser, and no other tab is loading it. */
 export function isPartKept({ source, name }: ModelChoice, kept: readonly KeptModel[] | undefined): boolean {
   if (source.kind === 'kept') return false;
-  const from = source.kind === 'url' ? source.url : `folder ${name}`;
+  const from = keptSource(source, name);
   return kept?.some((model) => model.source === from && !model.complete && !model.inUse) ?? false;
 }
 

@@ -3,7 +3,7 @@ import { Icon } from '../shared/icon';
 import { useDesk, useEngine, useModels, useServices } from '../store/app-services';
 import type { ModelState as Model } from '../store/engine-state';
 import { AddressForm } from './address-form';
-import { chooseModel, chooseUrl, chosenOf } from './choose-model';
+import { chooseModel, chooseUrl, chosenOf, keptSource } from './choose-model';
 import { FolderButton } from './folder-button';
 import { KeptRow } from './kept-row';
 import { LoosePicker } from './loose-picker';
@@ -95,7 +95,7 @@ function ModelRow({ model, note }: { model: ChosenModel; note: string }) {
 /** Whether a kept model is the one that is loaded: by its row, or from where it came, in the precision in use. */
 function isOf(row: KeptModel, { source, name, info }: Model): boolean {
   if (source.kind === 'kept') return row.id === source.id;
-  if (row.source !== (source.kind === 'url' ? source.url : `folder ${name}`)) return false;
+  if (row.source !== keptSource(source, name)) return false;
   const line = precisionLine(info?.precision ?? []);
   return line === '' || line === row.precision;
 }
