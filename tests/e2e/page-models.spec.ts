@@ -214,6 +214,7 @@ test('a large model: its plan first, then its bytes as they come, and an end to 
   await page.getByRole('button', { name: 'big-model: loading 80 %' }).click();
   await loading.getByRole('button', { name: 'Stop' }).click();
   await expect.poll(() => lastRequest(page, 'cancel-load')).toMatchObject({ type: 'cancel-load' });
+  await expect(loading.getByRole('button', { name: 'Stopping' })).toBeVisible();
   const stopped = {
     scope: 'model',
     code: 'cancelled',

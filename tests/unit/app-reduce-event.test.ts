@@ -339,6 +339,27 @@ describe('a model that cannot be loaded', () => {
   });
 });
 
+describe('a load beside a model that is still loading', () => {
+  const beside: PageAction = { ...load, type: 'page/load-model', id: 2, name: 'big', beside: true };
+  const stopped: EngineError = { scope: 'model', code: 'cancelled', title: 'Stopped.', message: 'It is kept.' };
+
+  it('is told of, and that one becoming ready does not take it back', () => {
+    const state = play(load, beside, { type: 'error', id: 2, error: stopped }, ready);
+    expect(state.nextModel).toBeUndefined();
+    expect(state.model).toMatchObject({ id: 1, status: 'ready' });
+    expect(state.errors.model).toEqual(stopped);
+    expect(play(load, beside, { type: 'error', id: 2, error: stopped }, ready, beside).errors).toEqual({});
+  });
+
+  it('takes what was said of that one with it, when it comes in its place', () => {
+    const failed: EngineEvent = { type: 'error', id: 1, error: { ...stopped, code: 'failed' } };
+    const state = play(load, beside, failed);
+    expect(state).toMatchObject({ model: { id: 1, status: 'failed' }, nextModel: { id: 2 } });
+    const there = reduceEvent(state, { ...ready, id: 2 });
+    expect(there).toMatchObject({ model: { id: 2, status: 'ready' }, errors: {} });
+  });
+});
+
 it('a recovery ends where the video that it still reads is cancelled', () => {
   const lost: EngineEvent = { type: 'device-lost', reason: 'Gone.' };
   const state = play(load, ready, open(2), videoReady(2), lost, ready, { type: 'page/cancel-video' });

@@ -1,3 +1,4 @@
+import { useState } from 'react';
 import type { ModelSource } from '../../worker/protocol';
 import { formatBytes } from '../shared/format';
 import { Icon } from '../shared/icon';
@@ -20,6 +21,13 @@ export function LoadingModel() {
   const model = next ?? current;
   const chosen = chosenOf(model);
   const { progress } = model;
+  // The engine ends what it is in the middle of first.
+  const [stopped, setStopped] = useState<number>();
+  const stopping = stopped === model.id;
+  const stop = (discard: boolean) => {
+    setStopped(model.id);
+    client.desk.cancelLoad(discard);
+  };
   const stoppable = chosen.kind !== 'toy' && chosen.kind !== 'recorded';
   const kept = useDesk((desk) => desk.kept);
   const replanned = replannedSource(model, kept);
@@ -71,13 +79,13 @@ export function LoadingModel() {
               : before && `${before} is back where you stop.`}
           </p>
           {replanned && model.source.kind !== 'kept' && !nowhere && (
-            <button type="button" className="btn q" onClick={() => client.desk.cancelLoad(true)}>
+            <button type="button" className="btn q" onClick={() => stop(true)}>
               Cancel and delete
             </button>
           )}
-          <button type="button" className="btn" onClick={() => client.desk.cancelLoad()}>
+          <button type="button" className="btn" onClick={() => stop(false)}>
             <Icon name="stop" size={14} />
-            Stop
+            {stopping ? 'Stopping' : 'Stop'}
           </button>
           <button type="button" className="btn" onClick={() => view.setState({ dialog: undefined })}>
             {next ? `Keep asking ${inSentence(current.name)}` : 'Close, and load on'}

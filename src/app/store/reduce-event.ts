@@ -121,11 +121,8 @@ export function reduceEvent(state: EngineState, event: EngineEvent | PageAction)
       if (event.id !== state.model.id) return state;
       const { previousModel, ...rest } = state;
       const { progress: _, ...model } = state.model;
-      const next: EngineState = {
-        ...rest,
-        model: { ...model, status: 'ready', info: event.model },
-        errors: without(state.errors, 'model'),
-      };
+      // An error about a model is of another load, begun later: this one's own dropped what was said before it.
+      const next: EngineState = { ...rest, model: { ...model, status: 'ready', info: event.model } };
       // With a video open, the engine is back only once that is read again.
       return state.video && state.video.status !== 'failed' ? next : recovered(next);
     }
@@ -260,6 +257,7 @@ function inPlace(state: EngineState, model: ModelState): EngineState {
     ...(previous ? { previousVideo: { ...previous, status: 'reading' } } : {}),
     model,
     adapters: [],
+    errors: without(state.errors, 'model'),
   };
 }
 
