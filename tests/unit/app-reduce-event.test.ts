@@ -341,7 +341,12 @@ describe('a model that cannot be loaded', () => {
 
 describe('a load beside a model that is still loading', () => {
   const beside: PageAction = { ...load, type: 'page/load-model', id: 2, name: 'big', beside: true };
-  const stopped: EngineError = { scope: 'model', code: 'cancelled', title: 'Stopped.', message: 'It is kept.' };
+  const stopped: EngineError = {
+    scope: 'model',
+    code: 'cancelled',
+    title: 'Stopped.',
+    message: 'It is kept.',
+  };
 
   it('is told of, and that one becoming ready does not take it back', () => {
     const state = play(load, beside, { type: 'error', id: 2, error: stopped }, ready);
