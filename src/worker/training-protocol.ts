@@ -178,6 +178,12 @@ export interface AdapterInfo {
   step?: number;
 }
 
+/** What an answer that has ended got, while others of its group are still written. */
+export interface LiveScore extends Pick<CompletionRow, 'answer' | 'terminated' | 'reward' | 'rewards'> {
+  /** Among the answers that have ended so far: it changes with each. None of one alone. */
+  advantage?: number;
+}
+
 /** Page -> engine. */
 export type TrainingRequest =
   /** Checks data before a run starts -> `data-report`. */
@@ -248,12 +254,15 @@ export type TrainingEvent =
       settings: SamplingSettings;
       num_generations: number;
     }
-  /** The traces of a group so far, at most some times a second. */
+  /**
+   * The traces of a group so far, at most some times a second. `scored` comes as an answer ends, but not where the
+   * user's own reward counts: that one is asked for whole groups.
+   */
   | {
       type: 'group-traces';
       run: string;
       question: number;
-      answers: { sample: number; trace: Trace; tokens: number; done: boolean }[];
+      answers: { sample: number; trace: Trace; tokens: number; done: boolean; scored?: LiveScore }[];
     }
   /** A group is scored. */
   | { type: 'group-scored'; run: string; question: number; rows: CompletionRow[] }
