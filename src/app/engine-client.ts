@@ -60,6 +60,8 @@ export class EngineClient {
   });
   /** Takes what the engine says about training: the Train page's part of the client, once it is there. */
   onTraining: ((event: TrainingNews) => void) | undefined;
+  /** Told that the engine's thread is gone, and what ran in it. */
+  onGone: (() => void) | undefined;
   private readonly threads: EngineThreads;
   private readonly batch = new EventBatch((events) => this.take(events));
   private choice: ModelChoice | undefined;
@@ -277,6 +279,7 @@ export class EngineClient {
     this.desk.tell({ type: 'page/engine-gone' });
     this.threads.drop();
     this.batch.drop();
+    this.onGone?.();
   }
 
   private send(request: AnyRequest): void {
@@ -289,8 +292,12 @@ export class EngineClient {
     else if (isTrainingNews(event)) this.onTraining?.(event);
     else {
       this.batch.add(event);
+      if (event.type === 'device-lost') this.tellBench({ type: 'page/gpu-lost' });
       if (event.type !== 'progress' || !event.bytes) return;
-      const { done, total, kept = false } = event;
+      const { id, done, total, kept = false } = event;
+      const { model, nextModel } = this.store.getState();
+      // Not those of a load before, nor of the model that is loaded beside it.
+      if (id !== (nextModel ?? model).id) return;
       this.desk.tell({ type: 'page/loaded', time: performance.now(), done, total, kept });
     }
   }
@@ -304,12 +311,16 @@ export class EngineClient {
     }
     // After a loss of the GPU the engine reads its last video again by itself, but not one it was still reading.
     const lost = events.some((event) => event.type === 'device-lost');
+    // What was asked before the page knew of it is lost there as well.
+    if (lost && runningAnswer(before)) this.send({ type: 'stop' });
     // Nor one whose second reading a newer file has cut short, where that file then failed.
     const fellBack = before.previousVideo !== undefined && after.video === before.previousVideo;
     const unread = lost ? before.video?.status === 'reading' : fellBack && after.video?.status === 'reading';
     // A model that was loaded beside the one before has not seen the video.
     const replaced = after.model.status === 'ready' && after.model.id === before.nextModel?.id;
-    if (unread || replaced) this.reopenVideo();
+    // It has opened another one, which the page had turned from meanwhile.
+    const displaced = !lost && before.video?.status === 'ready' && after.video?.status === 'reading';
+    if (unread || replaced || displaced) this.reopenVideo();
   }
 
   private dispatch(event: EngineEvent | PageAction): void {

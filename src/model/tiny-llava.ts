@@ -149,6 +149,7 @@ export class TinyLlava {
         new Set([...expected.used.keys()].map((name) => weights.get(name).dtype)),
         { weights: precision.language, passes: passes() },
       );
+      signal?.throwIfAborted();
       const runtimes = keep(await BlockRuntimes.create(gpu, options));
       const vision = keep(await VisionTower.create(gpu, runtimes, config, weights));
       await vision.warmUp();

@@ -10,7 +10,7 @@ import { ModelSeat } from './model-seat';
 import type { Loaded } from './open-session';
 import type { EngineEvent, EngineRequest, ErrorScope } from './protocol';
 import { isLost, lossOf, type Session } from './session';
-import type { NamedSession } from './training/training-desk';
+import type { NamedSession } from './training/desk-engine';
 import { TrainingDoor } from './training/training-door';
 import type { TrainingEvent, TrainingRequest } from './training-protocol';
 import { type EncodedVideo, readVideo } from './video-reader';

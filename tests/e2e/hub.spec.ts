@@ -104,7 +104,8 @@ test('a model of the hub: planned, in few bits, stopped, damaged, gone on with, 
     await dialog.getByRole('button', { name: 'Load', exact: true }).click();
   };
   const ready = async () => {
-    await expect(chip).toContainText('toy');
+    // Until it is there the chip names the model that answers, which compiles beside it.
+    await expect(chip).toContainText('toy', { timeout: 90_000 });
     await expect(chip).toHaveAttribute('data-status', 'ready', { timeout: 90_000 });
   };
   await chip.click();

@@ -7,6 +7,7 @@ const toy: ModelChoice = { name: 'toy', source: { kind: 'url', url: 'https://a.t
 const mine: ModelChoice = { name: 'mine', source: { kind: 'files', files: [] } };
 const recorded: ModelChoice = { ...toy, name: 'recorded', recorded: true };
 const model = { name: 'toy' } as ModelInfo;
+const settings = { temperature: 1, top_k: 0, top_p: 1, max_new_tokens: 8, seed: 1 };
 
 /** A client, the requests that it sent with the worker's kind, and a way to answer them. */
 function start() {
@@ -91,6 +92,74 @@ describe('EngineClient', () => {
     expect(client.store.getState().nextModel).toBeUndefined();
     expect(sent.at(-1)).toMatchObject({ type: 'open-video', name: 'mine.mp4' });
     expect(client.lastTried()).toBeUndefined();
+  });
+
+  it('has the video read again that it went back to, where the engine had opened the other one by then', () => {
+    const error = { scope: 'video', code: 'corrupt', title: 'No.', message: 'No.' } as const;
+    const ends: ((on: ReturnType<typeof start>) => void)[] = [
+      ({ client, emit }) => {
+        client.cancelVideo();
+        emit({ type: 'video-ready', id: 3, readMs: 1, encodeMs: 1 });
+      },
+      ({ client, emit }) => {
+        client.openVideo(new Blob(['z']), 'bad.mp4');
+        emit({ type: 'video-ready', id: 3, readMs: 1, encodeMs: 1 });
+        emit({ type: 'error', id: 4, error });
+      },
+    ];
+    for (const end of ends) {
+      const on = start();
+      on.client.loadModel(toy);
+      on.emit({ type: 'model-ready', id: 1, model });
+      on.client.openVideo(new Blob(['x']), 'first.mp4');
+      on.emit({ type: 'video-ready', id: 2, readMs: 1, encodeMs: 1 });
+      on.client.openVideo(new Blob(['y']), 'second.mp4');
+      end(on);
+      expect(on.client.store.getState().video).toMatchObject({ name: 'first.mp4', status: 'reading' });
+      expect(on.sent.at(-1)).toMatchObject({ type: 'open-video', name: 'first.mp4' });
+      const { id } = on.sent.at(-1) as { id: number };
+      on.emit({ type: 'video-ready', id, readMs: 1, encodeMs: 1 });
+      expect(on.client.store.getState().video).toMatchObject({ name: 'first.mp4', status: 'ready' });
+      expect(on.sent.filter(({ type }) => type === 'open-video').length).toBe(end === ends[0] ? 3 : 4);
+    }
+  });
+
+  it('ends what the engine takes up again of an answer and a measurement that were lost with the GPU', () => {
+    const { client, sent, emit } = start();
+    client.loadModel(toy);
+    emit({ type: 'model-ready', id: 1, model });
+    client.openVideo(new Blob(['x']), 'mine.mp4');
+    emit({ type: 'video-ready', id: 2, readMs: 1, encodeMs: 1 });
+    client.measureKernels('small');
+    client.ask({ text: 'What?', options: [], reasoning: true }, settings);
+    emit({ type: 'device-lost', reason: 'Gone.' });
+    expect(client.store.getState().answers.at(-1)?.status).toBe('failed');
+    expect(sent.at(-1)).toMatchObject({ type: 'stop' });
+    expect(client.bench.getState().status).toBe('stopped');
+  });
+
+  it('counts the bytes of the newest load alone', () => {
+    const { client, emit } = start();
+    client.loadModel(toy);
+    client.loadModel({ name: 'large', source: { kind: 'url', url: 'https://b.test/' }, keep: true });
+    const bytes = (id: number, done: number, total: number) =>
+      emit({ type: 'progress', scope: 'model', id, label: 'Weights', done, total, bytes: true });
+    bytes(2, 10, 100);
+    bytes(1, 3, 8);
+    bytes(2, 20, 100);
+    expect(client.desk.store.getState().samples.map(({ done }) => done)).toEqual([10, 20]);
+  });
+
+  it('tells those who wait for the thread when it ends, also for recorded answers', () => {
+    const { client, emit } = start();
+    const gone = vi.fn();
+    client.onGone = gone;
+    client.loadModel(toy);
+    emit({ type: 'model-ready', id: 1, model });
+    client.loadModel(mine);
+    expect(gone).not.toHaveBeenCalled();
+    client.loadModel(recorded);
+    expect(gone).toHaveBeenCalledTimes(1);
   });
 
   it('knows which load beside another failed', () => {

@@ -336,6 +336,25 @@ describe('a model that cannot be loaded', () => {
   it('does not fail the newer one that is being loaded', () => {
     const loading = play(load, other);
     expect(reduceEvent(loading, { type: 'error', id: 1, error })).toBe(loading);
+    expect(reduceEvent(loading, failed('gpu', 1))).toBe(loading);
+  });
+
+  it('leaves the adapters of the one before it; another one that is ready has none of them', () => {
+    const late: PageAction = {
+      type: 'page/adapters',
+      adapters: [{ adapter: 'adapter-1', name: 'Run 1', r: 4, target_modules: [] }],
+    };
+    // What was loaded for the model before may be told once the page has asked for another.
+    for (const before of [play(load, ready, late, other), play(load, ready, other, late)]) {
+      const kept = reduceEvent(before, { type: 'error', id: 2, error, model_kept: 1 });
+      expect(kept.adapters).toEqual(late.adapters);
+      expect(reduceEvent(before, { ...ready, id: 2 }).adapters).toEqual([]);
+      expect(reduceEvent(before, { type: 'error', id: 2, error }).adapters).toEqual([]);
+    }
+    // After a loss the same model is there again.
+    const lost: EngineEvent = { type: 'device-lost', reason: 'Gone.' };
+    expect(play(load, ready, late, lost, ready).adapters).toEqual(late.adapters);
+    expect(play(load, ready, late, { ...other, recorded: true }).adapters).toEqual([]);
   });
 });
 
@@ -354,6 +373,14 @@ describe('a load beside a model that is still loading', () => {
     expect(state.model).toMatchObject({ id: 1, status: 'ready' });
     expect(state.errors.model).toEqual(stopped);
     expect(play(load, beside, { type: 'error', id: 2, error: stopped }, ready, beside).errors).toEqual({});
+  });
+
+  it('says so of a question that came too late for the one before', () => {
+    const there: EngineEvent = { ...ready, id: 2 };
+    const asked = play(load, ready, open(3), videoReady(3), beside, ask(4), there);
+    expect(asked.answers.at(-1)?.status).toBe('failed');
+    expect(asked.errors.ask).toMatchObject({ code: 'model-replaced' });
+    expect(play(load, ready, open(3), videoReady(3), beside, there).errors).toEqual({});
   });
 
   it('takes what was said of that one with it, when it comes in its place', () => {

@@ -29,6 +29,8 @@ export interface BenchState {
 export type BenchAction =
   | { type: 'page/bench'; id: number }
   | { type: 'page/self-test'; id: number }
+  /** What was under way ends with the GPU; the model comes back. */
+  | { type: 'page/gpu-lost' }
   | { type: 'page/engine-gone' };
 
 /** What the engine says about kernels, its errors of that scope included. */
@@ -66,6 +68,8 @@ export function reduceBench(state: BenchState, event: BenchNews | BenchAction): 
       const { device: _device, ...before } = rest;
       return { ...before, status: 'running', run: event.id, cases: [], targets: [] };
     }
+    case 'page/gpu-lost':
+      return { ...rest, status: ending(state) };
     case 'page/engine-gone':
       return { ...rest, backends: [], status: ending(state) };
     case 'self-test':

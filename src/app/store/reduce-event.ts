@@ -51,7 +51,8 @@ export function reduceEvent(state: EngineState, event: EngineEvent | PageAction)
         ...failRunning(rest),
         ...(previous ? { previousVideo: { ...previous, status: 'reading' } } : {}),
         model: loading,
-        adapters: [],
+        // The engine keeps them until the new model is there; another thread has none.
+        adapters: state.model.recorded === recorded ? state.adapters : [],
         ...(state.model.info ? { previousModel: state.model } : {}),
         errors: without(state.errors, 'model', 'gpu', 'ask'),
       };
@@ -117,12 +118,18 @@ export function reduceEvent(state: EngineState, event: EngineEvent | PageAction)
     case 'progress':
       return progress(state, event);
     case 'model-ready': {
-      if (event.id === state.nextModel?.id) return reduceEvent(inPlace(state, state.nextModel), event);
+      if (event.id === state.nextModel?.id)
+        return reduceEvent(tooLate(state, inPlace(state, state.nextModel)), event);
       if (event.id !== state.model.id) return state;
       const { previousModel, ...rest } = state;
       const { progress: _, ...model } = state.model;
       // An error about a model is of another load, begun later: this one's own dropped what was said before it.
-      const next: EngineState = { ...rest, model: { ...model, status: 'ready', info: event.model } };
+      const next: EngineState = {
+        ...rest,
+        model: { ...model, status: 'ready', info: event.model },
+        // After a loss the same model is there again, and adapters with it; they say nothing about another one.
+        adapters: model.info ? state.adapters : [],
+      };
       // With a video open, the engine is back only once that is read again.
       return state.video && state.video.status !== 'failed' ? next : recovered(next);
     }
@@ -148,7 +155,7 @@ export function reduceEvent(state: EngineState, event: EngineEvent | PageAction)
         readMs: event.readMs,
         encodeMs: event.encodeMs,
       }));
-      if (next === state) return state;
+      if (next === state) return displaced(state);
       const { previousVideo: _, ...rest } = next;
       return recovered(rest);
     }
@@ -166,6 +173,13 @@ export function reduceEvent(state: EngineState, event: EngineEvent | PageAction)
     case 'device-lost':
       return deviceLost(state, event.reason);
   }
+}
+
+/** The engine has opened a video that the page has just turned from: the one it went back to has to be read again. */
+function displaced(state: EngineState): EngineState {
+  const { video, previousVideo } = state;
+  if (video?.status === 'ready') return { ...state, video: { ...video, status: 'reading' } };
+  return previousVideo ? { ...state, previousVideo: { ...previousVideo, status: 'reading' } } : state;
 }
 
 function openVideo(state: EngineState, event: Extract<PageAction, { type: 'page/open-video' }>): EngineState {
@@ -209,11 +223,14 @@ function fail(state: EngineState, id: number, error: EngineError): EngineState {
     case 'gpu':
     case 'model': {
       const { progress: _, ...model } = state.model;
-      // An older load has failed while a newer one is under way.
-      if (error.scope === 'model' && model.status === 'loading' && id !== model.id) return state;
       // After a loss that is not recovered from, the engine has no model either.
-      const gone = model.status === 'loading' || error.code === 'device-lost-again';
-      const next = { ...state, errors, model: gone ? { ...model, status: 'failed' as const } : model };
+      const lost = error.code === 'device-lost-again';
+      // An older load, or what was asked of the model before, has failed while a newer one is under way.
+      if (model.status === 'loading' && id !== model.id && !lost) return state;
+      const gone = model.status === 'loading' || lost;
+      const next: EngineState = gone
+        ? { ...state, errors, adapters: [], model: { ...model, status: 'failed' } }
+        : { ...state, errors };
       return error.scope === 'gpu' ? failRunning(next) : next;
     }
     case 'video': {
@@ -259,6 +276,18 @@ function inPlace(state: EngineState, model: ModelState): EngineState {
     adapters: [],
     errors: without(state.errors, 'model'),
   };
+}
+
+/** What was asked once the new model's turn had come was not answered by the one before, nor will it be. */
+function tooLate(before: EngineState, state: EngineState): EngineState {
+  if (!runningAnswer(before)) return state;
+  const ask: EngineError = {
+    scope: 'ask',
+    code: 'model-replaced',
+    title: 'The model was replaced before it answered.',
+    message: `${state.model.name} is there now. Your question is kept: ask again once the video is read.`,
+  };
+  return { ...state, errors: { ...state.errors, ask } };
 }
 
 /**

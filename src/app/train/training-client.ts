@@ -23,6 +23,9 @@ type Reply = Extract<TrainingEvent, { id: number }>;
 /** Runs a user's reward function. Rejects with what was wrong with it. */
 export type ScoreAnswers = (code: string, answers: readonly ScoreInput[]) => Promise<number[]>;
 
+/** Requests that wait for the GPU. */
+const ON_GPU: readonly TrainingRequest['type'][] = ['start-run', 'resume-run', 'load-adapter', 'plan-memory'];
+
 /** What the engine could not do, as an exception. */
 export class TrainingError extends Error {
   constructor(readonly error: EngineError) {
@@ -38,7 +41,7 @@ export class TrainingClient {
   readonly store: StoreApi<TrainingState> = createStore<TrainingState>(() => INITIAL_TRAINING_STATE);
   private readonly waiting = new Map<
     number,
-    { resolve: (event: Reply) => void; reject: (error: Error) => void }
+    { type: TrainingRequest['type']; resolve: (event: Reply) => void; reject: (error: Error) => void }
   >();
   /** The videos of runs, by run, where they were chosen in this tab: they are not kept on disk. */
   private readonly videos = new Map<string, VideoFolder>();
@@ -50,8 +53,10 @@ export class TrainingClient {
     private readonly score: ScoreAnswers,
   ) {
     engine.onTraining = (event) => this.receive(event);
-    engine.store.subscribe(({ model, memory: _ }, before) => {
+    engine.onGone = () => this.engineGone();
+    engine.store.subscribe(({ model, recovering }, before) => {
       if (model.status === 'failed' && before.model.status !== 'failed') this.engineGone();
+      if (recovering && !before.recovering) this.gpuLost();
     });
   }
 
@@ -210,7 +215,7 @@ export class TrainingClient {
   private ask(request: Numbered<TrainingRequest>): Promise<Reply> {
     const id = this.engine.newId();
     return new Promise((resolve, reject) => {
-      this.waiting.set(id, { resolve, reject });
+      this.waiting.set(id, { type: request.type, resolve, reject });
       this.engine.sendTraining({ ...request, id } as TrainingRequest);
     });
   }
@@ -254,6 +259,15 @@ export class TrainingClient {
     const next = reduceTraining(this.store.getState(), event);
     this.store.setState(next, true);
     this.engine.setTraining(isActive(next.live));
+  }
+
+  /** What was asked of the GPU is lost with it, and the engine does not answer. */
+  private gpuLost(): void {
+    for (const [id, { type, reject }] of this.waiting) {
+      if (!ON_GPU.includes(type)) continue;
+      this.waiting.delete(id);
+      reject(new Error('The GPU was reset before this was done. Try it again once the model is back.'));
+    }
   }
 
   private engineGone(): void {

@@ -2,8 +2,6 @@ import type { SavedCheckpoint } from '../../storage/checkpoints';
 import type { OpenRun, RunStore } from '../../storage/run-store';
 import { type AdapterShelf, adapterFiles } from '../adapter-shelf';
 import { engineError } from '../engine-error';
-import type { EngineEvent } from '../protocol';
-import type { Session } from '../session';
 import type {
   EvalLine,
   RunEvent,
@@ -13,8 +11,10 @@ import type {
   VideoFolder,
 } from '../training-protocol';
 import { checkConfig, checkGrpo } from './check-config';
+import type { DeskEngine, NamedSession } from './desk-engine';
 import { exportRun, runAdapter } from './export-run';
 import { planRunMemory } from './plan-run-memory';
+import { readSettled } from './read-settled';
 import { checkData, keepData, openSource } from './run-data';
 import { RunSession } from './run-session';
 import { ScoreCalls } from './score-calls';
@@ -31,26 +31,12 @@ import {
 
 type Request<T extends TrainingRequest['type']> = Extract<TrainingRequest, { type: T }>;
 
-/** The model that is loaded, by the name that the page gave it. */
-export interface NamedSession extends Session {
-  name: string;
-}
-
-/** What the engine does for the desk. */
-export interface DeskEngine {
-  post: (event: EngineEvent | TrainingEvent) => void;
-  /** The model, where one is loaded. */
-  session: () => NamedSession | undefined;
-  /** Runs a job that needs the GPU when those before it are done; what goes wrong is posted. Never rejects. */
-  enqueue: (id: number, job: (session: NamedSession) => Promise<void>) => Promise<void>;
-  /** Holds the kernels of training to their references. @throws GpuError where one is wrong and has no substitute. */
-  testKernels: (session: NamedSession) => Promise<void>;
-}
-
 /** A run's time on the GPU. */
 interface Turn {
   /** What to say of the run when all of it is free again. */
   ending?: Extract<TrainingEvent, { type: 'run-state' }>;
+  /** Another model was asked for before the run was there. */
+  tooLate?: true;
 }
 
 /** Takes the requests about training: one run goes on at a time, and the disk can be asked about all at any time. */
@@ -111,6 +97,7 @@ export class TrainingDesk {
 
   /** Another model is asked for: the run ends for now, with a checkpoint. */
   pause(): void {
+    if (this.turn && !this.current) this.turn.tooLate = true;
     this.current?.pause();
   }
 
@@ -154,7 +141,13 @@ export class TrainingDesk {
     }
     const turn: Turn = {};
     this.turn = turn;
-    await this.engine.enqueue(id, job);
+    await this.engine.enqueue(id, async (session) => {
+      if (turn.tooLate)
+        throw new Error(
+          'Another model was asked for before this run began. Try it again once that is loaded.',
+        );
+      await job(session);
+    });
     // After a loss another turn may have begun.
     if (this.turn !== turn) return;
     this.turn = undefined;
@@ -282,6 +275,7 @@ export class TrainingDesk {
       throw cause;
     }
     this.current = running;
+    if (this.turn?.tooLate) running.pause();
     const summary = await summarise(store, header, new Set([run]), 'compiling');
     this.engine.post({ type: 'run-started', id, run: summary, config });
     const { turn } = this;
@@ -317,7 +311,9 @@ export class TrainingDesk {
         return post({
           type: 'run-data',
           id,
-          ...(await readRun(store, request.run, (header, held) => this.summarise(store, header, held))),
+          ...(await this.settled(() =>
+            readRun(store, request.run, (header, held) => this.summarise(store, header, held)),
+          )),
         });
       case 'export-run': {
         const { run, what } = request;
@@ -359,10 +355,16 @@ export class TrainingDesk {
   }
 
   private async listRuns(id: number, store: RunStore<StoredRun>): Promise<void> {
-    const held = await store.held();
-    const headers = await store.list();
-    const runs = await Promise.all(headers.map((header) => this.summarise(store, header, held)));
+    const runs = await this.settled(async () => {
+      const held = await store.held();
+      const headers = await store.list();
+      return Promise.all(headers.map((header) => this.summarise(store, header, held)));
+    });
     this.engine.post({ type: 'runs', id, runs });
+  }
+
+  private settled<T>(read: () => Promise<T>): Promise<T> {
+    return readSettled(() => [this.turn, this.current], read);
   }
 
   private summarise(

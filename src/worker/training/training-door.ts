@@ -1,7 +1,8 @@
 import type { AdapterShelf } from '../adapter-shelf';
 import { engineError } from '../engine-error';
 import type { TrainingRequest } from '../training-protocol';
-import type { DeskEngine, TrainingDesk } from './training-desk';
+import type { DeskEngine } from './desk-engine';
+import type { TrainingDesk } from './training-desk';
 
 /** The way to the training desk, whose code is fetched with the first request about training. */
 export class TrainingDoor {
