@@ -1,5 +1,5 @@
-// The gradient of the loss with respect to logits, in place of them: dl/dz_v = g (1[v = token] - softmax(z)_v), where
-// g is the gradient with respect to the token's log-probability.
+// The gradient of the loss with respect to logits z, in place of them: dl/dz_v = g (1[v = token] - softmax(z / T)_v) / T,
+// where g is the gradient with respect to the token's log-probability at temperature T.
 //
 // Grid: rows * V / 64, folded into two dimensions. Memory: logits once in and out.
 
@@ -7,6 +7,7 @@ struct Params {
   count: u32, // rows * V
   vocab: u32,
   first: u32, // row of `tokens`, `stats` and `gradients` that the first row of logits stands for
+  inverse_temperature: f32,
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -22,6 +23,6 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     return;
   }
   let row = p.first + i / p.vocab;
-  let probability = exp(logits[i] - stats[row].z - stats[row].w);
-  logits[i] = gradients[row] * (select(0.0, 1.0, i % p.vocab == tokens[row]) - probability);
+  let probability = exp((logits[i] - stats[row].z) * p.inverse_temperature - stats[row].w);
+  logits[i] = gradients[row] * p.inverse_temperature * (select(0.0, 1.0, i % p.vocab == tokens[row]) - probability);
 }

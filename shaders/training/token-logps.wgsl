@@ -1,5 +1,5 @@
-// What the loss needs of logits [rows, V], at temperature 1: per row the natural log-probability of its token, the
-// entropy in nats, the largest logit and the logarithm of the sum of exp(logit - largest).
+// What the loss needs of logits z [rows, V] at temperature T: per row the natural log-probability of its token, the
+// entropy in nats, the largest logit and the logarithm of the sum of exp((z - largest) / T).
 //
 // Grid: (rows). WG threads share a row: each takes every WG-th logit, twice (the largest, then the sums); the first adds
 // up what they found. Memory: logits twice, the second time from the cache. Constants: WG (1 on CPU adapters: a
@@ -7,7 +7,8 @@
 
 struct Params {
   vocab: u32,
-  first: u32, // row of `tokens` and `out` that the first row of logits stands for
+  first: u32, // row of `tokens` and `result` that the first row of logits stands for
+  inverse_temperature: f32,
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -32,9 +33,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
     workgroupBarrier();
   }
-  var sums = vec2<f32>(0.0); // of exp(d), and of d exp(d), d = logit - largest
+  var sums = vec2<f32>(0.0); // of exp(d), and of d exp(d), d = (logit - largest) / T
   for (var i = thread; i < p.vocab; i += WG) {
-    let d = logits[at + i] - largest;
+    let d = (logits[at + i] - largest) * p.inverse_temperature;
     let e = exp(d);
     sums += vec2<f32>(e, d * e);
   }
@@ -50,7 +51,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   if (thread == 0u) {
     let row = p.first + group.x;
     let ln_sum = log(sums.x);
-    let logp = logits[at + tokens[row]] - largest - ln_sum;
+    let logp = (logits[at + tokens[row]] - largest) * p.inverse_temperature - ln_sum;
     result[row] = vec4<f32>(logp, ln_sum - sums.y / sums.x, largest, ln_sum);
   }
 }

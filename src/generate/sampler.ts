@@ -33,7 +33,7 @@ export interface SampleRecord {
   /** 0, or a sum of 1 (a logit is NaN), 2 (a logit is +inf), 4 (no logit is finite). Then id is -1 and the rest 0. */
   status: number;
   id: number;
-  /** Natural log-probability in the full vocabulary at temperature 1: what GRPO compares. */
+  /** Natural log-probability in the full vocabulary at temperature 1. */
   logp: number;
   /** Entropy in nats of the full vocabulary at the sampling temperature (at 1 where that is 0), before truncation. */
   entropy: number;

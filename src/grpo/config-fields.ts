@@ -47,7 +47,8 @@ export const CONFIG_FIELDS: readonly ConfigField[] = [
   },
   {
     name: 'temperature',
-    explanation: 'How freely answers are drawn: 1 as the model thinks, lower is safer.',
+    explanation:
+      'How freely answers are drawn: 1 as the model thinks, lower is safer. What is learnt is the policy at it.',
     above: 0,
     max: 10,
   },

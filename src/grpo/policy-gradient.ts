@@ -25,13 +25,15 @@ export interface PolicyOptions {
   keep_bytes?: number;
   /** Rows of a block at a time. Default `BLOCK_ROWS`. */
   block_rows?: number;
+  /** By which logits are divided before their log-probabilities are taken, as TRL does. Default 1. */
+  temperature?: number;
 }
 
 /** What a forward pass says of each completion token. */
 export interface TokenScores {
-  /** Natural-log probability at temperature 1, `[N]`. */
+  /** Natural-log probability at the temperature, `[N]`. */
   logps: Float32Array<ArrayBuffer>;
-  /** Entropy of the distribution that it was drawn from at temperature 1, nats, `[N]`. */
+  /** Entropy of the distribution that it was drawn from at the temperature, without truncation, nats, `[N]`. */
   entropies: Float32Array<ArrayBuffer>;
 }
 
@@ -85,12 +87,14 @@ export class PolicyGradient {
     private readonly steps: PolicySteps,
     private readonly keep_bytes: number,
     block_rows: number,
+    temperature: number,
   ) {
     this.recorder = new Recorder(gpu, 'policy gradient');
     this.pool = new TensorPool(gpu);
     this.chunks = new RowChunks(this.pool, this.recorder, block_rows);
     const { vocab_size } = language.config.text_config;
-    this.head = new PolicyHead(gpu, this.pool, this.recorder, kernels.training, steps, vocab_size);
+    const { pool, recorder } = this;
+    this.head = new PolicyHead(gpu, pool, recorder, kernels.training, steps, vocab_size, temperature);
     this.attention = new PolicyAttention(gpu, this.pool, this.recorder, language, steps.qkv);
     this.gradients = new Map(
       [...adapter.tensors].map(([name, { shape }]) => [name, createTensor(gpu, shape, 'f32', `d ${name}`)]),
@@ -103,7 +107,7 @@ export class PolicyGradient {
     gpu: Gpu,
     language: LanguageModel,
     adapter: LoraAdapter,
-    { keep_bytes = 512 * 2 ** 20, block_rows = BLOCK_ROWS }: PolicyOptions = {},
+    { keep_bytes = 512 * 2 ** 20, block_rows = BLOCK_ROWS, temperature = 1 }: PolicyOptions = {},
   ): Promise<PolicyGradient> {
     const text = language.config.text_config;
     const heads = {
@@ -119,7 +123,17 @@ export class PolicyGradient {
     const runtime = WgslRuntime.create(gpu);
     const steps = await compilePolicy(runtime, language, adapter);
     const kernels = { training, attention, rotary };
-    return new PolicyGradient(gpu, language, adapter, runtime, kernels, steps, keep_bytes, block_rows);
+    return new PolicyGradient(
+      gpu,
+      language,
+      adapter,
+      runtime,
+      kernels,
+      steps,
+      keep_bytes,
+      block_rows,
+      temperature,
+    );
   }
 
   /**

@@ -29,12 +29,15 @@ export class PolicyHead {
     private readonly kernels: TrainingKernels,
     private readonly steps: { head: Step; headBackward: Step },
     private readonly vocab_size: number,
+    private readonly temperature: number,
   ) {}
 
   /** Writes `stats`. */
   async forward(input: HeadInput): Promise<void> {
     await this.chunks(input, async (first, _x, logits) => {
-      this.kernels.logps(this.recorder, logits, input.index.tokens, first, input.stats);
+      const { temperature } = this;
+      const { tokens } = input.index;
+      this.kernels.logps(this.recorder, logits, { tokens, first, stats: input.stats, temperature });
       this.recorder.submit();
     });
   }
@@ -45,7 +48,7 @@ export class PolicyHead {
     d_logps: Float32Array<ArrayBuffer>,
     d_final_norm: GpuTensor,
   ): Promise<void> {
-    const { gpu, pool, recorder } = this;
+    const { gpu, pool, recorder, temperature } = this;
     const { index, stats } = input;
     const { graph, weights } = this.steps.headBackward;
     const H = d_final_norm.shape[1]!;
@@ -54,7 +57,13 @@ export class PolicyHead {
     try {
       const d_rows = pool.take('d head rows', [N, H]);
       await this.chunks(input, async (first, x, logits) => {
-        this.kernels.logitsGrad(recorder, logits, { tokens: index.tokens, first, stats, gradients });
+        this.kernels.logitsGrad(recorder, logits, {
+          tokens: index.tokens,
+          first,
+          stats,
+          gradients,
+          temperature,
+        });
         recorder.submit();
         // The rows themselves are not needed any more: their place takes the gradient.
         await graph.run({ ...weights, d_logits: logits }, { d_final_norm: x });

@@ -11,7 +11,7 @@ import { LOGP_DIFFERENCE } from './step-metrics';
 /** A question's answers with all that an update needs of them. */
 export interface ScoredGroup extends PassGroup {
   completions: Completion[];
-  /** Log-probabilities of the tokens as they were drawn, one answer behind the other. */
+  /** Log-probabilities of the tokens as they were drawn, at the policy's temperature, one answer behind the other. */
   sampling_logps: ArrayLike<number>;
 }
 

@@ -104,7 +104,7 @@ export class GrpoTrainer {
       config,
       reward,
       await BatchGenerator.create(gpu, model),
-      await PolicyGradient.create(gpu, model.language, adapter),
+      await PolicyGradient.create(gpu, model.language, adapter, { temperature: config.temperature }),
       await AdamW.create(gpu, adapter.tensors, config),
       await model.language.adapt(adapter.decoder, adapter),
     );
@@ -188,7 +188,7 @@ export class GrpoTrainer {
     this.optimiser.destroy();
   }
 
-  /** The answers to all questions of a step, as drawn. */
+  /** The answers to all questions of a step, as drawn. Log-probabilities are those at the temperature, untruncated. */
   private async draw(
     questions: readonly TrainingQuestion[],
     { signal, onTokens }: StepHooks,
@@ -220,7 +220,7 @@ export class GrpoTrainer {
       const told = groups.map((): GroupToken[] => []);
       for (const { prompt, answer, record } of drawn) {
         groups[prompt]!.tokens[answer]!.push(record.id);
-        groups[prompt]!.logps[answer]!.push(record.logp);
+        groups[prompt]!.logps[answer]!.push(temperature === 1 ? record.logp : Math.log(record.prob));
         told[prompt]!.push({ sample: answer, record });
       }
       for (const [place, tokens] of told.entries()) if (tokens.length > 0) onTokens?.(place, tokens);

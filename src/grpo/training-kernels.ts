@@ -9,6 +9,17 @@ import { compileKernel, type Kernel } from '../gpu/kernel';
 import type { Recorder } from '../gpu/recorder';
 import { type GpuTensor, sizeOf } from '../gpu/tensor';
 
+/** Tokens that rows of logits predict, and what is known of them. */
+interface TokenRows {
+  /** u32 `[N]`. */
+  tokens: GpuTensor;
+  /** Of `tokens` and `stats`: what the first row of logits stands for. */
+  first: number;
+  /** f32 `[N, 4]`. */
+  stats: GpuTensor;
+  temperature?: number;
+}
+
 /** The small kernels of a training step, f32: rows in and out of the head, log-probabilities and their gradient. */
 export class TrainingKernels {
   private constructor(
@@ -56,22 +67,23 @@ export class TrainingKernels {
 
   /**
    * stats[first + i] = (log-probability of tokens[first + i], entropy, largest logit, ln of the sum of exponentials) of
-   * the rows of logits. logits `[rows, V]`, tokens u32 `[N]`, stats f32 `[N, 4]`.
+   * the rows of logits at a temperature, 1 where left out. logits `[rows, V]`, tokens u32 `[N]`, stats f32 `[N, 4]`.
    */
-  logps(recorder: Recorder, logits: GpuTensor, tokens: GpuTensor, first: number, stats: GpuTensor): void {
+  logps(recorder: Recorder, logits: GpuTensor, options: TokenRows): void {
+    const { tokens, first, stats, temperature } = options;
     const [rows, vocab] = logits.shape as [number, number];
-    recorder.dispatch(this.kernels.logps, new Uint32Array([vocab, first]), [logits, tokens, stats], [rows]);
+    const params = withFloat([vocab, first], 1 / (temperature ?? 1));
+    recorder.dispatch(this.kernels.logps, params, [logits, tokens, stats], [rows]);
   }
 
-  /** Turns logits into the loss's gradient with respect to them; `gradients` f32 `[N]` is that of the log-probabilities. */
-  logitsGrad(
-    recorder: Recorder,
-    logits: GpuTensor,
-    options: { tokens: GpuTensor; first: number; stats: GpuTensor; gradients: GpuTensor },
-  ): void {
-    const { tokens, first, stats, gradients } = options;
+  /**
+   * Turns logits into the loss's gradient with respect to them; `gradients` f32 `[N]` is that of the log-probabilities,
+   * `stats` what `logps` gave at the same temperature.
+   */
+  logitsGrad(recorder: Recorder, logits: GpuTensor, options: TokenRows & { gradients: GpuTensor }): void {
+    const { tokens, first, stats, gradients, temperature } = options;
     const count = sizeOf(logits.shape);
-    const params = new Uint32Array([count, logits.shape[1]!, first]);
+    const params = withFloat([count, logits.shape[1]!, first], 1 / (temperature ?? 1));
     recorder.dispatch(
       this.kernels.logitsGrad,
       params,
@@ -85,4 +97,11 @@ export class TrainingKernels {
     const n4 = sizeOf(y.shape) / 4;
     recorder.dispatch(this.kernels.accumulate, new Uint32Array([n4]), [x, y], foldGrid(n4, 64));
   }
+}
+
+/** Parameters of whole numbers and, behind them, one f32. */
+function withFloat(whole: readonly number[], float: number): Uint32Array<ArrayBuffer> {
+  const words = Uint32Array.of(...whole, 0);
+  new Float32Array(words.buffer)[whole.length] = float;
+  return words;
 }

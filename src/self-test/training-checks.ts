@@ -91,7 +91,7 @@ export function attentionGradientCheck(shape: AttentionShape): Check {
   };
 }
 
-/** Log-probabilities of tokens, and the gradient of logits. */
+/** Log-probabilities of tokens and their gradient of logits, at a temperature that is not 1. */
 export const lossCheck: Check = {
   name: 'log-probabilities, gradient of logits',
   ways: [],
@@ -101,6 +101,7 @@ export const lossCheck: Check = {
     const kernels = await TrainingKernels.create(gpu);
     return async () => {
       const [rows, vocab] = [3, 547];
+      const temperature = 0.7;
       const values = randomValues(71, rows * vocab).map((value) => 5 * value);
       const wanted = Uint32Array.of(5, 546, 100);
       const slopes = Float32Array.of(1, -0.5, 2);
@@ -109,17 +110,21 @@ export const lossCheck: Check = {
       const gradients = uploadTensor(gpu, slopes, [rows], 'f32', 'gradients');
       const stats = createTensor(gpu, [rows, 4], 'f32', 'stats');
       const recorder = new Recorder(gpu, 'self-test');
-      kernels.logps(recorder, logits, tokens, 0, stats);
-      kernels.logitsGrad(recorder, logits, { tokens, first: 0, stats, gradients });
+      const given = { tokens, first: 0, stats, temperature };
+      kernels.logps(recorder, logits, given);
+      kernels.logitsGrad(recorder, logits, { ...given, gradients });
       recorder.submit();
       const logps: number[] = [];
       const slope: number[] = [];
       for (let row = 0; row < rows; row++) {
-        const own = Float64Array.from(values.subarray(row * vocab, (row + 1) * vocab));
+        const own = Float64Array.from(
+          values.subarray(row * vocab, (row + 1) * vocab),
+          (z) => z / temperature,
+        );
         const sum = own.reduce((total, value) => total + Math.exp(value), 0);
         logps.push(own[wanted[row]!]! - Math.log(sum));
         for (const [i, value] of own.entries())
-          slope.push(slopes[row]! * (Number(i === wanted[row]) - Math.exp(value) / sum));
+          slope.push((slopes[row]! * (Number(i === wanted[row]) - Math.exp(value) / sum)) / temperature);
       }
       const found = await readF32(gpu, stats);
       const worst = Math.max(

@@ -54,77 +54,84 @@ describe('the whole policy gradient', () => {
   }
 
   it.each([
-    { r: 3, use_rslora: true, loss_type: 'grpo', level: 'token', keep_bytes: 0 },
-    { r: 5, use_rslora: false, loss_type: 'dapo', level: 'sequence', keep_bytes: 2 ** 30 },
-  ] as const)('equals central differences: rank $r, $loss_type, $level', async (given) => {
-    const { r, use_rslora, loss_type, level, keep_bytes } = given;
-    const config: LossConfig = {
-      loss_type,
-      beta: 0.1,
-      epsilon: 0.2,
-      epsilon_high: 0.2,
-      importance_sampling_level: level,
-      kl_clamp: 100,
-      max_completion_length: 40,
-    };
-    const { text_config } = language.config;
-    const adapter = LoraAdapter.create(
-      gpu,
-      { r, lora_alpha: 8, use_rslora, target_modules: LORA_TARGETS },
-      text_config,
-    );
-    randomise(adapter, 7);
-    const policy = await PolicyGradient.create(gpu, language, adapter, { keep_bytes });
-    const { prompt, answers } = randomGroup(11, 4);
-    const batch = policyBatch(prompt.shape[0]!, answers);
-    const { logps: ref_logps } = await policy.reference(batch, prompt);
-    const random = seeded(5);
-    // Ratios within the clipping range on both sides of 1: a kink would not be differentiable.
-    const start = await policy.forward(batch, prompt);
-    const old_logps = Float64Array.from(start.logps, (x) => x + 0.1 * (random() - 0.5));
-    const loss = (logps: ArrayLike<number>) =>
-      policyLoss(
-        { logps, old_logps, ref_logps, offsets: batch.offsets, advantages: [1.2, -0.7, 0.4, -1] },
-        config,
+    { r: 3, use_rslora: true, loss_type: 'grpo', level: 'token', keep_bytes: 0, temperature: 1 },
+    { r: 5, use_rslora: false, loss_type: 'dapo', level: 'sequence', keep_bytes: 2 ** 30, temperature: 0.7 },
+  ] as const)(
+    'equals central differences: rank $r, $loss_type, $level, temperature $temperature',
+    async (given) => {
+      const { r, use_rslora, loss_type, level, keep_bytes, temperature } = given;
+      const config: LossConfig = {
+        loss_type,
+        beta: 0.1,
+        epsilon: 0.2,
+        epsilon_high: 0.2,
+        importance_sampling_level: level,
+        kl_clamp: 100,
+        max_completion_length: 40,
+      };
+      const { text_config } = language.config;
+      const adapter = LoraAdapter.create(
+        gpu,
+        { r, lora_alpha: 8, use_rslora, target_modules: LORA_TARGETS },
+        text_config,
       );
-    await policy.backward(start, Float32Array.from(loss(start.logps).d_logps));
-    start.destroy();
-    const gradients = await gradientsOf(policy);
-    const weights = await adapter.read();
-    const at = async (direction: Values, step: number) => {
-      for (const [name, values] of weights)
-        adapter.set(
-          name,
-          values.map((x, i) => x + step * direction.get(name)![i]!),
+      randomise(adapter, 7);
+      const policy = await PolicyGradient.create(gpu, language, adapter, { keep_bytes, temperature });
+      const { prompt, answers } = randomGroup(11, 4);
+      const batch = policyBatch(prompt.shape[0]!, answers);
+      const { logps: ref_logps } = await policy.reference(batch, prompt);
+      const random = seeded(5);
+      // Ratios within the clipping range on both sides of 1: a kink would not be differentiable.
+      const start = await policy.forward(batch, prompt);
+      const old_logps = Float64Array.from(start.logps, (x) => x + 0.1 * (random() - 0.5));
+      const loss = (logps: ArrayLike<number>) =>
+        policyLoss(
+          { logps, old_logps, ref_logps, offsets: batch.offsets, advantages: [1.2, -0.7, 0.4, -1] },
+          config,
         );
-      const forward = await policy.forward(batch, prompt);
-      forward.destroy();
-      return loss(forward.logps).loss;
-    };
-    // Differences lose 1e-7, the noise of float32 log-probs in a loss, by twice the step, and gain the third derivative:
-    // about 1e-4 in all, of slopes up to 1.
-    const step = 4e-3;
-    for (let trial = 0; trial < 4; trial++) {
-      const direction: Values = new Map();
-      let length = 0;
-      for (const [name, { length: n }] of weights) {
-        const values = Float32Array.from(normals(random, n));
-        direction.set(name, values);
-        length += values.reduce((sum, x) => sum + x * x, 0);
+      await policy.backward(start, Float32Array.from(loss(start.logps).d_logps));
+      start.destroy();
+      const gradients = await gradientsOf(policy);
+      const weights = await adapter.read();
+      const at = async (direction: Values, step: number) => {
+        for (const [name, values] of weights)
+          adapter.set(
+            name,
+            values.map((x, i) => x + step * direction.get(name)![i]!),
+          );
+        const forward = await policy.forward(batch, prompt);
+        forward.destroy();
+        return loss(forward.logps).loss;
+      };
+      // Differences lose 1e-7, the noise of float32 log-probs in a loss, by twice the step, and gain the third derivative:
+      // about 1e-4 in all, of slopes up to 1.
+      const step = 4e-3;
+      for (let trial = 0; trial < 4; trial++) {
+        const direction: Values = new Map();
+        let length = 0;
+        for (const [name, { length: n }] of weights) {
+          const values = Float32Array.from(normals(random, n));
+          direction.set(name, values);
+          length += values.reduce((sum, x) => sum + x * x, 0);
+        }
+        let slope = 0;
+        for (const [name, values] of direction) {
+          for (let i = 0; i < values.length; i++) values[i]! /= Math.sqrt(length / 40);
+          const gradient = unpad(
+            gradients.get(name)!,
+            adapter.shapes.get(name)!,
+            adapter.get(name).shape[1]!,
+          );
+          slope += values.reduce((sum, x, i) => sum + x * gradient[i]!, 0);
+        }
+        const difference = ((await at(direction, step)) - (await at(direction, -step))) / (2 * step);
+        expect(Math.abs(difference - slope)).toBeLessThan(1e-3 * Math.max(0.1, Math.abs(slope)));
       }
-      let slope = 0;
-      for (const [name, values] of direction) {
-        for (let i = 0; i < values.length; i++) values[i]! /= Math.sqrt(length / 40);
-        const gradient = unpad(gradients.get(name)!, adapter.shapes.get(name)!, adapter.get(name).shape[1]!);
-        slope += values.reduce((sum, x, i) => sum + x * gradient[i]!, 0);
-      }
-      const difference = ((await at(direction, step)) - (await at(direction, -step))) / (2 * step);
-      expect(Math.abs(difference - slope)).toBeLessThan(1e-3 * Math.max(0.1, Math.abs(slope)));
-    }
-    policy.destroy();
-    adapter.destroy();
-    prompt.buffer.destroy();
-  });
+      policy.destroy();
+      adapter.destroy();
+      prompt.buffer.destroy();
+    },
+  );
 
   it.each([3, 4])(
     'of a random tree equals that with the prompt repeated for every answer, seed %d',

@@ -202,6 +202,8 @@ describe('GRPO trainer', () => {
         num_iterations: 2,
         steps_per_generation: 2,
         mask_truncated_completions: false,
+        temperature: 0.7,
+        top_k: 20,
       },
       // A gradient of these has a square beyond float32.
       (texts) => texts.map((_, i) => (large ? 1e30 * (i % 2) : i)),
@@ -220,6 +222,8 @@ describe('GRPO trainer', () => {
     expect(second.metrics.grad_norm).toBeGreaterThan(0);
     expect(Object.values(second.metrics).every(Number.isFinite)).toBe(true);
     expect([...(await adapter.read()).values()].every((values) => values.every(Number.isFinite))).toBe(true);
+    // Sampler and trainer agree on what was drawn, at the temperature and before truncation.
+    expect(second.metrics['sampling/sampling_logp_difference/max']).toBeLessThan(1e-4);
     // The later updates meet a policy that has moved from the one that drew the answers.
     expect(second.metrics['clip_ratio/region_mean']).toBeGreaterThan(0);
     trainer.destroy();
