@@ -32,6 +32,8 @@ export interface TrainingBench {
 export interface TrainingBenchOptions {
   /** Layers of the published model's size, or the toy model. Default: by the kind of adapter. */
   shapes?: 'model' | 'small';
+  /** A prompt and answers of the published model's lengths, also with the toy model. */
+  long?: boolean;
   /** Told in sentences of what is measured, as it is. */
   onLine?: (line: string) => void;
 }
@@ -42,9 +44,11 @@ export interface TrainingBenchOptions {
  */
 export async function benchTraining(
   gpu: Gpu,
-  { shapes, onLine = () => undefined }: TrainingBenchOptions = {},
+  { shapes, long = false, onLine = () => undefined }: TrainingBenchOptions = {},
 ): Promise<TrainingBench> {
-  const spec = shapesFor(gpu, shapes) === 'model' ? MODEL_TRAINING : SMALL_TRAINING;
+  const { prompt_rows, tokens, num_queries } = MODEL_TRAINING;
+  const small = long ? { ...SMALL_TRAINING, prompt_rows, tokens, num_queries } : SMALL_TRAINING;
+  const spec = shapesFor(gpu, shapes) === 'model' ? MODEL_TRAINING : small;
   const shape = describeTraining(spec);
   onLine(`Policy passes at ${shape}, LoRA on all linear layers, f32, layers computed again backwards.`);
   const scene = await createScene(gpu, spec);

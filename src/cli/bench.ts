@@ -2,8 +2,8 @@
  * `npm run bench -- attention|linear [--all | --small] [--only TEXT] [--browser] [--json]`: kernels against the adapter's
  * ceilings, ONNX Runtime's operators and simpler kernels, in Node where a Vulkan driver is found, else in headless
  * Chromium.
- * `npm run bench -- train [--all | --small] [--node] [--json]`: what training costs, against counted operations, the
- * memory plan and jax-js; in headless Chromium, or with --node in Node.
+ * `npm run bench -- train [--all | --small] [--long] [--node] [--json]`: what training costs, against counted operations,
+ * the memory plan and jax-js; in headless Chromium, or with --node in Node.
  * `npm run bench -- decode [--all | --small] [--layers N] [--node] [--json]`: how fast answers are written, against the whole model in
  * one graph of ONNX Runtime; in headless Chromium, or with --node in Node, where the runtime's own code is compiled by
  * V8's baseline compiler alone.
@@ -22,12 +22,13 @@ import type { FullSizeRequest } from './full-size/run';
 
 const USAGE =
   'npm run bench -- attention|linear [--all | --small] [--only TEXT] [--browser] [--json]\n' +
-  'npm run bench -- train|decode [--all | --small] [--node] [--json]\n' +
+  'npm run bench -- train|decode [--all | --small] [--long] [--node] [--json]\n' +
   'npm run bench -- full-size [--layers N] [--frames N] [--json]\n' +
   '  --layers N  of decode and full-size: layers in the place of 36\n' +
   '  --frames N  of full-size: frames that are encoded; default 1\n' +
   "  --all      the published model's shapes, also on a CPU adapter\n" +
   '  --small    smaller shapes, also on a GPU\n' +
+  '  --long     of train: 700 rows of prompt and 256 new tokens, also in the smaller shapes\n' +
   '  --only TEXT  of attention and linear: cases with this in their description, such as "decode P=256" or "q4"\n' +
   '  --browser  run in headless Chromium, even where Node has a GPU driver; train and decode do anyway\n' +
   '  --node     run train or decode in Node, which needs a GPU driver\n' +
@@ -44,6 +45,7 @@ export async function main(args: string[]): Promise<number> {
       options: {
         all: { type: 'boolean' },
         small: { type: 'boolean' },
+        long: { type: 'boolean' },
         only: { type: 'string' },
         browser: { type: 'boolean', default: false },
         node: { type: 'boolean', default: false },
@@ -60,9 +62,15 @@ export async function main(args: string[]): Promise<number> {
     const shapes = values.all ? 'model' : values.small ? 'small' : undefined;
     const [layers, frames] = [count(values.layers, 36), count(values.frames, 1)];
     if (suite === 'full-size') return await fullSize({ layers, frames }, values.json);
-    if ((values.layers && suite !== 'decode') || values.frames) throw new Error(USAGE);
+    if ((values.layers && suite !== 'decode') || (values.long && suite !== 'train') || values.frames)
+      throw new Error(USAGE);
     if (values.only !== undefined && !isSuite(suite)) throw new Error(USAGE);
-    if (inPage) return await pageSuite(suite, { ...(shapes ? { shapes } : {}), layers }, values);
+    if (inPage)
+      return await pageSuite(
+        suite,
+        { ...(shapes ? { shapes } : {}), ...(values.long ? { long: true } : {}), layers },
+        values,
+      );
     if (!isSuite(suite)) throw new Error(USAGE);
     request = {
       suite,
@@ -106,7 +114,7 @@ interface Bench {
 /** Measures what training or decoding costs. Returns the exit code. */
 async function pageSuite(
   suite: PageSuite,
-  request: { shapes?: 'model' | 'small'; layers: number },
+  request: { shapes?: 'model' | 'small'; long?: boolean; layers: number },
   { node, json }: { node?: boolean; json?: boolean },
 ): Promise<number> {
   try {

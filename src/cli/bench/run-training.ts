@@ -5,6 +5,8 @@ import { openGpu } from '../../gpu/device';
 export interface TrainingRequest {
   /** Layers of the published model's size, or the toy model; default by the adapter. */
   shapes?: 'model' | 'small';
+  /** The published model's lengths, also with the toy model. */
+  long?: boolean;
 }
 
 /** Opens the GPU, measures what training costs and closes it again. Runs in Node and in a page. */
