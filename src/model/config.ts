@@ -241,7 +241,8 @@ function parseText(section: Section, root: Section): TextConfig {
     num_attention_heads,
     num_key_value_heads,
     head_dim: section.int('head_dim', hidden_size / num_attention_heads),
-    vocab_size: section.int('vocab_size'),
+    // Transformers leaves a section's value out where it is the class's default; the root always has it.
+    vocab_size: (section.value('vocab_size') === undefined ? root : section).int('vocab_size'),
     rms_norm_eps: section.positive('rms_norm_eps', 1e-6),
     rope_theta: section.positive('rope_theta', 10_000),
     max_position_embeddings: section.int('max_position_embeddings', 32_768),

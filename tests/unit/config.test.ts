@@ -63,6 +63,12 @@ describe('parseConfig', () => {
     expect(parseConfig(await golden())).toMatchObject({ num_frames: 4, connector: { group: 4 } });
   });
 
+  it('takes the number of tokens from the root where the text section leaves it out', async () => {
+    const json = await changed({ vocab_size: null }, 'text_config');
+    expect(parseConfig({ ...json, vocab_size: 321 }).text_config.vocab_size).toBe(321);
+    expect(() => parseConfig({ ...json, vocab_size: null })).toThrow(/config.json: vocab_size is missing/);
+  });
+
   it('accepts an untied head and other selected layers', async () => {
     const config = parseConfig(await changed({ tie_word_embeddings: false }, 'text_config'));
     expect(lmHeadName(config)).toBe('language_model.lm_head.weight');
