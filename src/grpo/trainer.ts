@@ -1,6 +1,5 @@
 import { BatchGenerator } from '../generate/batch-generator';
 import type { GroupToken } from '../generate/generate';
-import { randomNormals } from '../generate/random';
 import type { Gpu } from '../gpu/device';
 import type { GpuTensor } from '../gpu/tensor';
 import type { LoraAdapter } from '../lora/adapter';
@@ -8,12 +7,12 @@ import type { DecoderSteps } from '../model/decoder-steps';
 import type { TinyLlava } from '../model/tiny-llava';
 import { AdamW, type OptimiserState } from './adamw';
 import type { Completion, QuestionText } from './completion-row';
-import { group_advantages } from './group-advantages';
 import type { GrpoConfig } from './grpo-config';
 import { learningRate } from './learning-rate';
 import { PolicyGradient } from './policy-gradient';
 import { type ScoredGroup, updatePolicy } from './policy-update';
 import type { GroupScores } from './rewards/score-group';
+import { stepAdvantages } from './step-advantages';
 import { answerMetrics, finiteOnly, type StepMetrics } from './step-metrics';
 
 /** A question of a step. */
@@ -268,17 +267,9 @@ export class GrpoTrainer {
   }
 
   private setAdvantages({ number, completions }: Rollout, all: readonly Rollout[]): void {
-    const { seed, scale_rewards, advantage_noise } = this.config;
-    const advantages = group_advantages(
-      completions.map(({ reward }) => reward),
-      {
-        scale_rewards,
-        batch: all.flatMap((r) => r.completions.map(({ reward }) => reward)),
-        ...(advantage_noise > 0
-          ? { noise: randomNormals(seed, number, completions.length), noise_scale: advantage_noise }
-          : {}),
-      },
-    );
+    const rewardsOf = (one: Pick<Rollout, 'completions'>) => one.completions.map(({ reward }) => reward);
+    const batch = all.flatMap(rewardsOf);
+    const advantages = stepAdvantages(rewardsOf({ completions }), number, batch, this.config);
     for (const [i, completion] of completions.entries()) completion.advantage = advantages[i]!;
   }
 }

@@ -4,6 +4,7 @@ import { parseTrace } from '../../src/generate/think-parser';
 import type {
   CompletionRow,
   EvalLine,
+  LiveScore,
   MemoryPlan,
   RunConfig,
   RunEvent,
@@ -62,11 +63,12 @@ const TEXTS: { text: string; answer?: string; reward: number }[] = [
   { text: `<think>${'I think it is left. '.repeat(12)}`, reward: -2 },
 ];
 
-/** Rows of a group of eight, as they are scored. */
-export function fakeRows(step: number, question: number): CompletionRow[] {
-  const mean = TEXTS.reduce((sum, { reward }) => sum + reward, 0) / TEXTS.length;
-  const std = Math.sqrt(TEXTS.reduce((sum, { reward }) => sum + (reward - mean) ** 2, 0) / 7);
-  return TEXTS.map(({ text, answer, reward }, sample) => ({
+/** Rows of a group of eight, as they are scored; or of those of its answers that have ended. */
+export function fakeRows(step: number, question: number, ended = TEXTS.length): CompletionRow[] {
+  const given = TEXTS.slice(0, ended);
+  const mean = given.reduce((sum, { reward }) => sum + reward, 0) / ended;
+  const std = Math.sqrt(given.reduce((sum, { reward }) => sum + (reward - mean) ** 2, 0) / (ended - 1));
+  return given.map(({ text, answer, reward }, sample) => ({
     step,
     question,
     sample,
@@ -207,6 +209,7 @@ export async function streamFakeTraining(
   step: number,
   question: number,
 ): Promise<void> {
+  const ended = fakeRows(step, question, 5);
   await emitTraining(
     page,
     {
@@ -224,16 +227,22 @@ export async function streamFakeTraining(
       run,
       question,
       answers: TEXTS.map(({ text }, sample) => {
-        const done = sample < 5;
+        const row = ended[sample];
+        const done = row !== undefined;
         const shown = done ? text : text.slice(0, 60 + sample * 4);
         return {
           sample,
           trace: parseTrace(shown, { ended: done, options: ['left', 'down', 'right', 'up'] }),
           tokens: shown.split(' ').length,
           done,
+          ...(row ? { scored: scoreOf(row) } : {}),
         };
       }),
     },
     { type: 'run-progress', run, label: 'answers 5 of 8', done: 5, total: 8 },
   );
+}
+
+function scoreOf({ answer, terminated, reward, rewards, advantage }: CompletionRow): LiveScore {
+  return { ...(answer === undefined ? {} : { answer }), terminated, reward, rewards, advantage };
 }

@@ -131,7 +131,11 @@ test('a run from the empty page to its end', async ({ page }) => {
     await expect(page.getByTestId('pace')).toHaveText('1.9 s per step, about 7 min left');
     await expect(page.getByTestId('run-head')).toContainText('saved at step 180');
     const group = page.getByTestId('train-group');
-    await expect(group).toContainText('5 of 8 finished');
+    await expect(group).toContainText('5 of 8 finished, mean +0.72, advantages provisional');
+    const card = (sample: number) => group.getByTestId('train-answer').nth(sample);
+    await expect(card(2)).toHaveText(/C.*−0\.53.*−1\.09/);
+    await expect(card(5)).toContainText('6, writing, token');
+    await shot(page, 'group-so-far');
     await expect(group.locator('[data-status="writing"]')).toHaveCount(3);
     await expect(group.getByText('Wait, let me look again.')).toHaveCSS(
       'background-color',
@@ -144,6 +148,8 @@ test('a run from the empty page to its end', async ({ page }) => {
     );
     await expect(group).toContainText('8 answers, mean +0.32');
     await expect(group.getByText('+1.56')).toBeVisible();
+    await expect(group).not.toContainText('provisional');
+    await expect(card(2)).not.toContainText('−1.09');
     await expect(page.locator('[data-chart="kl"]')).toContainText(/0\.0\d\d/);
     await expect(page.locator('[data-chart="grad_norm"] [role="img"]')).toHaveAccessibleName(
       /^grad_norm: \d\.\d\d at step 1, \d\.\d\d at step 183$/,

@@ -13,7 +13,7 @@ export function CurrentGroup() {
   const full = useTrainView((view) => view.groupFull);
   const chosen = useTrainView((view) => view.question);
   const groups = useMemo(() => shownGroups(live, completions ?? []), [live, completions]);
-  const newest = groups.findLastIndex(({ mean }) => mean === undefined);
+  const newest = groups.findLastIndex(({ complete }) => !complete);
   const place = chosen === undefined ? -1 : groups.findIndex(({ question }) => question === chosen);
   const at = place >= 0 ? place : newest >= 0 ? newest : groups.length - 1;
   const group = groups[at];
@@ -81,9 +81,10 @@ export function CurrentGroup() {
   );
 }
 
-/** "5 of 8 finished", and the mean reward once all are scored. */
-function groupWords({ cards, mean }: ShownGroup): string {
-  if (mean !== undefined) return `${cards.length} answers, mean ${formatSigned(mean)}`;
-  const ended = cards.filter(({ status }) => status === 'ended').length;
-  return `${ended} of ${cards.length} finished`;
+/** "5 of 8 finished, mean +0.72, advantages provisional", until the trainer has scored all. */
+function groupWords({ cards, mean, complete }: ShownGroup): string {
+  const words = mean === undefined ? '' : `, mean ${formatSigned(mean)}`;
+  if (complete) return `${cards.length} answers${words}`;
+  const ended = cards.filter(({ status }) => status === 'ended' || status === 'scored').length;
+  return `${ended} of ${cards.length} finished${words}${words && ', advantages provisional'}`;
 }

@@ -87,11 +87,17 @@ function Foot({ card: { sample, status, tokens, row } }: { card: Card }) {
         <span className="hidden">reward </span>
         {formatSigned(row.reward)}
       </b>
-      <AdvantageBar value={row.advantage} />
-      <span className={`xs ${signTone(row.advantage)}`}>
-        <span className="hidden">advantage </span>
-        {formatSigned(row.advantage)}
-      </span>
+      {row.advantage === undefined ? (
+        <span />
+      ) : (
+        <>
+          <AdvantageBar value={row.advantage} />
+          <span className={`xs ${signTone(row.advantage)}`}>
+            <span className="hidden">advantage </span>
+            {formatSigned(row.advantage)}
+          </span>
+        </>
+      )}
     </div>
   );
 }

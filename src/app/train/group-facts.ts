@@ -1,6 +1,6 @@
 import { solutionLetter, splitProblem } from '../../data/question-file';
 import { parseTrace, type Trace } from '../../worker/protocol';
-import type { CompletionRow } from '../../worker/training-protocol';
+import type { CompletionRow, LiveScore } from '../../worker/training-protocol';
 import type { LiveGroup, LiveRun } from './training-state';
 
 /** One answer of the group as its card shows it. */
@@ -9,7 +9,8 @@ export interface GroupCard {
   trace?: Trace;
   tokens: number;
   status: 'waiting' | 'writing' | 'ended' | 'scored';
-  row?: CompletionRow;
+  /** As the trainer scored it; before that as it ended, its advantage among those that have ended. */
+  row?: LiveScore;
 }
 
 /** A group as the page shows it. */
@@ -21,8 +22,10 @@ export interface ShownGroup {
   /** Letter of the right option, else the solution as it is. */
   label: string;
   cards: GroupCard[];
-  /** Mean reward, once the group is scored. */
+  /** Mean reward of the answers that are scored. */
   mean?: number;
+  /** All are scored, and the trainer has their advantages. */
+  complete: boolean;
   live: boolean;
 }
 
@@ -58,27 +61,32 @@ function questionRows(step: number, question: number, group: readonly Completion
       row,
     })),
     mean: meanReward(group),
+    complete: true,
     live: false,
   };
 }
 
 function liveGroup({ step, question, prompt, solution, answers, rows }: LiveGroup): ShownGroup {
+  const cards = answers.map((answer, sample): GroupCard => {
+    const whole = rows?.find((one) => one.sample === sample);
+    const row = whole ?? answer?.scored;
+    return {
+      sample,
+      // What was scored is the whole text.
+      ...(whole ? { trace: traceOf(whole) } : answer ? { trace: answer.trace } : {}),
+      tokens: whole?.tokens ?? answer?.tokens ?? 0,
+      status: row ? 'scored' : !answer ? 'waiting' : answer.done ? 'ended' : 'writing',
+      ...(row ? { row } : {}),
+    };
+  });
+  const scored = cards.flatMap(({ row }) => row ?? []);
   return {
     step,
     question,
     ...questionOf(prompt, solution),
-    cards: answers.map((answer, sample) => {
-      const row = rows?.find((one) => one.sample === sample);
-      return {
-        sample,
-        // What was scored is the whole text.
-        ...(row ? { trace: traceOf(row) } : answer ? { trace: answer.trace } : {}),
-        tokens: row?.tokens ?? answer?.tokens ?? 0,
-        status: row ? 'scored' : !answer ? 'waiting' : answer.done ? 'ended' : 'writing',
-        ...(row ? { row } : {}),
-      };
-    }),
-    ...(rows ? { mean: meanReward(rows) } : {}),
+    cards,
+    ...(scored.length > 0 ? { mean: meanReward(scored) } : {}),
+    complete: rows !== undefined,
     live: true,
   };
 }
@@ -93,6 +101,6 @@ export function traceOf({ completion, prompt }: Pick<CompletionRow, 'completion'
   return parseTrace(completion, { options: splitProblem(prompt).options });
 }
 
-function meanReward(rows: readonly CompletionRow[]): number {
+function meanReward(rows: readonly Pick<CompletionRow, 'reward'>[]): number {
   return rows.reduce((sum, { reward }) => sum + reward, 0) / rows.length;
 }

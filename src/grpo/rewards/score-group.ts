@@ -76,12 +76,43 @@ export async function scoreGroup(
   question: RewardQuestion,
   options: RewardOptions,
 ): Promise<GroupScores> {
+  const user = settings.some(isUsers) ? await userScores(answers, question, options) : [];
+  return sumScores(settings, answers, question, options, user);
+}
+
+/**
+ * Scores one answer as `scoreGroup` does, before the others of its group have ended; undefined where the user's
+ * function is among the rewards, which is asked for whole groups.
+ */
+export function scoreAlone(
+  settings: readonly RewardSetting[],
+  answer: RewardAnswer,
+  question: RewardQuestion,
+  options: Omit<RewardOptions, 'user'>,
+): { reward: number; rewards: Record<string, number> } | undefined {
+  if (settings.some(isUsers)) return undefined;
+  const { rewards, functions } = sumScores(settings, [answer], question, options, []);
+  return {
+    reward: rewards[0]!,
+    rewards: Object.fromEntries(Object.entries(functions).map(([name, [value]]) => [name, value!])),
+  };
+}
+
+const isUsers = ({ name }: RewardSetting) => name === 'user_reward';
+
+/** @param user scores of the user's function, where the settings have it. */
+function sumScores(
+  settings: readonly RewardSetting[],
+  answers: readonly RewardAnswer[],
+  question: RewardQuestion,
+  options: RewardOptions,
+  user: readonly number[],
+): GroupScores {
   const texts = answers.map(({ text }) => pythonStrip(text));
   const functions: Record<string, number[]> = {};
   const rewards = new Array<number>(answers.length).fill(0);
   for (const setting of settings) {
-    const own =
-      setting.name === 'user_reward' ? await userScores() : answers.map((_, i) => score(setting, i));
+    const own = answers.map((_, i) => score(setting, i));
     functions[REWARD_KEYS[setting.name]] = own;
     for (const [i, value] of own.entries()) rewards[i]! += setting.weight * value;
   }
@@ -113,31 +144,39 @@ export async function scoreGroup(
       case 'repetition_penalty':
         return repetition_penalty_reward(tokens, setting.ngram_size, setting.max_penalty);
       case 'user_reward':
-        throw new Error('The user’s reward is asked for whole groups.');
+        return user[i]!;
     }
   }
+}
 
-  async function userScores(): Promise<number[]> {
-    const everyone = answers.map((_, i) => i);
-    const fail = (failed: readonly number[], reason: string) =>
-      new RewardError('user_reward', failed, answers.length, reason);
-    if (!options.user) throw fail(everyone, 'cannot be run here');
+async function userScores(
+  answers: readonly RewardAnswer[],
+  { problem, solution }: RewardQuestion,
+  { user }: RewardOptions,
+): Promise<number[]> {
+  const everyone = answers.map((_, i) => i);
+  const fail = (failed: readonly number[], reason: string) =>
+    new RewardError('user_reward', failed, answers.length, reason);
+  if (!user) throw fail(everyone, 'cannot be run here');
+  let given: readonly number[];
+  try {
     // What else a run knows of its question (GPU buffers) cannot be sent to where the function runs.
-    const { problem, solution } = question;
-    let given: readonly number[];
-    try {
-      given = await options.user(
-        answers.map(({ tokens }, i) => ({ problem, solution, text: texts[i]!, tokens: tokens.length })),
-      );
-    } catch (cause) {
-      if (cause instanceof RewardError) throw cause;
-      throw fail(everyone, `threw "${cause instanceof Error ? cause.message : String(cause)}"`);
-    }
-    if (!Array.isArray(given) || given.length !== answers.length)
-      throw fail(everyone, 'gave no list of one number an answer');
-    const failed = everyone.filter((i) => !Number.isFinite(given[i]) || Math.abs(given[i]!) > MOST_SCORE);
-    if (failed.length > 0)
-      throw fail(failed, `gave ${String(given[failed[0]!])}, not a number from −1e6 to 1e6,`);
-    return [...given];
+    given = await user(
+      answers.map(({ text, tokens }) => ({
+        problem,
+        solution,
+        text: pythonStrip(text),
+        tokens: tokens.length,
+      })),
+    );
+  } catch (cause) {
+    if (cause instanceof RewardError) throw cause;
+    throw fail(everyone, `threw "${cause instanceof Error ? cause.message : String(cause)}"`);
   }
+  if (!Array.isArray(given) || given.length !== answers.length)
+    throw fail(everyone, 'gave no list of one number an answer');
+  const failed = everyone.filter((i) => !Number.isFinite(given[i]) || Math.abs(given[i]!) > MOST_SCORE);
+  if (failed.length > 0)
+    throw fail(failed, `gave ${String(given[failed[0]!])}, not a number from −1e6 to 1e6,`);
+  return [...given];
 }

@@ -41,7 +41,7 @@ export class GrpoStage implements RunStage {
     const { trainer, scoring } = this;
     const { run, use, signal, post, progress, config, passedOver, skips } = this.context;
     const { source } = use;
-    const { questions_per_step, num_generations, seed, max_completion_length, ...grpo } = config().grpo;
+    const { questions_per_step, seed, max_completion_length, ...grpo } = config().grpo;
     const { temperature, top_k, top_p, min_p = 0 } = grpo;
     const first = trainer.step * questions_per_step;
     const step = trainer.step + 1;
@@ -54,7 +54,7 @@ export class GrpoStage implements RunStage {
         if (question.passed) await passedOver(question.passed);
       }
       const settings = { temperature, top_k, top_p, min_p, max_new_tokens: max_completion_length, seed };
-      const group = { run, step, first, questions, settings, num_generations };
+      const group = { run, step, first, questions, settings, config: config() };
       const live = new LiveGroups(use.model.tokenizer, group, post);
       scoring.score = (texts, place, tokens) => {
         live.end(place);
