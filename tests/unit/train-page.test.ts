@@ -193,6 +193,41 @@ describe('charts', () => {
     expect(data.scale.max).toBeGreaterThanOrEqual(9);
   });
 
+  test('a compared run has a ghost of each curve that it has too, named once; a step without any is a gap', () => {
+    const config = presetConfig('quick');
+    const parts = (accuracy: number, format: number) => ({
+      'rewards/accuracy_reward/mean': accuracy,
+      'rewards/format_reward/mean': format,
+    });
+    const lines = [{ step: 1, ...parts(0.1, 0.2) }, { step: 2 }, { step: 3, ...parts(0.3, 0.4) }];
+    const record = { config, lines, events: [], run: RUN };
+    const partsOf = (of: StepLine[]) =>
+      chartSpecs({ config, lines: of }, new Map()).main.find(({ name }) => name === 'reward parts')!;
+    const ghosts = (of: StepLine[]) => {
+      const other = { name: 'Run 0', spec: partsOf(of), lines: of };
+      const { columns, marks } = chartData(partsOf(lines), record, [other], 0);
+      return {
+        columns: columns.filter(({ kind }) => kind === 'ghost'),
+        names: marks.ends.filter(({ dot }) => !dot).map(({ label }) => label),
+        gaps: marks.gaps,
+      };
+    };
+    expect(ghosts([{ step: 1, ...parts(0.5, 0.6) }])).toEqual({
+      columns: [
+        { kind: 'ghost', curve: 0, values: [0.5, null, null] },
+        { kind: 'ghost', curve: 1, values: [0.6, null, null] },
+      ],
+      names: ['Run 0', undefined],
+      gaps: [2],
+    });
+    const other = { step: 1, 'rewards/format_reward/mean': 0.5, 'rewards/user_reward/mean': 5 };
+    expect(ghosts([other])).toEqual({
+      columns: [{ kind: 'ghost', curve: 1, values: [0.5, null, null] }],
+      names: ['Run 0'],
+      gaps: [2],
+    });
+  });
+
   test('what has no noise is not smoothed', () => {
     const lines = [1, 2, 3].map((at) => ({ step: at, num_tokens: at * 100, reward: at }));
     const record = { config: presetConfig('quick'), lines, events: [], run: RUN };

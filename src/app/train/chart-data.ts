@@ -43,11 +43,20 @@ export function chartData(
   const columns: ChartData['columns'] = [];
   const ends: ChartMarks['ends'][number][] = [];
   for (const other of compared) {
-    const curve = other.spec.curves[0];
-    if (!curve || spec.curves.length > 1) continue;
-    const values = smooth(curveValues(curve, other.lines, steps), spec.exact ? 0 : Math.max(smoothing, 0.6));
-    columns.push({ kind: 'ghost', curve: 0, values });
-    addEnd(ends, steps, values, { colour: '--c-ghost', label: other.name, dot: false });
+    // One of each curve that it has too; their run is named once.
+    let label: string | undefined = other.name;
+    spec.curves.forEach((own, index) => {
+      const curve = other.spec.curves.find((one) => one.label === own.label);
+      if (!curve) return;
+      const values = smooth(
+        curveValues(curve, other.lines, steps),
+        spec.exact ? 0 : Math.max(smoothing, 0.6),
+      );
+      if (spec.curves.length > 1 && values.every((value) => value === null)) return;
+      columns.push({ kind: 'ghost', curve: index, values });
+      addEnd(ends, steps, values, { colour: '--c-ghost', ...(label ? { label } : {}), dot: false });
+      label = undefined;
+    });
   }
   spec.curves.forEach((curve, index) => {
     const values = curveValues(curve, lines, steps);
@@ -117,10 +126,10 @@ function addEnd(
 
 /** Steps of the log in which a chart that has numbers has none. */
 function gapsOf({ curves }: ChartSpec, lines: RunRecord['lines']): number[] {
-  const curve = curves[0];
-  if (!curve || curves.length > 1) return [];
-  const values = lines.map((line, place) => curve.value(line, lines[place - 1]));
-  const first = values.findIndex((value) => Number.isFinite(value));
+  const has = lines.map((line, place) =>
+    curves.some((curve) => Number.isFinite(curve.value(line, lines[place - 1]))),
+  );
+  const first = has.indexOf(true);
   if (first < 0) return [];
-  return lines.flatMap(({ step }, place) => (place > first && !Number.isFinite(values[place]) ? [step] : []));
+  return lines.flatMap(({ step }, place) => (place > first && !has[place] ? [step] : []));
 }

@@ -148,6 +148,7 @@ function seriesOptions(spec: ChartSpec, { kind, curve }: ChartData['columns'][nu
   const { colour, dash } = spec.curves[curve]!;
   const stroke = cssColour(kind === 'ghost' ? '--c-ghost' : colour);
   const base: uPlot.Series = { spanGaps: false, points: { show: false } };
+  const dashed = dash ? { dash: [...dash] } : {};
   switch (kind) {
     case 'high':
     case 'low':
@@ -163,10 +164,10 @@ function seriesOptions(spec: ChartSpec, { kind, curve }: ChartData['columns'][nu
         paths: uPlot.paths.bars!({ size: [0.7, 6], align: 0 }),
       };
     case 'ghost':
-      return { ...base, stroke, width: 1.2 };
+      return { ...base, stroke, width: 1.2, ...dashed };
     case 'line':
       // A run's first point has no line yet: it is seen as the dot at its end.
-      return { ...base, stroke, width: 1.7, ...(dash ? { dash: [...dash] } : {}) };
+      return { ...base, stroke, width: 1.7, ...dashed };
   }
 }
 
