@@ -2,6 +2,7 @@ import type { Gpu } from '../gpu/device';
 import type { LoadModelOptions } from '../model/tiny-llava';
 import type { Checkpoint } from '../weights/checkpoint';
 import { type FileStore, fileStore, storeAt } from '../weights/file-store';
+import { PATIENT_RETRY, type RequestOptions } from '../weights/retry';
 import type { ModelEvent, ModelRequest } from './model-protocol';
 import type { EngineRequest, ModelSource } from './protocol';
 
@@ -20,6 +21,9 @@ export interface ModelDeskEngine {
   /** Runs a job with the GPU for itself, once what is in the queue is done; what goes wrong is posted likewise. */
   alone: (id: number, job: (gpu: Gpu | undefined) => Promise<void>) => void;
 }
+
+/** How the files of a load are asked for: `signal` ends it, `onWait` hears of a server that limits requests. */
+export type LoadRequests = Required<Pick<RequestOptions, 'signal' | 'onWait'>>;
 
 /** What a load takes. */
 export interface PreparedLoad {
@@ -44,22 +48,22 @@ export class ModelDesk {
 
   /**
    * Begins a load.
-   * @param signal ends it while its weights come.
    * @throws StorageError and CheckpointError where a kept model cannot be loaded.
    */
-  async prepare(request: LoadRequest, signal: AbortSignal): Promise<PreparedLoad> {
+  async prepare(request: LoadRequest, requests: LoadRequests): Promise<PreparedLoad> {
     const { source, keep, precision } = request;
-    if (keep || source.kind === 'kept') return (await parts()).prepareKept(request, signal, this.engine.post);
-    const options = { signal, ...(precision ? { precision } : {}) };
+    if (keep || source.kind === 'kept')
+      return (await parts()).prepareKept(request, requests, this.engine.post);
+    const options = { signal: requests.signal, ...(precision ? { precision } : {}) };
     const leaves = () => 'It is not kept in this browser: loading begins anew.';
-    return { source: storeOf(source, signal), options, leaves };
+    return { source: storeOf(source, requests), options, leaves };
   }
 }
 
-/** The files of a source that is not kept; `signal` ends their reading. */
-export function storeOf(source: ModelSource, signal?: AbortSignal): FileStore {
-  const options = signal ? { signal } : {};
+/** The files of a source that is not kept; those of a load outlast a server that limits requests. */
+export function storeOf(source: ModelSource, requests?: LoadRequests): FileStore {
   if (source.kind === 'kept') throw new Error('A kept model has no files to read.');
+  const options = requests ? { ...requests, retry: PATIENT_RETRY } : {};
   return source.kind === 'url' ? storeAt(source.url, options) : fileStore(source.files);
 }
 

@@ -131,7 +131,8 @@ export class ModelSeat {
       this.last = request;
       return before;
     };
-    const progress: LoadProgress = (label, done, total, weights) =>
+    let told: Parameters<LoadProgress> = ['', 0, 0];
+    const tell: LoadProgress = (label, done, total, weights) =>
       this.place.post({
         type: 'progress',
         scope: 'model',
@@ -141,12 +142,23 @@ export class ModelSeat {
         total,
         ...weights,
       });
+    const progress: LoadProgress = (...at) => {
+      told = at;
+      tell(...at);
+    };
+    // Several requests may wait; the words stay until none does, or something arrives.
+    let waits = 0;
+    const onWait = (waiting: boolean) => {
+      waits += waiting ? 1 : -1;
+      const [label, ...rest] = told;
+      tell(waits > 0 ? 'Waiting for the hub, which limits requests' : label, ...rest);
+    };
     if (!beside) await begin();
     progress('Opening the GPU', 0, 0);
     let load: PreparedLoad | undefined;
     let session: Loaded;
     try {
-      load = await this.place.models.prepare(request, signal);
+      load = await this.place.models.prepare(request, { signal, onWait });
       session = await this.loadOnGpu(request, load, progress, begin).catch(async (cause: unknown) => {
         if (!(cause instanceof GpuMemoryError)) throw cause;
         signal.throwIfAborted();
@@ -159,7 +171,7 @@ export class ModelSeat {
         this.session = undefined;
         this.place.emptied();
         await closeSession(old);
-        load = await this.place.models.prepare(request, signal);
+        load = await this.place.models.prepare(request, { signal, onWait });
         return this.loadOnGpu(request, load, progress, begin);
       });
     } catch (cause) {

@@ -3,7 +3,7 @@ import { webLocks } from '../storage/locks';
 import { opfsFolder } from '../storage/opfs-folder';
 import { CheckpointError } from '../weights/errors';
 import { keepWhileLoading, openKept } from './kept-model';
-import { type LoadRequest, type PreparedLoad, storeOf } from './model-desk';
+import { type LoadRequest, type LoadRequests, type PreparedLoad, storeOf } from './model-desk';
 import type { ModelEvent } from './model-protocol';
 
 /** The models on disk. @throws StorageError `unavailable` where the browser keeps nothing. */
@@ -13,23 +13,23 @@ export async function keptModels(): Promise<KeptModels> {
 
 /**
  * Begins a load from disk, or one that is kept on disk.
- * @param signal ends it while its weights come.
  * @param post what tells that a model is not kept, as soon as that is known.
  * @throws StorageError and CheckpointError where a kept model cannot be loaded.
  */
 export async function prepareKept(
   request: LoadRequest,
-  signal: AbortSignal,
+  requests: LoadRequests,
   post: (event: ModelEvent) => void,
 ): Promise<PreparedLoad> {
   const { id, source, name, precision: wanted } = request;
+  const { signal } = requests;
   if (source.kind === 'kept') {
     const kept = await openKept(await keptModels(), source.id);
     const { checkpoint, openCache, precision = wanted } = kept;
     const stored = precision ? { precision } : {};
     const url = /^https?:/.test(kept.source) ? kept.source : undefined;
     const anew = () =>
-      prepareKept({ ...request, ...stored, source: { kind: 'url', url: url! }, keep: true }, signal, post);
+      prepareKept({ ...request, ...stored, source: { kind: 'url', url: url! }, keep: true }, requests, post);
     if (!checkpoint && url) return anew();
     if (!checkpoint)
       throw new CheckpointError(
@@ -40,7 +40,7 @@ export async function prepareKept(
     return { source: checkpoint, options, leaves, ...(url ? { anew } : {}) };
   }
   const asked = wanted ? { precision: wanted } : {};
-  const store = storeOf(source, signal);
+  const store = storeOf(source, requests);
   const models = await keptModels().catch(() => undefined);
   if (!models) {
     const message = 'This browser keeps no files for this page, so the model is loaded anew at each visit.';

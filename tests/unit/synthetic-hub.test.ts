@@ -125,6 +125,19 @@ describe('a hub', () => {
     expect(Buffer.compare(got, expected)).toBe(0);
   });
 
+  it('that limits requests for long gives the same bytes to a load that is patient', async () => {
+    hub.fault = ({ file }) =>
+      SHARD.test(file) && askedNow(file) <= 6 ? { kind: 'status', status: 429 } : undefined;
+    const retry = { attempts: 1, pause: 1, longest: 1, patience: 10_000 };
+    let waits = 0;
+    const options = { retry, onWait: (waiting: boolean) => void (waits += waiting ? 1 : 0) };
+    const store = hubStore({ endpoint: hub.endpoint, repository: 'some/toy', revision: 'main' }, options);
+    const { source, start, end } = (await openCheckpoint(store)).tensors.get(TENSOR)!;
+    const got = await source.read(start, end);
+    expect(Buffer.compare(got, toy.get(source.name)!.read(start, end))).toBe(0);
+    expect(waits).toBeGreaterThanOrEqual(6);
+  });
+
   const lasting: [string, string, (asked: number) => HubFault | undefined, RegExp][] = [
     ['keeps failing', 'wide', () => ({ kind: 'status', status: 500 }), /the server answered 500/],
     [
