@@ -27,6 +27,18 @@ async function answerPlan(page: Page, fits = true): Promise<void> {
   });
 }
 
+/** Answers the page's `export-run` request; blobs do not go through `emit`. */
+async function sendFiles(page: Page, id: number, names: string[]): Promise<void> {
+  await page.evaluate(
+    ([id, names]) => {
+      const { fakeEngine } = window as unknown as { fakeEngine: Worker };
+      const files = names.map((name) => ({ name, blob: new Blob(['print()']) }));
+      fakeEngine.onmessage?.({ data: { type: 'run-files', id, files } } as MessageEvent);
+    },
+    [id, names] as const,
+  );
+}
+
 const setting = (page: Page, name: string) => page.locator(`[data-setting="${name}"] input`);
 
 test('a run from the empty page to its end', async ({ page }) => {
@@ -349,18 +361,15 @@ test('kept runs: opened, compared, renamed, deleted, exported, asked', async ({ 
   await page.getByRole('button', { name: /TRL script/ }).click();
   const wanted = await lastRequest(page, 'export-run');
   expect(wanted.what).toBe('trl');
-  await page.evaluate((id) => {
-    const { fakeEngine } = window as unknown as { fakeEngine: Worker };
-    const files = ['train.py', 'clips/a.mp4'].map((name) => ({ name, blob: new Blob(['print()']) }));
-    fakeEngine.onmessage?.({
-      data: { type: 'run-files', id, run: 'r7', what: 'trl', files },
-    } as MessageEvent);
-  }, wanted.id);
-  expect((await saved).suggestedFilename()).toBe('trl.zip');
+  await sendFiles(page, wanted.id, ['train.py', 'clips/a.mp4']);
+  expect((await saved).suggestedFilename()).toBe('run-7-trl.zip');
+  const completions = page.waitForEvent('download');
   await page.getByRole('button', { name: /^Completions/ }).click();
   await expect
     .poll(() => lastRequest(page, 'export-run'))
     .toMatchObject({ type: 'export-run', run: 'r7', what: 'completions-jsonl' });
+  await sendFiles(page, (await lastRequest(page, 'export-run')).id, ['completions.jsonl']);
+  expect((await completions).suggestedFilename()).toBe('run-7-completions.jsonl');
 
   await page.getByRole('button', { name: 'Ask with this adapter' }).click();
   const load = await lastRequest(page, 'load-adapter');

@@ -56,7 +56,7 @@ export function TopBar() {
           </button>
           <button
             type="button"
-            className="ib"
+            className="ib help-button"
             aria-label="Keyboard keys"
             title="Keyboard keys (?)"
             onClick={() => view.setState({ dialog: 'help' })}

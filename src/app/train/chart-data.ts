@@ -1,5 +1,6 @@
 import type { ChartMarks } from './chart-drawing';
 import { type ChartSpec, curveValues, niceScale, smooth } from './chart-model';
+import { lastMean } from './run-facts';
 import type { RunRecord } from './training-state';
 
 /** Another run behind the one that is shown. */
@@ -18,6 +19,8 @@ export interface ChartData {
     values: (number | null)[];
   }[];
   scale: { min: number; max: number; ticks: number[] };
+  /** The number over the first curve: the mean of the last ten steps, or the last step's where the chart is exact. */
+  figure: number | undefined;
   lastStep: number;
   marks: ChartMarks;
 }
@@ -44,7 +47,7 @@ export function chartData(
   const ends: ChartMarks['ends'][number][] = [];
   for (const other of compared) {
     // One of each curve that it has too; their run is named once.
-    let label: string | undefined = other.name;
+    let label: string | undefined = shortName(other.name);
     spec.curves.forEach((own, index) => {
       const curve = other.spec.curves.find((one) => one.label === own.label);
       if (!curve) return;
@@ -93,6 +96,7 @@ export function chartData(
       all.length === 0
         ? { min: 0, max: 1, ticks: [0, 0.5, 1] }
         : niceScale(Math.min(...all), Math.max(...all)),
+    figure: figureOf(spec, lines),
     lastStep,
     marks: {
       events: [...new Set(events.filter(({ code }) => MARKED.has(code)).map(({ step }) => step))],
@@ -101,6 +105,22 @@ export function chartData(
       gaps: gapsOf(spec, lines),
     },
   };
+}
+
+/** A run's name in a chart, which leaves little room for it. */
+export function shortName(name: string): string {
+  const letters = [...name];
+  return letters.length <= 12 ? name : `${letters.slice(0, 11).join('').trimEnd()}…`;
+}
+
+function figureOf({ curves: [curve], exact }: ChartSpec, lines: RunRecord['lines']): number | undefined {
+  if (!curve) return undefined;
+  const values = curveValues(
+    curve,
+    lines,
+    lines.map(({ step }) => step),
+  );
+  return exact ? (values.findLast((value) => value !== null) ?? undefined) : lastMean(values);
 }
 
 /** Events that tell something about the curves; checkpoints and checks are in the list alone. */

@@ -1,4 +1,5 @@
 import type uPlot from 'uplot';
+import { spreadLabels } from './spread-labels';
 
 /** What is drawn over a chart's curves. Positions are values of its scales. */
 export interface ChartMarks {
@@ -45,50 +46,97 @@ export function drawMarks(u: uPlot, marks: ChartMarks): void {
     ctx.setLineDash([]);
     ctx.font = canvasFont(9.5, scale);
     ctx.fillStyle = cssColour('--text-2');
-    ctx.textAlign = 'right';
-    ctx.fillText(limit.label, right, y(limit.value) - 4 * scale);
+    ctx.textAlign = 'left';
+    ctx.textBaseline = 'middle';
+    words(ctx, limit.label, ...clearestPlace(u, ctx.measureText(limit.label).width, y(limit.value)));
   }
   drawEnds(u, marks);
   ctx.restore();
 }
 
+/** Where along a level line a text of one line covers the fewest points of the curves: its left end and its middle. */
+function clearestPlace({ bbox, data, valToPos }: uPlot, width: number, level: number): [number, number] {
+  const scale = devicePixelRatio;
+  const [half, lift] = [6 * scale, 7 * scale];
+  const [steps, ...columns] = data;
+  const points = columns.flatMap((values) =>
+    [...values].flatMap((value, i) =>
+      value == null ? [] : [[valToPos(steps[i]!, 'x', true), valToPos(value, 'y', true)] as const],
+    ),
+  );
+  const covered = ([left, middle]: [number, number]) =>
+    points.filter(([x, y]) => x > left && x < left + width && Math.abs(y - middle) < half).length;
+  const ends = [bbox.left + bbox.width - width, bbox.left + 2 * scale];
+  const places = ends.flatMap((left): [number, number][] => [
+    [left, level - lift],
+    [left, level + lift],
+  ]);
+  return places.reduce((best, place) => (covered(place) < covered(best) ? place : best));
+}
+
+/** Between a curve's end and its label, in CSS pixels. */
+const GAP = 6;
+
+/**
+ * CSS pixels that the labels at the curves' ends need to the right of the last step, where the chart has `width` in all
+ * from its first step on.
+ */
+export function roomForEnds({ ctx }: uPlot, { ends }: ChartMarks, lastStep: number, width: number): number {
+  ctx.save();
+  ctx.font = canvasFont(10);
+  const rooms = ends.map(({ label, step }) => {
+    const before = step / lastStep;
+    return label ? (GAP + ctx.measureText(label).width - (1 - before) * width) / before : 0;
+  });
+  ctx.restore();
+  return Math.ceil(Math.max(0, ...rooms));
+}
+
+/** Dots at the curves' ends, and labels beside them. */
 function drawEnds({ ctx, bbox, valToPos }: uPlot, { ends }: ChartMarks): void {
   const scale = devicePixelRatio;
-  const right = bbox.left + bbox.width;
-  const placed = ends
-    .map((end) => ({ ...end, x: valToPos(end.step, 'x', true), y: valToPos(end.value, 'y', true) }))
-    .sort((a, b) => a.y - b.y);
-  // Labels do not cover each other, nor the axis below them.
-  const height = 11 * scale;
-  const bottom = bbox.top + bbox.height;
-  let above = Number.NEGATIVE_INFINITY;
-  let left = placed.filter(({ label }) => label).length;
+  const placed = ends.map((end) => ({
+    ...end,
+    x: valToPos(end.step, 'x', true),
+    y: valToPos(end.value, 'y', true),
+  }));
+  for (const { x, y, colour, dot } of placed) {
+    if (!dot) continue;
+    ctx.fillStyle = cssColour(colour);
+    ctx.beginPath();
+    ctx.arc(x, y, 2.4 * scale, 0, 2 * Math.PI);
+    ctx.fill();
+  }
+  const labels = placed.filter(({ label }) => label);
+  const heights = spreadLabels(
+    labels.map(({ y }) => y),
+    11 * scale,
+    bbox.top + bbox.height,
+  );
   ctx.font = canvasFont(10, scale);
   ctx.textBaseline = 'middle';
-  ctx.strokeStyle = cssColour('--panel');
-  ctx.lineWidth = 3 * scale;
-  ctx.lineJoin = 'round';
-  for (const { x, y, colour, label, dot } of placed) {
-    if (dot) {
-      ctx.fillStyle = cssColour(colour);
-      ctx.beginPath();
-      ctx.arc(x, y, 2.4 * scale, 0, 2 * Math.PI);
-      ctx.fill();
+  ctx.textAlign = 'left';
+  for (const [place, { x, y, colour, label, dot }] of labels.entries()) {
+    const [left, at] = [x + GAP * scale, heights[place]!];
+    // One that others push away is led to.
+    if (Math.abs(at - y) > 3 * scale) {
+      ctx.strokeStyle = cssColour(colour);
+      line(ctx, x, y, left - scale, at);
     }
-    if (!label) continue;
-    // One without room to the right of its end stands above it.
-    const fits = x + 6 * scale + ctx.measureText(label).width <= right + 4 * scale;
-    const wanted = fits ? y : y - 7 * scale;
-    left -= 1;
-    const at = Math.max(above + height, Math.min(wanted, bottom - (left + 0.5) * height));
-    above = at;
     ctx.fillStyle = cssColour(dot ? '--text-2' : '--text-3');
-    ctx.textAlign = fits ? 'left' : 'right';
-    const place = [label, fits ? x + 6 * scale : right, at] as const;
-    // The run's own curves do not run through its words.
-    if (dot) ctx.strokeText(...place);
-    ctx.fillText(...place);
+    words(ctx, label!, left, at);
   }
+}
+
+/** Text with an edge of the ground's colour: no curve runs through it. */
+function words(ctx: CanvasRenderingContext2D, text: string, x: number, y: number): void {
+  ctx.save();
+  ctx.strokeStyle = cssColour('--panel');
+  ctx.lineWidth = 3 * devicePixelRatio;
+  ctx.lineJoin = 'round';
+  ctx.strokeText(text, x, y);
+  ctx.restore();
+  ctx.fillText(text, x, y);
 }
 
 function line(ctx: CanvasRenderingContext2D, x0: number, y0: number, x1: number, y1: number): void {
@@ -97,3 +145,17 @@ function line(ctx: CanvasRenderingContext2D, x0: number, y0: number, x1: number,
   ctx.lineTo(x1, y1);
   ctx.stroke();
 }
+
+/** A number of an axis, exact to three digits: "1.6K", ".5", "2.5e−5". */
+export function tickText(value: number): string {
+  const size = Math.abs(value);
+  const text =
+    size >= 1000
+      ? THOUSANDS.format(value)
+      : size > 0 && size < 1e-3
+        ? Number(value.toPrecision(3)).toExponential()
+        : String(Number(value.toPrecision(3)));
+  return text.replaceAll('-', '−').replace(/^(−?)0\./, '$1.');
+}
+
+const THOUSANDS = new Intl.NumberFormat('en', { notation: 'compact', maximumSignificantDigits: 3 });

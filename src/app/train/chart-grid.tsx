@@ -3,6 +3,7 @@ import { Segmented } from '../shared/segmented';
 import { chartData } from './chart-data';
 import { ahaByStep, type ChartSpec, chartSpecs } from './chart-model';
 import { MetricChart } from './metric-chart';
+import { LAST_STEPS } from './run-facts';
 import { StepTable } from './step-table';
 import { useCompared, useRecord, useThrottled, useTrainServices, useTrainView } from './train-services';
 import type { RunRecord } from './training-state';
@@ -48,6 +49,7 @@ export function ChartGrid() {
               ]}
               onChange={(value) => trainView.setState({ smoothing: Number(value) })}
             />
+            <span className="xs t3">figures: mean of last {LAST_STEPS} steps</span>
           </>
         )}
         <span className="sp row">

@@ -105,7 +105,7 @@ export function chartSpecs(
       },
       {
         name: 'clipped_ratio',
-        unit: 'answers cut off',
+        unit: 'cut off',
         curves: [{ value: key('completions/clipped_ratio'), colour: '--c1' }],
         format: digits(2),
         range: [0, 1],
@@ -116,14 +116,14 @@ export function chartSpecs(
       own.tokens,
       {
         name: 'logp difference',
-        unit: 'sampler, trainer',
+        unit: 'largest',
         curves: [{ value: key('sampling/sampling_logp_difference/max'), colour: '--c1' }],
         format: plain,
         range: [0, 1e-4],
       },
       {
         name: 'reward_std',
-        unit: 'spread in a group',
+        unit: 'in a group',
         curves: [{ value: key('reward_std'), colour: '--c1' }],
         format: digits(2),
         range: [0, 0.1],

@@ -1,6 +1,6 @@
 import { Dialog } from '../shared/dialog';
 import { formatSigned } from '../shared/format';
-import { percent, STATE_CHIP, secondsPerStep } from './run-facts';
+import { LAST_STEPS, lastMean, percent, STATE_CHIP, secondsPerStep } from './run-facts';
 import { settingDifferences } from './setting-differences';
 import { useCompared, useRecord } from './train-services';
 import type { RunRecord } from './training-state';
@@ -52,7 +52,11 @@ function Comparison() {
           ) : (
             settings.map(({ name, values }) => <Row key={name} name={name} values={values} mono />)
           )}
-          <Head text="What came of it" span={records.length} />
+          <Head
+            text="What came of it"
+            note={`curves: mean of last ${LAST_STEPS} steps`}
+            span={records.length}
+          />
           {RESULTS.map(({ name, title, value }) => (
             <Row
               key={name}
@@ -67,11 +71,12 @@ function Comparison() {
   );
 }
 
-function Head({ text, span }: { text: string; span: number }) {
+function Head({ text, note, span }: { text: string; note?: string; span: number }) {
   return (
     <tr>
       <th scope="rowgroup" colSpan={span + 1} className="compare-head">
         {text}
+        {note && <span className="xs t3"> {note}</span>}
       </th>
     </tr>
   );
@@ -105,11 +110,14 @@ function Row({
 
 const share = (value: number | undefined) => (value === undefined ? undefined : percent(value));
 
-/** The last number that the log has under a key. */
-function last({ lines }: RunRecord, key: string, digits: number): string | undefined {
-  const value = lines.findLast((line) => Number.isFinite(line[key]))?.[key];
-  return value?.toFixed(digits).replace('-', '−');
+/** Of what the log has under a key, as over the curves. */
+function mean({ lines }: RunRecord, key: string, digits: number): string | undefined {
+  return lastMean(lines.map((line) => line[key]))
+    ?.toFixed(digits)
+    .replace('-', '−');
 }
+
+const OF_LAST = `Mean of the last ${LAST_STEPS} steps`;
 
 const RESULTS: readonly {
   name: string;
@@ -122,7 +130,7 @@ const RESULTS: readonly {
   },
   {
     name: 'reward',
-    title: 'Mean of the last ten steps. Comparable only between runs of the same rewards.',
+    title: `${OF_LAST}. Comparable only between runs of the same rewards.`,
     value: ({ run }) => (run.reward === undefined ? undefined : formatSigned(run.reward)),
   },
   {
@@ -139,10 +147,15 @@ const RESULTS: readonly {
     },
   },
   { name: 'check themselves', value: ({ evals }) => share(evals.at(-1)?.self_check_rate) },
-  { name: 'kl', value: (record) => last(record, 'kl', 3) },
-  { name: 'completion_length', value: (record) => last(record, 'completions/mean_length', 0) },
+  { name: 'kl', title: OF_LAST, value: (record) => mean(record, 'kl', 3) },
+  {
+    name: 'completion_length',
+    title: OF_LAST,
+    value: (record) => mean(record, 'completions/mean_length', 0),
+  },
   {
     name: 'seconds per step',
+    title: OF_LAST,
     value: ({ lines }) => secondsPerStep(lines)?.toFixed(1),
   },
 ];

@@ -8,7 +8,7 @@ const ACCURACY: readonly ShareCurve[] = [
   { value: (line) => line.self_check_rate, className: 'held-aha' },
 ];
 const CHECKED: readonly ShareCurve[] = [
-  { value: (line) => line.checked_right_before, className: 'held-before', label: 'before', below: true },
+  { value: (line) => line.checked_right_before, className: 'held-before', label: 'before' },
   { value: (line) => line.checked_right_after, className: 'held-aha', label: 'after' },
 ];
 

@@ -2,10 +2,12 @@ import { memo, useEffect, useLayoutEffect, useRef } from 'react';
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 import type { ChartData } from './chart-data';
-import { canvasFont, cssColour, drawMarks } from './chart-drawing';
+import { canvasFont, cssColour, drawMarks, roomForEnds, tickText } from './chart-drawing';
 import type { ChartSpec } from './chart-model';
+import { LAST_STEPS } from './run-facts';
 
 const HEIGHT = 98;
+const Y_AXIS = 30;
 /** Charts whose cursors move together. */
 const SYNC = 'train';
 
@@ -16,7 +18,7 @@ interface Props {
   theme: string;
 }
 
-/** One chart: name, last value (under the cursor: the value there), curves. */
+/** One chart: name, figure (under the cursor: the value there), curves. */
 export const MetricChart = memo(function MetricChart({ spec, data, theme }: Props) {
   const box = useRef<HTMLDivElement>(null);
   const readout = useRef<HTMLElement>(null);
@@ -45,7 +47,10 @@ export const MetricChart = memo(function MetricChart({ spec, data, theme }: Prop
     };
   }, [shape]);
   useEffect(() => {
-    plot.current?.setData(aligned(data));
+    const now = plot.current;
+    now?.setData(aligned(data));
+    // The labels at the ends may need other room.
+    now?.setSize({ width: now.width, height: HEIGHT });
   }, [data]);
   const several = spec.curves.length > 1;
   return (
@@ -53,7 +58,11 @@ export const MetricChart = memo(function MetricChart({ spec, data, theme }: Prop
       <figcaption>
         <span className="med">{spec.name}</span>
         {spec.unit && <span className="xs t3 ell">{spec.unit}</span>}
-        {!several && <b ref={readout}>{readoutText({ spec, data }, null)}</b>}
+        {!several && (
+          <b ref={readout} title={spec.exact ? 'At the last step' : `Mean of the last ${LAST_STEPS} steps`}>
+            {readoutText({ spec, data }, null)}
+          </b>
+        )}
       </figcaption>
       <div ref={box} className="chart-box" role="img" aria-label={spoken(spec, data)} />
     </figure>
@@ -79,9 +88,7 @@ function readoutText({ spec, data }: Pick<Props, 'spec' | 'data'>, at: number | 
     const value = ownValues(data)[at];
     return value == null ? '–' : `${spec.format(value)} at ${data.steps[at]}`;
   }
-  const line = data.columns.findLast(({ kind }) => kind === 'line' || kind === 'bars');
-  const last = line?.values.findLast((value) => value !== null);
-  return last == null ? '–' : spec.format(last);
+  return data.figure === undefined ? '–' : spec.format(data.figure);
 }
 
 /** The chart in a sentence. */
@@ -102,10 +109,14 @@ function options(
   const grid = { stroke: cssColour('--c-grid'), width: 1 };
   const axis = { stroke: cssColour('--text-3'), font: canvasFont(9.5), ticks: { show: false }, gap: 3 };
   const high = data.columns.findIndex(({ kind }) => kind === 'high');
+  const rightRoom = (u: uPlot) => {
+    const { marks, lastStep } = now().data;
+    return Math.max(12, roomForEnds(u, marks, lastStep, (u.width || width) - Y_AXIS));
+  };
   return {
     width,
     height: HEIGHT,
-    padding: [6, 12, 0, 0],
+    padding: [6, rightRoom, 0, 0],
     legend: { show: false },
     cursor: { y: false, points: { show: false }, drag: { x: false, y: false }, sync: { key: SYNC } },
     scales: {
@@ -123,7 +134,7 @@ function options(
       },
       {
         ...axis,
-        size: 30,
+        size: Y_AXIS,
         grid,
         splits: () => now().data.scale.ticks,
         values: (_, splits) => splits.map(tickText),
@@ -173,12 +184,4 @@ function seriesOptions(spec: ChartSpec, { kind, curve }: ChartData['columns'][nu
 
 function withAlpha(colour: string, alpha: number): string {
   return `color-mix(in srgb, ${colour} ${alpha * 100}%, transparent)`;
-}
-
-function tickText(value: number): string {
-  const text =
-    Math.abs(value) >= 1000 || (value !== 0 && Math.abs(value) < 1e-3)
-      ? value.toExponential(0).replace('e+', 'e')
-      : String(Number(value.toPrecision(3)));
-  return text.replace('-', '−').replace(/^(−?)0\./, '$1.');
 }

@@ -1,5 +1,6 @@
 import type { EngineError } from '../../worker/protocol';
 import type { RunConfig, RunSummary, StepLine, TrainingEvent } from '../../worker/training-protocol';
+import { lastMean } from './run-facts';
 import { isActive, type LiveGroup, type LiveRun, type RunRecord, type TrainingState } from './training-state';
 
 /** What the page itself does, beside the engine's events. */
@@ -260,12 +261,9 @@ function withLine(lines: StepLine[], line: StepLine): StepLine[] {
   return lines;
 }
 
-/** Of up to 10 steps, as the engine's own summary has it. */
+/** As the engine's own summary has it. */
 function meanReward(state: TrainingState, run: string): number | undefined {
-  const rewards = (state.records[run]?.lines ?? [])
-    .slice(-10)
-    .flatMap(({ reward }) => (reward === undefined ? [] : [reward]));
-  return rewards.length === 0 ? undefined : rewards.reduce((sum, one) => sum + one, 0) / rewards.length;
+  return lastMean((state.records[run]?.lines ?? []).map(({ reward }) => reward));
 }
 
 function onLive(state: TrainingState, run: string, change: (live: LiveRun) => LiveRun): TrainingState {

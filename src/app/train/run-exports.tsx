@@ -8,7 +8,7 @@ import { useRunActions } from './use-run-actions';
 
 /** `own`: of questions that the user wrote alone. */
 const EXPORTS: readonly { what: RunExport; name: string; note: string; own?: true }[] = [
-  { what: 'adapter', name: 'PEFT adapter', note: 'safetensors and config' },
+  { what: 'adapter', name: 'PEFT adapter', note: 'safetensors, a ZIP' },
   { what: 'completions-jsonl', name: 'Completions', note: 'JSONL' },
   { what: 'metrics-jsonl', name: 'Metrics', note: 'JSONL' },
   { what: 'metrics-csv', name: 'Metrics', note: 'CSV' },
@@ -61,7 +61,7 @@ export function RunExports() {
                   disabled={busy !== undefined || ((what === 'adapter' || what === 'trl') && !saved)}
                   onClick={() => {
                     setBusy(what);
-                    void exportRun(record.run.run, what).then(() => setBusy(undefined));
+                    void exportRun(record.run, what).then(() => setBusy(undefined));
                   }}
                 >
                   <Icon name="download" size={15} />
@@ -94,7 +94,7 @@ export function RunExports() {
         className="btn small wide"
         disabled={training}
         aria-describedby={training ? 'ask-waits' : undefined}
-        title="adapter_config.json and adapter_model.safetensors"
+        title="adapter_config.json and adapter_model.safetensors, or a ZIP of them"
         onClick={() => picker.current?.click()}
       >
         Ask with PEFT’s files
@@ -109,7 +109,7 @@ export function RunExports() {
         type="file"
         hidden
         multiple
-        accept=".json,.safetensors"
+        accept=".json,.safetensors,.zip"
         aria-label="adapter_config.json and adapter_model.safetensors"
         data-testid="adapter-files"
         onChange={(event) => {

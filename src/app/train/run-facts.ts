@@ -15,12 +15,18 @@ export function percent(share: number): string {
   return `${Math.round(100 * share)}%`;
 }
 
+/** What a run's figures are the mean of; the engine's summaries too. */
+export const LAST_STEPS = 10;
+
+/** Mean of the values of the last ten steps, gaps left out; undefined where there is none. */
+export function lastMean(values: readonly (number | null | undefined)[]): number | undefined {
+  const last = values.slice(-LAST_STEPS).filter((value) => value != null && Number.isFinite(value));
+  return last.length === 0 ? undefined : last.reduce<number>((sum, value) => sum + value!, 0) / last.length;
+}
+
 /** Mean seconds of the last steps; undefined before the first one. */
 export function secondsPerStep(lines: readonly StepLine[]): number | undefined {
-  const times = lines
-    .slice(-10)
-    .flatMap(({ step_time }) => (step_time !== undefined && Number.isFinite(step_time) ? [step_time] : []));
-  return times.length === 0 ? undefined : times.reduce((sum, time) => sum + time, 0) / times.length;
+  return lastMean(lines.map(({ step_time }) => step_time));
 }
 
 /** "1.9 s per step, about 7 min left"; '' before the first step. */

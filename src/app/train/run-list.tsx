@@ -4,7 +4,7 @@ import { formatBytes, formatSigned } from '../shared/format';
 import { Icon } from '../shared/icon';
 import { useServices } from '../store/app-services';
 import { CompareDialog } from './compare-dialog';
-import { percent, STATE_CHIP } from './run-facts';
+import { LAST_STEPS, percent, STATE_CHIP } from './run-facts';
 import { differenceNote } from './setting-differences';
 import { useCompared, useRecord, useTraining, useTrainView } from './train-services';
 import { isActive } from './training-state';
@@ -19,7 +19,12 @@ export function RunList() {
     <div className="sec" data-testid="run-list">
       <div className="row list-head">
         <h2 className="h">Runs</h2>
-        <span className="sp xs t3">reward, held-out</span>
+        <span
+          className="sp xs t3"
+          title={`Mean reward of the last ${LAST_STEPS} steps, accuracy at the last held-out check`}
+        >
+          reward, held-out
+        </span>
       </div>
       {runs === undefined ? (
         <p className="sm t3">Listed once the engine is there.</p>

@@ -1,9 +1,10 @@
 import { useMemo } from 'react';
 import type { EngineError } from '../../worker/protocol';
-import type { RunExport } from '../../worker/training-protocol';
+import type { RunExport, RunSummary } from '../../worker/training-protocol';
 import { chooseModel } from '../models/choose-model';
 import { modelName } from '../models/model-url';
-import { download } from '../shared/download';
+import { download, fileStem } from '../shared/download';
+import { unzip } from '../shared/unzip';
 import { zip } from '../shared/zip';
 import { type AppServices, useServices } from '../store/app-services';
 import { BASE, type EngineState, type ModelState } from '../store/engine-state';
@@ -168,25 +169,34 @@ export function runActions(services: AppServices, { training, setup, trainView }
       trainView.setState({ compared: on ? [...compared, run] : compared.filter((one) => one !== run) });
       if (on) void guard(training.readRun(run));
     },
-    export: (run: string, what: RunExport) =>
+    /** Downloads are named after the run; several files keep their names, which others look for, in one archive. */
+    export: ({ run, name }: Pick<RunSummary, 'run' | 'name'>, what: RunExport) =>
       guard(
         training.exportRun(run, what).then(async (files) => {
-          // A download has no folders, and the script looks for its files in some.
-          if (files.some(({ name }) => name.includes('/'))) download(`${what}.zip`, await zip(files));
-          else for (const { name, blob } of files) download(name, blob);
+          const stem = fileStem(name, 'run');
+          const [first, ...more] = files;
+          if (first && more.length === 0) download(`${stem}-${first.name}`, first.blob);
+          else download(`${stem}-${what}.zip`, await zip(files));
         }),
       ),
     /** Opens the Ask page with the base and an adapter answering side by side. */
     ask: (from: Parameters<typeof training.loadAdapter>[0]) =>
       guard(
         ('run' in from ? haveModel(from.run) : Promise.resolve()).then(async () => {
-          const adapter = await training.loadAdapter(from);
+          const adapter = await training.loadAdapter('files' in from ? await unpacked(from) : from);
           if (!adapter) return;
           view.setState({ askAdapters: [BASE, adapter.adapter] });
           showPage('ask');
         }),
       ),
   };
+}
+
+/** An adapter's files, where they came in an archive: it gives them its name. */
+async function unpacked(from: { files: readonly File[]; name: string }): Promise<typeof from> {
+  const [archive] = from.files;
+  if (from.files.length !== 1 || !archive || !/\.zip$/i.test(archive.name)) return from;
+  return { files: await unzip(archive), name: archive.name.slice(0, -4) };
 }
 
 function unknownError(error: Error): EngineError {
