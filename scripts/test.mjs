@@ -15,6 +15,9 @@ import { findVulkanDriver } from './node-gpu.mjs';
 const NODE_TOO = ['ort', 'attention', 'recorder', 'weights'].map((name) => `tests/gpu/${name}.test.ts`);
 const NODE_CASES = 'OrtRuntime|the gpu room|loadWeights|values of prefix|1e4|a plan';
 
+/** Of the built page; the one after it is used as well. */
+const PORT = Number(process.env.E2E_PORT ?? 4173);
+
 const start = performance.now();
 const results = await mkdtemp(join(tmpdir(), 'playground-tests-'));
 const total = { passed: 0, failed: 0 };
@@ -25,8 +28,15 @@ const environment = { ...process.env, CHROMIUM_PATH: ensureChromium() };
 const driver = findVulkanDriver();
 if (!driver) console.log('No Vulkan driver found for Node: the GPU tests run in Chromium alone.');
 
-// Two lanes; what is left over goes to the one that is free first.
+// Two lanes; what is left over goes to the one that is free first, the longest of it before the rest.
+let tellBuilt;
+const built = new Promise((resolve) => {
+  tellBuilt = resolve;
+});
 const rest = [
+  async () => {
+    if (await built) await playwright('page (states)', 'states', PORT + 1);
+  },
   () => vitest('browser (Chromium)', ['--project', 'browser']),
   ...(driver ? [() => vitest('gpu (Node)', ['--project', 'gpu-node', ...NODE_TOO, '-t', NODE_CASES])] : []),
 ];
@@ -39,10 +49,11 @@ await Promise.all([
     await step('lint', 'npx', ['biome', 'check', '.']);
     await step('types', 'npx', ['tsc', '--noEmit']);
     await vitest('unit', ['--project', 'unit']);
-    const built = await step('build', 'npx', ['vite', 'build', '--logLevel', 'warn']);
-    if (built) {
+    const there = await step('build', 'npx', ['vite', 'build', '--logLevel', 'warn']);
+    tellBuilt(there);
+    if (there) {
       await step('size and kinds of files', 'node', ['scripts/check-dist.mjs']);
-      await playwright('page', []);
+      await playwright('page (engine)', 'engine', PORT);
     }
     await takeRest();
   })(),
@@ -83,10 +94,15 @@ async function vitest(name, args) {
   }
 }
 
-async function playwright(name, args) {
+/** The tests of one of Playwright's projects, with a port and a folder of its own: two may run at once. */
+async function playwright(name, project, port) {
   const file = join(results, `${name}.json`);
-  const command = ['playwright', 'test', ...args, '--reporter=list,json'];
-  const { ok, seconds } = await run(name, 'npx', command, { PLAYWRIGHT_JSON_OUTPUT_NAME: file });
+  const output = `--output=test-results/${project}`;
+  const command = ['playwright', 'test', `--project=${project}`, output, '--reporter=list,json'];
+  const { ok, seconds } = await run(name, 'npx', command, {
+    PLAYWRIGHT_JSON_OUTPUT_NAME: file,
+    E2E_PORT: String(port),
+  });
   const report = await readJson(file);
   const stats = report?.stats;
   const passed = (stats?.expected ?? 0) + (stats?.flaky ?? 0);
