@@ -66,7 +66,8 @@ function clearestPlace({ bbox, data, valToPos }: uPlot, width: number, level: nu
   );
   const covered = ([left, middle]: [number, number]) =>
     points.filter(([x, y]) => x > left && x < left + width && Math.abs(y - middle) < half).length;
-  const ends = [bbox.left + bbox.width - width, bbox.left + 2 * scale];
+  const start = bbox.left + 2 * scale;
+  const ends = [Math.max(start, bbox.left + bbox.width - width), start];
   const places = ends.flatMap((left): [number, number][] => [
     [left, level - lift],
     [left, level + lift],

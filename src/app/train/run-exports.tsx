@@ -86,7 +86,9 @@ export function RunExports() {
       {!record && (
         <>
           <h2 className="h list-head">Adapters</h2>
-          <p className="sm t3">An adapter from PEFT’s two files answers on the Ask page, beside the base.</p>
+          <p className="sm t3">
+            An adapter in PEFT’s two files, or a ZIP of them, answers on the Ask page, beside the base.
+          </p>
         </>
       )}
       <button
