@@ -34,12 +34,14 @@ export interface MemoryPlan {
   budget?: { bytes: number; source: 'probed' | 'set' };
   largestBuffer: number;
   maxBufferSize: number;
-  /** Where it does not fit: settings that would, each alone enough. */
+  /** Where it does not fit: settings that would, each alone enough; of a cold start the rank, traces being as they are. */
   suggestions?: { num_generations?: number; max_completion_length?: number; r?: number };
 }
 
 /** What of a run decides its memory. */
 export interface PlannedRun {
+  /** A cold start draws nothing: a trace a question goes forward and backward. Default `grpo`. */
+  stage?: 'grpo' | 'cold-start';
   grpo: Pick<
     GrpoConfig,
     'num_generations' | 'questions_per_step' | 'max_completion_length' | 'beta' | 'steps_per_generation'
@@ -60,21 +62,24 @@ export interface PlanStart {
 /**
  * Plans a run's memory: the engine's own code takes a step of full length on a GPU that counts and does not allocate, so
  * the plan is what the code asks for, with the dense blocks in our own kernels. The visual tokens of a step's questions
- * are counted; encoding a video is not.
+ * are counted; encoding a video is not. The traces of a cold start are taken to be `max_completion_length` tokens long.
  */
-export async function planMemory(run: PlannedRun, start: PlanStart): Promise<MemoryPlan> {
+export async function planMemory(planned: PlannedRun, start: PlanStart): Promise<MemoryPlan> {
   const { gpu, budget } = start;
+  const draws = planned.stage !== 'cold-start';
+  const trace = { num_generations: 1, beta: 0, steps_per_generation: 1 };
+  const run = draws ? planned : { ...planned, grpo: { ...planned.grpo, ...trace } };
   const within = budget?.bytes ?? gpu.memory.budget;
   const told = budget ? { budget } : {};
   const plan = await fitting(run, start, within);
   if (plan) return { ...plan, ...told };
   const { grpo, lora } = run;
-  const num_generations = await largest(2, grpo.num_generations - 1, 1, (n) =>
-    fitting({ ...run, grpo: { ...grpo, num_generations: n } }, start, within),
-  );
-  const max_completion_length = await largest(32, grpo.max_completion_length - 1, 32, (n) =>
-    fitting({ ...run, grpo: { ...grpo, max_completion_length: n } }, start, within),
-  );
+  const fewer = (change: Partial<PlannedRun['grpo']>) =>
+    fitting({ ...run, grpo: { ...grpo, ...change } }, start, within);
+  const num_generations = await largest(2, grpo.num_generations - 1, 1, (n) => fewer({ num_generations: n }));
+  const max_completion_length =
+    draws &&
+    (await largest(32, grpo.max_completion_length - 1, 32, (n) => fewer({ max_completion_length: n })));
   const r = await largest(1, lora.r - 1, 1, (n) =>
     fitting({ ...run, lora: { ...lora, r: n } }, start, within),
   );
@@ -160,12 +165,11 @@ async function count(run: PlannedRun, start: PlanStart, budget: number): Promise
   memory.resetPeak();
 
   const prompts = Array.from({ length: grpo.questions_per_step }, () => question(gpu, run, config));
-  const caches = await countRollout(
-    run,
-    { gpu, language, config },
-    prompts,
-    await language.adapt(adapter.decoder, adapter),
-  );
+  const steps = await language.adapt(adapter.decoder, adapter);
+  const caches =
+    run.stage === 'cold-start'
+      ? { prefix: 0, answers: 0, more: 0, largest: 0 }
+      : await countRollout(run, { gpu, language, config }, prompts, steps);
   const between = memory.bytes;
   const rollout = memory.peakBytes + caches.more;
   memory.resetPeak();

@@ -81,14 +81,16 @@ function TooLarge({ config, planned: { plan, of } }: { config: RunConfig; planne
       : []),
     ...(suggestions.r ? [`a rank of ${suggestions.r}`] : []),
   ];
-  const message = `${num_generations} answers of ${max_completion_length.toLocaleString('en')} tokens need ${formatBytes(plan.bytes)} and this adapter allows ${formatBytes(allowed ?? plan.maxBufferSize)}.${
+  const coldStart = config.stage === 'cold-start';
+  const what = coldStart ? 'Traces' : `${num_generations} answers`;
+  const message = `${what} of ${max_completion_length.toLocaleString('en')} tokens need ${formatBytes(plan.bytes)} and this adapter allows ${formatBytes(allowed ?? plan.maxBufferSize)}.${
     fits.length > 0 ? ` ${fits.join(', or ')}.` : ' A smaller model would fit.'
   }`;
   return (
     <ErrorMessage
       error={{
         code: 'out-of-memory',
-        title: `Not enough GPU memory for ${num_generations} answers.`,
+        title: `Not enough GPU memory for ${coldStart ? 'these traces' : `${num_generations} answers`}.`,
         message,
       }}
       icon="chip"

@@ -22,11 +22,11 @@ const LONG_QUESTION = withOptions(
  */
 export async function planRunMemory(
   { gpu, model }: Session,
-  { grpo, lora }: RunConfig,
+  { stage, grpo, lora }: RunConfig,
   probe: boolean,
 ): Promise<MemoryPlan> {
   const text = model.tokenizer.encodePrompt(buildPrompt(LONG_QUESTION)).length - 1;
-  const run = { grpo, lora, prompt_rows: text + model.config.connector.num_queries };
+  const run = { stage, grpo, lora, prompt_rows: text + model.config.connector.num_queries };
   const { budget: set } = gpu.memory;
   const start = { gpu, model };
   if (Number.isFinite(set)) return planMemory(run, { ...start, budget: { bytes: set, source: 'set' } });
