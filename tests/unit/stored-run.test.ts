@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import { presetConfig } from '../../src/app/train/presets';
 import { RunStore } from '../../src/storage/run-store';
+import { exportRun } from '../../src/worker/training/export-run';
 import { leaveOut, replaceReward, type StoredRun } from '../../src/worker/training/stored-run';
 import { MemoryFolder, MemoryLocks } from '../support/memory-folder';
 
@@ -41,4 +42,23 @@ it('a run goes on with an edited reward, on the question that it failed on', asy
 it('a run without a reward of the user’s own has none to edit', async () => {
   const { open } = await paused();
   await expect(replaceReward(open, '() => 1')).rejects.toThrow('Run 1 has no reward of your own');
+});
+
+it('a cold start has no script for TRL, which goes on with GRPO', async () => {
+  const store = new RunStore<StoredRun>(new MemoryFolder(), new MemoryLocks());
+  const start = async (run: string, stage: 'grpo' | 'cold-start') => {
+    const config = { ...CONFIG, stage, eval_questions: 0 };
+    const { header } = (await paused()).open;
+    const open = await store.create({ ...header, run, config, data: { kind: 'own' } });
+    const files = ['adapter_config.json', 'adapter_model.safetensors'] as const;
+    await open.saveCheckpoint(4, new Map(files.map((name) => [name, new Uint8Array(8)])), {});
+  };
+  await start('cold', 'cold-start');
+  await expect(exportRun(store, 'cold', 'trl')).rejects.toThrow(
+    'The script for TRL goes on with GRPO, and Run 1 is a cold start. Export its adapter instead.',
+  );
+  expect(await exportRun(store, 'cold', 'adapter')).toHaveLength(2);
+  await start('grpo', 'grpo');
+  const script = await exportRun(store, 'grpo', 'trl');
+  expect(script.map(({ name }) => name)).toContain('train.py');
 });

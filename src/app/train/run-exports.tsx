@@ -6,14 +6,14 @@ import { useRecord, useTraining } from './train-services';
 import { isActive } from './training-state';
 import { useRunActions } from './use-run-actions';
 
-/** `own`: of questions that the user wrote alone. */
-const EXPORTS: readonly { what: RunExport; name: string; note: string; own?: true }[] = [
+/** `own`: of questions that the user wrote alone; `grpo`: not of a cold start. */
+const EXPORTS: readonly { what: RunExport; name: string; note: string; own?: true; grpo?: true }[] = [
   { what: 'adapter', name: 'PEFT adapter', note: 'safetensors, a ZIP' },
-  { what: 'completions-jsonl', name: 'Completions', note: 'JSONL' },
+  { what: 'completions-jsonl', name: 'Completions', note: 'JSONL', grpo: true },
   { what: 'metrics-jsonl', name: 'Metrics', note: 'JSONL' },
   { what: 'metrics-csv', name: 'Metrics', note: 'CSV' },
   { what: 'questions', name: 'Questions', note: 'JSONL and clips, a ZIP', own: true },
-  { what: 'trl', name: 'TRL script', note: 'Python, a ZIP' },
+  { what: 'trl', name: 'TRL script', note: 'Python, a ZIP', grpo: true },
 ];
 
 /** What happened in the run, newest first. */
@@ -43,6 +43,7 @@ export function RunExports() {
   const training = useTraining(({ live }) => isActive(live));
   const picker = useRef<HTMLInputElement>(null);
   const [busy, setBusy] = useState<RunExport>();
+  const coldStart = record?.config.stage === 'cold-start';
   const saved = record && record.run.saved_step > 0 ? record.run : undefined;
   return (
     <div className="sec last" data-testid="exports">
@@ -53,7 +54,9 @@ export function RunExports() {
             <span className="sp xs t3">{saved ? `from step ${saved.saved_step}` : 'nothing saved yet'}</span>
           </div>
           <ul>
-            {EXPORTS.filter(({ own }) => !own || record.run.data === 'own').map(({ what, name, note }) => (
+            {EXPORTS.filter(
+              ({ own, grpo }) => !(own && record.run.data !== 'own') && !(grpo && coldStart),
+            ).map(({ what, name, note }) => (
               <li key={what}>
                 <button
                   type="button"
@@ -71,6 +74,11 @@ export function RunExports() {
               </li>
             ))}
           </ul>
+          {coldStart && (
+            <p className="xs t3">
+              No completions and no TRL script: those are of GRPO, this is a cold start.
+            </p>
+          )}
           <button
             type="button"
             className="btn wide"

@@ -70,6 +70,11 @@ export async function exportRun(
     }
     case 'trl': {
       const { header, step, files } = await runAdapter(store, run);
+      if (header.config.stage === 'cold-start')
+        throw new StorageError(
+          'missing',
+          `The script for TRL goes on with GRPO, and ${header.name} is a cold start. Export its adapter instead.`,
+        );
       const { questions, clips } = await trlData(store, header, step);
       return [
         ...trlFiles(header, step, questions).map(({ name, text }) => ({ name, blob: new Blob([text]) })),
