@@ -153,6 +153,22 @@ export const CONFIG_FIELDS: readonly ConfigField[] = [
   },
 ];
 
+/** The settings that a cold start uses; the others say how answers are drawn and scored, and it draws none. */
+export const COLD_START_FIELDS: readonly (keyof GrpoConfig)[] = [
+  'max_steps',
+  'questions_per_step',
+  'max_completion_length',
+  'learning_rate',
+  'lr_scheduler_type',
+  'warmup_ratio',
+  'max_grad_norm',
+  'weight_decay',
+  'adam_beta1',
+  'adam_beta2',
+  'adam_epsilon',
+  'seed',
+];
+
 /** Problems by field, each a sentence for the user; empty where the configuration can be run. */
 export type ConfigProblems = Partial<Record<keyof GrpoConfig, string>>;
 
@@ -160,14 +176,17 @@ export type ConfigProblems = Partial<Record<keyof GrpoConfig, string>>;
 const MOST_TOKENS = 65_536;
 const MOST_ANSWERS = 4096;
 
-/** Checks a configuration, also one that was typed or read from a file. */
-export function configProblems(config: GrpoConfig): ConfigProblems {
+/** Checks what a stage uses of a configuration, also of one that was typed or read from a file. */
+export function configProblems(config: GrpoConfig, stage: 'grpo' | 'cold-start' = 'grpo'): ConfigProblems {
   const problems: ConfigProblems = {};
+  const coldStart = stage === 'cold-start';
   for (const field of CONFIG_FIELDS) {
+    if (coldStart && !COLD_START_FIELDS.includes(field.name)) continue;
     if (field.optional && config[field.name] === undefined) continue;
     const problem = problemOf(field, config[field.name]);
     if (problem) problems[field.name] = `${field.name} ${problem}.`;
   }
+  if (coldStart) return problems;
   const { steps_per_generation = 1, questions_per_step, num_generations, max_completion_length } = config;
   if (num_generations * max_completion_length > MOST_TOKENS)
     problems.max_completion_length ??= `max_completion_length is at most ${Math.floor(MOST_TOKENS / num_generations)} with ${num_generations} answers to a question.`;

@@ -13,7 +13,13 @@ import type { RewardSetting } from '../grpo/rewards/reward-setting';
 import type { LoraConfig } from '../lora/lora-config';
 
 /** What a form needs: the settings with their explanations, what is wrong with given ones, and the presets. */
-export { CONFIG_FIELDS, type ConfigField, type ConfigProblems, configProblems } from '../grpo/config-fields';
+export {
+  COLD_START_FIELDS,
+  CONFIG_FIELDS,
+  type ConfigField,
+  type ConfigProblems,
+  configProblems,
+} from '../grpo/config-fields';
 export { TINYLLAVA_VIDEO_R1, TOY, TRL } from '../grpo/grpo-config';
 export type { CompletionRow, DataProblem, GrpoConfig, LoraConfig, MemoryPlan, RewardSetting };
 

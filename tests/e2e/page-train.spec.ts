@@ -62,6 +62,17 @@ test('a run from the empty page to its end', async ({ page }) => {
     await expect(page.getByTestId('start-run')).toBeEnabled();
     await page.getByRole('button', { name: 'num_generations' }).click();
     await expect(page.locator('[data-setting="num_generations"]')).toContainText('Answers to each question');
+    // A cold start has no settings that it does not use, and none of them keeps it from starting.
+    await setting(page, 'num_generations').fill('1');
+    await expect(page.getByTestId('start-run')).toBeDisabled();
+    await page.getByTestId('setup').getByText('Cold start').click();
+    await expect(setting(page, 'num_generations')).toHaveCount(0);
+    await expect(setting(page, 'kl_limit')).toHaveCount(0);
+    await expect(setting(page, 'questions_per_step')).toHaveValue('8');
+    await expect(page.getByTestId('start-run')).toBeEnabled();
+    await shot(page, 'cold-start-form');
+    await page.getByTestId('setup').getByText('GRPO', { exact: true }).click();
+    await setting(page, 'num_generations').fill('8');
     await setting(page, 'max_steps').fill('400');
     await axe(page, 'empty');
     await shot(page, 'empty');
@@ -370,6 +381,16 @@ test('kept runs: opened, compared, renamed, deleted, exported, asked', async ({ 
     .toMatchObject({ type: 'export-run', run: 'r7', what: 'completions-jsonl' });
   await sendFiles(page, (await lastRequest(page, 'export-run')).id, ['completions.jsonl']);
   expect((await completions).suggestedFilename()).toBe('run-7-completions.jsonl');
+
+  // A cold start draws no answers, and the script is for GRPO.
+  const cold: RunConfig = { ...toy, stage: 'cold-start' };
+  await emitTraining(page, fakeData(read.id, { ...runs[0]!, stage: 'cold-start' }, cold, 184));
+  const exports = page.getByTestId('exports');
+  await expect(exports).toContainText('No completions and no TRL script');
+  await expect(exports.getByRole('button', { name: /TRL script|^Completions/ })).toHaveCount(0);
+  await expect(exports.getByRole('button', { name: /^PEFT adapter/ })).toBeVisible();
+  await expect(page.locator('[data-setting="kl_limit"]')).toHaveCount(0);
+  await shot(page, 'cold-start');
 
   await page.getByRole('button', { name: 'Ask with this adapter' }).click();
   const load = await lastRequest(page, 'load-adapter');

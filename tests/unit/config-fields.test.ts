@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { CONFIG_FIELDS, configProblems } from '../../src/grpo/config-fields';
+import { DEFAULT_ADAMW } from '../../src/grpo/adamw-config';
+import type { ColdStartConfig } from '../../src/grpo/cold-start';
+import { COLD_START_FIELDS, CONFIG_FIELDS, configProblems } from '../../src/grpo/config-fields';
 import { type GrpoConfig, TINYLLAVA_VIDEO_R1, TOY, TRL } from '../../src/grpo/grpo-config';
 
 describe('the fields of a configuration', () => {
@@ -30,5 +32,22 @@ describe('the fields of a configuration', () => {
   ])('says what is wrong with %j', (change, problem) => {
     const config = { ...TINYLLAVA_VIDEO_R1, ...change } as GrpoConfig;
     expect(configProblems(config)).toEqual({ [Object.keys(change)[0]!]: problem });
+  });
+
+  it('are checked as far as the stage uses them', () => {
+    const wrong = { ...TOY, num_generations: 1, beta: -1, steps_per_generation: 99, learning_rate: 0 };
+    expect(Object.keys(configProblems(wrong, 'cold-start'))).toEqual(['learning_rate']);
+    // All that the trainer is given, and what its questions come by.
+    const { max_steps, learning_rate, lr_scheduler_type, warmup_ratio } = TOY;
+    const trainer: ColdStartConfig = {
+      ...DEFAULT_ADAMW,
+      max_steps,
+      learning_rate,
+      lr_scheduler_type,
+      warmup_ratio,
+    };
+    expect([...Object.keys(trainer), 'questions_per_step', 'max_completion_length', 'seed'].sort()).toEqual(
+      [...COLD_START_FIELDS].sort(),
+    );
   });
 });

@@ -9,7 +9,7 @@ import {
 import { ChoiceSetting, ConfigRow, FlagSetting, NumberSetting } from './config-row';
 import { LORA_TARGET_NAMES } from './run-problems';
 import { shortModule } from './setting-differences';
-import { EXPLANATIONS, FIELD_GROUPS, LIVE_FIELDS } from './setup-groups';
+import { COLD_START_EXPLANATIONS, EXPLANATIONS, FIELD_GROUPS, LIVE_FIELDS } from './setup-groups';
 
 interface Props {
   config: RunConfig;
@@ -21,11 +21,11 @@ interface Props {
 
 /** All settings of a run but its rewards, by TRL's names. */
 export function ConfigForm({ config, problems, mode, onChange }: Props) {
-  const { grpo } = config;
+  const { grpo, stage } = config;
   const field = (name: keyof GrpoConfig) => (
     <GrpoField
       key={name}
-      field={CONFIG_FIELDS.find((one) => one.name === name)!}
+      field={fieldOf(name, stage)}
       value={grpo[name]}
       problem={problems[name]}
       mode={mode}
@@ -34,7 +34,7 @@ export function ConfigForm({ config, problems, mode, onChange }: Props) {
   );
   return (
     <>
-      {FIELD_GROUPS.map(({ title, main, more }) => (
+      {FIELD_GROUPS[stage].map(({ title, main, more }) => (
         <fieldset key={title} className="cf-group">
           <legend>{title}</legend>
           {main.map(field)}
@@ -45,6 +45,12 @@ export function ConfigForm({ config, problems, mode, onChange }: Props) {
       <CheckFields config={config} problems={problems} mode={mode} onChange={onChange} />
     </>
   );
+}
+
+function fieldOf(name: keyof GrpoConfig, stage: RunConfig['stage']): ConfigField {
+  const field = CONFIG_FIELDS.find((one) => one.name === name)!;
+  const explanation = stage === 'cold-start' ? COLD_START_EXPLANATIONS[name] : undefined;
+  return explanation ? { ...field, explanation } : field;
 }
 
 function More({ open, children }: { open: boolean; children: ReactNode }) {
@@ -203,7 +209,8 @@ function CheckFields({ config, problems, mode, onChange }: Props) {
   return (
     <fieldset className="cf-group">
       <legend>Checks</legend>
-      {(['eval_questions', 'eval_steps', 'save_steps', 'kl_limit'] as const).map(row)}
+      {(['eval_questions', 'eval_steps', 'save_steps'] as const).map(row)}
+      {config.stage === 'grpo' && row('kl_limit')}
     </fieldset>
   );
 }

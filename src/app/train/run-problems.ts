@@ -17,7 +17,8 @@ const MOST_WEIGHT = 1000;
 
 /** What is wrong with a run's configuration, by field, each a sentence; empty where it can be started. */
 export function runProblems(config: RunConfig): Readonly<Record<string, string>> {
-  const problems: Record<string, string> = { ...configProblems(config.grpo) };
+  const { rewards, stage } = config;
+  const problems: Record<string, string> = { ...configProblems(config.grpo, stage) };
   const { r, lora_alpha, target_modules, layers_to_transform } = config.lora;
   whole(problems, 'r', r, 1, 256);
   if (!(lora_alpha > 0 && lora_alpha <= MOST_ALPHA))
@@ -25,18 +26,18 @@ export function runProblems(config: RunConfig): Readonly<Record<string, string>>
   if (target_modules.length === 0) problems.target_modules = 'Choose at least one layer.';
   if (layers_to_transform?.some((layer) => !Number.isInteger(layer) || layer < 0))
     problems.layers_to_transform = 'Layer numbers from 0 with commas between, or nothing for all.';
-  const { rewards, stage } = config;
-  if (stage === 'grpo' && rewards.length === 0) problems.rewards = 'Choose at least one reward.';
+  // The toy world has as many as one asks for.
+  whole(problems, 'eval_questions', config.eval_questions, 0, 10_000);
+  whole(problems, 'eval_steps', config.eval_steps, 0, 1_000_000);
+  whole(problems, 'save_steps', config.save_steps, 1, 1_000_000);
+  if (stage === 'cold-start') return problems;
+  if (rewards.length === 0) problems.rewards = 'Choose at least one reward.';
   const weightless = rewards.find(({ weight }) => !(Math.abs(weight) <= MOST_WEIGHT));
   if (weightless)
     problems.rewards = `The weight of ${weightless.name} is a number from −${MOST_WEIGHT} to ${MOST_WEIGHT}.`;
   if (rewards.some(({ name, code }) => name === 'user_reward' && !code?.trim()))
     problems.rewards = 'Write your own reward, or leave it out.';
   whole(problems, 'max_length_reward', config.max_length_reward, 1, 1_000_000);
-  // The toy world has as many as one asks for.
-  whole(problems, 'eval_questions', config.eval_questions, 0, 10_000);
-  whole(problems, 'eval_steps', config.eval_steps, 0, 1_000_000);
-  whole(problems, 'save_steps', config.save_steps, 1, 1_000_000);
   if (!(config.kl_limit > 0)) problems.kl_limit = 'A number above 0.';
   return problems;
 }

@@ -1,11 +1,13 @@
-import type { GrpoConfig } from '../../worker/training-protocol';
+import { COLD_START_FIELDS, type GrpoConfig, type RunConfig } from '../../worker/training-protocol';
 
-/** The form's parts: what is always in sight, and what a press shows. */
-export const FIELD_GROUPS: readonly {
+/** A part of the form: what is always in sight, and what a press shows. */
+interface FieldGroup {
   title: string;
   main: readonly (keyof GrpoConfig)[];
   more: readonly (keyof GrpoConfig)[];
-}[] = [
+}
+
+const GRPO_GROUPS: readonly FieldGroup[] = [
   {
     title: 'Group',
     main: ['num_generations', 'questions_per_step', 'max_completion_length', 'temperature'],
@@ -29,6 +31,25 @@ export const FIELD_GROUPS: readonly {
     more: ['lr_scheduler_type', 'warmup_ratio', 'weight_decay', 'adam_beta1', 'adam_beta2', 'adam_epsilon'],
   },
 ];
+
+const used = (name: keyof GrpoConfig) => COLD_START_FIELDS.includes(name);
+const COLD_START_GROUPS = GRPO_GROUPS.map(({ title, main, more }) => ({
+  title: title === 'Group' ? 'Traces' : title,
+  main: main.filter(used),
+  more: more.filter(used),
+})).filter(({ main }) => main.length > 0);
+
+/** The form's parts in a stage: the settings that it uses. */
+export const FIELD_GROUPS: Readonly<Record<RunConfig['stage'], readonly FieldGroup[]>> = {
+  grpo: GRPO_GROUPS,
+  'cold-start': COLD_START_GROUPS,
+};
+
+/** Where a setting does something else in the cold start. */
+export const COLD_START_EXPLANATIONS: Partial<Record<keyof GrpoConfig, string>> = {
+  questions_per_step: 'Traces of a step: more make a steadier gradient.',
+  max_completion_length: 'Tokens of a held-out answer at most. The memory plan takes traces to be as long.',
+};
 
 /** Settings that may change while a run goes on. */
 export const LIVE_FIELDS: readonly (keyof GrpoConfig)[] = ['learning_rate', 'beta', 'max_steps'];

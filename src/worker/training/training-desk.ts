@@ -158,7 +158,7 @@ export class TrainingDesk {
   private async change({ settings }: Request<'change-run'>): Promise<void> {
     const { current } = this;
     if (!current) throw new Error('No run is going on whose settings could change.');
-    checkGrpo({ ...current.config.grpo, ...settings });
+    checkGrpo({ ...current.config.grpo, ...settings }, current.config.stage);
     await current.change(settings);
   }
 
