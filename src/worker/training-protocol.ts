@@ -124,6 +124,8 @@ export type StepLine = { step: number } & Record<string, number>;
 export interface EvalLine {
   step: number;
   questions: number;
+  /** Accuracy of a blind guess: the mean of 1 / options. Left out where a question has no options. */
+  chance?: number;
   accuracy_sampled: number;
   accuracy_greedy: number;
   format_rate: number;

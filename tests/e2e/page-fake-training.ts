@@ -124,6 +124,7 @@ export function fakeEval(step: number, accuracy: number): EvalLine {
   return {
     step,
     questions: 200,
+    chance: 0.2,
     accuracy_sampled: accuracy,
     accuracy_greedy: accuracy + 0.06,
     format_rate: 0.97,

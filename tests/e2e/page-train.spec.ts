@@ -340,6 +340,7 @@ test('kept runs: opened, compared, renamed, deleted, exported, asked', async ({ 
   await expect.poll(async () => (await lastRequest(page, 'read-run')).run).toBe('r6');
   await emitTraining(page, fakeData((await lastRequest(page, 'read-run')).id, runs[1]!, slower, 400));
   const held = page.getByTestId('held-out');
+  await expect(held.getByText('chance, 20%')).toBeVisible();
   await expect(held.getByText('Run 6')).toBeVisible();
   await expect(
     held.getByRole('img', { name: /^Answers that check themselves, .* step 150: 31%, then 52%\.$/ }),

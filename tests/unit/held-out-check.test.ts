@@ -5,7 +5,7 @@ import { checkHeldOut, type HeldOutCheck, sampledAccuracy } from '../../src/work
 import type { QuestionSource, RunQuestion } from '../../src/worker/training/question-source';
 
 /** What to check four questions with, and what was answered. Question 2 is right. */
-function four(unreadable: readonly number[]) {
+function four(unreadable: readonly number[], options = ['left', 'right', 'up', 'down']) {
   const asked: number[] = [];
   const temperatures: number[][] = [];
   const source: Pick<QuestionSource, 'heldOut'> = {
@@ -14,7 +14,7 @@ function four(unreadable: readonly number[]) {
         ? { video_filename: `${number}.mp4`, message: `${number}.mp4 is cut off.` }
         : ({
             problem: 'Where?',
-            options: ['left', 'right'],
+            options: options.slice(0, number + 1),
             solution: number === 2 ? '<answer>B</answer>' : '<answer>A</answer>',
             prompt_ids: new Int32Array([number]),
             visual: { buffer: { destroy() {} } },
@@ -54,6 +54,11 @@ it('leaves out held-out questions whose video cannot be read, and counts none tw
   expect(await checkHeldOut(all.check)).toMatchObject({ questions: 3, accuracy_sampled: 1 / 3 });
   // Numbers stay: the sampled answers of a question are drawn alike in every check.
   expect(all.asked).toEqual([0, 2, 3]);
+});
+
+it('knows the accuracy of a blind guess, where all questions have options', async () => {
+  expect((await checkHeldOut(four([]).check)).chance).toBe((1 + 1 / 2 + 1 / 3 + 1 / 4) / 4);
+  expect(await checkHeldOut(four([], []).check)).not.toHaveProperty('chance');
 });
 
 it('says why where no held-out video can be read', async () => {

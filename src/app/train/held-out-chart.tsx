@@ -88,7 +88,7 @@ export function ShareChart({ evals, max_steps, curves, height, spoken, compared 
           strokeDasharray="1.5 2.5"
         />
       )}
-      {chance && start !== undefined && (
+      {first?.points && start !== undefined && (
         <path d={`M${x(evals[0]!.step)} ${y(start)}H${right}`} stroke="var(--text-3)" strokeDasharray="4 3" />
       )}
       {first &&

@@ -133,6 +133,7 @@ function Accuracy({
   max_steps: number;
   compared: readonly ComparedEvals[];
 }) {
+  const chance = evals.at(-1)?.chance;
   const spoken = evals
     .map(
       (line) =>
@@ -145,9 +146,9 @@ function Accuracy({
       max_steps={max_steps}
       curves={ACCURACY}
       height={150}
-      spoken={`Held-out accuracy by step. ${spoken}. Chance is 25%.`}
+      spoken={`Held-out accuracy by step. ${spoken}.${chance === undefined ? '' : ` Chance is ${percent(chance)}.`}`}
       compared={compared}
-      chance={{ share: 0.25, label: 'chance, 4 options' }}
+      {...(chance === undefined ? {} : { chance: { share: chance, label: `chance, ${percent(chance)}` } })}
     />
   );
 }

@@ -47,7 +47,7 @@ export interface TrainingRequest {
 }
 
 /** Shares of held-out answers. */
-export type TrainingEval = Omit<EvalLine, 'step' | 'questions'>;
+export type TrainingEval = Omit<EvalLine, 'step' | 'questions' | 'chance'>;
 
 /** A check of held-out questions, and of the same ones about black frames. */
 export interface HeldOutAccuracy {
@@ -137,7 +137,7 @@ window.trainModel = async (request) => {
       signal: new AbortController().signal,
       onProgress: (done, total) => done % SIDE_BY_SIDE === 0 && window.reportProgress?.(what, done, total),
     });
-    const { questions: _, ...line } = await checkHeldOut(about('held-out questions', false));
+    const { questions: _, chance: __, ...line } = await checkHeldOut(about('held-out questions', false));
     const blank = await sampledAccuracy(about('black frames', true));
     const seconds = (performance.now() - begin) / 1000;
     return { questions: count, eval: line, blank, seconds };

@@ -41,8 +41,10 @@ export interface HeldOutCheck {
  */
 export async function checkHeldOut(check: HeldOutCheck): Promise<Omit<EvalLine, 'step'>> {
   const right = { greedy: 0, sampled: 0, formed: 0 };
+  let guessed = 0;
   const checks: SelfCheck[] = [];
   const asked = await answerAll(check, [GREEDY, SAMPLED], ({ solution, options }, [greedy, sampled]) => {
+    guessed += 1 / options.length;
     right.greedy += accuracy_reward(pythonStrip(greedy!), solution);
     const text = pythonStrip(sampled!);
     right.sampled += accuracy_reward(text, solution);
@@ -51,6 +53,7 @@ export async function checkHeldOut(check: HeldOutCheck): Promise<Omit<EvalLine, 
   });
   return {
     questions: asked,
+    ...(Number.isFinite(guessed) ? { chance: guessed / asked } : {}),
     accuracy_sampled: right.sampled / asked,
     accuracy_greedy: right.greedy / asked,
     format_rate: right.formed / asked,
