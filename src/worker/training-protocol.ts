@@ -79,7 +79,7 @@ export interface RunConfig {
   eval_steps: number;
   /** A checkpoint every so many steps. */
   save_steps: number;
-  /** Pause and say so above this KL. */
+  /** Pause and say so above this KL. 0: never. */
   kl_limit: number;
 }
 

@@ -337,6 +337,20 @@ describe('setup', () => {
     expect(runProblems({ ...config, lora: { ...config.lora, r: 6 } })).toEqual({});
   });
 
+  test('what a run does not use may be anything; a KL limit of 0 is none', () => {
+    const config = { ...presetConfig('toy'), max_length_reward: 0, kl_limit: 0 };
+    expect(runProblems(config)).toEqual({ max_length_reward: 'A whole number from 1 to 1,000,000.' });
+    const plain = { ...config, rewards: [{ name: 'accuracy_reward' as const, weight: 1 }] };
+    expect(runProblems(plain)).toEqual({});
+    expect(chartSpecs({ config: plain, lines: [] }, new Map()).main[2]).not.toHaveProperty('limit');
+    const form = { ...plain, rewards: [{ name: 'format_reward' as const, weight: 1 }] };
+    expect(runProblems(form)).toHaveProperty('max_length_reward');
+    for (const kl_limit of [-1, Number.NaN])
+      expect(runProblems({ ...plain, kl_limit })).toHaveProperty('kl_limit');
+    const wrong = { ...config, grpo: { ...config.grpo, num_generations: 1 }, rewards: [], kl_limit: -1 };
+    expect(runProblems({ ...wrong, stage: 'cold-start' })).toEqual({});
+  });
+
   test('no number that nobody means gets through', () => {
     const { grpo, lora, ...config } = presetConfig('toy');
     const all = {

@@ -67,7 +67,7 @@ export function chartSpecs(
         ...(beta === 0 ? { unit: 'beta is 0' } : {}),
         curves: [{ value: key('kl'), colour: '--c1' }],
         format: digits(3),
-        limit: { value: config.kl_limit, label: `limit ${config.kl_limit}` },
+        ...limitAt(config.kl_limit, 'limit'),
       },
       own.entropy,
       {
@@ -123,7 +123,7 @@ export function chartSpecs(
       },
       {
         name: 'reward_std',
-        unit: 'in a group',
+        unit: 'of a step',
         curves: [{ value: key('reward_std'), colour: '--c1' }],
         format: digits(2),
         range: [0, 0.1],
@@ -167,6 +167,11 @@ export function chartSpecs(
   };
 }
 
+/** A limit that is on: 0 is none. */
+function limitAt(value: number, name: string): Pick<ChartSpec, 'limit'> {
+  return value > 0 ? { limit: { value, label: `${name} ${value}` } } : {};
+}
+
 /** The charts that both stages have. */
 function commonCharts(max_grad_norm: number) {
   const one = (value: Curve['value']): Curve[] => [{ value, colour: '--c1' }];
@@ -184,7 +189,7 @@ function commonCharts(max_grad_norm: number) {
       curves: one(key('grad_norm')),
       format: digits(2),
       range: [0, 0.1],
-      limit: { value: max_grad_norm, label: `max_grad_norm ${max_grad_norm}` },
+      ...limitAt(max_grad_norm, 'max_grad_norm'),
     },
     learning_rate: {
       name: 'learning_rate',

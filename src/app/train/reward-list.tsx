@@ -2,6 +2,7 @@ import { useState } from 'react';
 import type { RewardSetting, RunConfig } from '../../worker/training-protocol';
 import { ConfigRow, NumberSetting } from './config-row';
 import { RewardEditor } from './reward-editor';
+import { rewardsLength } from './run-problems';
 import { EXPLANATIONS, REWARD_EXPLANATIONS } from './setup-groups';
 
 /** What a new reward function of the user's begins as. */
@@ -93,7 +94,7 @@ export function RewardList({
           onChange={(code) => set(rewards.map((one) => (one === own ? { ...one, code } : one)))}
         />
       )}
-      {rewards.some(({ name }) => name === 'signed_reward') && (
+      {rewardsLength(config) && (
         <ConfigRow
           name="max_length_reward"
           explanation={EXPLANATIONS.max_length_reward}

@@ -37,9 +37,14 @@ export function runProblems(config: RunConfig): Readonly<Record<string, string>>
     problems.rewards = `The weight of ${weightless.name} is a number from −${MOST_WEIGHT} to ${MOST_WEIGHT}.`;
   if (rewards.some(({ name, code }) => name === 'user_reward' && !code?.trim()))
     problems.rewards = 'Write your own reward, or leave it out.';
-  whole(problems, 'max_length_reward', config.max_length_reward, 1, 1_000_000);
-  if (!(config.kl_limit > 0)) problems.kl_limit = 'A number above 0.';
+  if (rewardsLength(config)) whole(problems, 'max_length_reward', config.max_length_reward, 1, 1_000_000);
+  if (!(config.kl_limit >= 0)) problems.kl_limit = 'A number from 0.';
   return problems;
+}
+
+/** Whether a reward of the run pays for the length of the thought. */
+export function rewardsLength({ rewards }: RunConfig): boolean {
+  return rewards.some(({ name }) => name === 'signed_reward' || name === 'format_reward');
 }
 
 /** The same of settings that are to change while a run goes on, which has done `step` steps. */

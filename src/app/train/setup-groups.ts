@@ -61,18 +61,19 @@ export const EXPLANATIONS = {
   use_rslora: 'Scales by lora_alpha / √r, so that strength does not shrink with the rank.',
   target_modules: 'Linear layers of the decoder that are adapted.',
   layers_to_transform: 'Decoder layers that are adapted, numbers with commas between; empty: all.',
-  max_length_reward: 'A thought of so many characters gets the whole length part of signed_reward.',
+  max_length_reward:
+    'A thought of so many characters gets the whole length part of signed_reward and format_reward.',
   eval_questions: 'Held-out questions of each check; 0 leaves checks out.',
   eval_steps: 'A check every so many steps, besides before and after; 0: only those.',
   save_steps: 'A checkpoint every so many steps.',
-  kl_limit: 'The run pauses and says so where the KL rises above this.',
+  kl_limit: 'The run pauses and says so where the KL rises above this; 0: never.',
 } as const;
 
 /** What each reward function does, a line each, in the form's order. */
 export const REWARD_EXPLANATIONS = {
   signed_reward: 'The paper’s: accuracy, format and length with a sign, −2 where nothing is right.',
   accuracy_reward: '1 where the answer is the label, else 0.',
-  format_reward: '1 where the text is <think>…</think><answer>…</answer>, else 0.',
+  format_reward: '0.5 for <think>…</think><answer>…</answer> alone, up to 1 as the thought grows; else 0.',
   think_format_reward: 'TRL’s: 1 where a <think> part is there and closed, else 0.',
   soft_overlong_punishment: 'Down to −1 as an answer nears max_completion_length.',
   repetition_penalty: 'Down to −1 the more an answer repeats itself.',
