@@ -11,38 +11,62 @@ import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { CHECKPOINT_FILES, readTrainerState } from '../grpo/checkpoint';
-import { type GrpoConfig, TINYLLAVA_VIDEO_R1, TOY, TRL } from '../grpo/grpo-config';
+import { TINYLLAVA_VIDEO_R1, TOY, TRL } from '../grpo/grpo-config';
 import type { StepMetrics } from '../grpo/step-metrics';
 import { withEnginePage } from './engine-page';
-import type { EncodedFiles, HeldOutAccuracy, TrainingEval, TrainingRequest } from './train/page';
+import type { EncodedFiles, HeldOutAccuracy, TrainConfig, TrainingEval, TrainingRequest } from './train/page';
 
 const LOG = 'log.jsonl';
 const BEFORE = 'eval_before.json';
 const SAVE_STEPS = 10;
-/** Settings by name, in the place of the toy preset's. */
-const PRESETS = new Map<string, Partial<GrpoConfig>>([
+/** Settings by name, in the place of the toy preset's. The paper's thoughts have 1200 characters. */
+const PRESETS = new Map<string, Partial<TrainConfig>>([
   ['toy', {}],
-  ['tinyllava-video-r1', TINYLLAVA_VIDEO_R1],
-  ['trl', TRL],
+  ['tinyllava-video-r1', { ...TINYLLAVA_VIDEO_R1, max_length_reward: 1200 }],
+  ['trl', { ...TRL, max_length_reward: 1200 }],
 ]);
+
+const OPTIONS = {
+  preset: { type: 'string', default: 'toy' },
+  model: { type: 'string', default: 'toy-base' },
+  steps: { type: 'string', default: '60' },
+  seed: { type: 'string', default: '1' },
+  out: { type: 'string' },
+  resume: { type: 'string' },
+  'eval-questions': { type: 'string', default: '512' },
+  before: { type: 'string' },
+  config: { type: 'string', default: '{}' },
+  json: { type: 'boolean', default: false },
+  help: { type: 'boolean', default: false },
+} as const;
+
+const USAGE =
+  'npm run train -- [--preset toy|tinyllava-video-r1|trl] [--model toy-base|URL] [--steps N] [--seed S]\n' +
+  '                 [--out DIR] [--resume DIR] [--eval-questions N] [--before FILE] [--config JSON] [--json]\n' +
+  '  --preset  settings to start from; default toy\n' +
+  '  --model   a folder of public/models, or the address of one; default toy-base\n' +
+  '  --steps N  steps of the whole run, those done before a --resume included; default 60\n' +
+  '  --seed S  the same seed gives the same run; default 1\n' +
+  '  --out DIR  gets the log, a step a line, and checkpoints with the adapter as PEFT writes it\n' +
+  '  --resume DIR  goes on from the checkpoint in such a folder\n' +
+  '  --eval-questions N  held-out questions before and after, 0 for none; default 512\n' +
+  "  --before FILE  eval_before.json of another run of the same model, in the check's place\n" +
+  "  --config JSON  changes settings of the preset, by TRL's names: '{\"learning_rate\":1e-3}'\n" +
+  '  --json  prints a line of JSON a step, and the report as the last one';
 
 /** Runs the command with its arguments; returns the exit code. */
 export async function main(args: string[]): Promise<number> {
-  const { values } = parseArgs({
-    args,
-    options: {
-      preset: { type: 'string', default: 'toy' },
-      model: { type: 'string', default: 'toy-base' },
-      steps: { type: 'string', default: '60' },
-      seed: { type: 'string', default: '1' },
-      out: { type: 'string' },
-      resume: { type: 'string' },
-      'eval-questions': { type: 'string', default: '512' },
-      before: { type: 'string' },
-      config: { type: 'string', default: '{}' },
-      json: { type: 'boolean', default: false },
-    },
-  });
+  let values: ReturnType<typeof parse>;
+  try {
+    values = parse(args);
+  } catch (cause) {
+    console.error(`${(cause as Error).message}\n${USAGE}`);
+    return 2;
+  }
+  if (values.help) {
+    console.log(USAGE);
+    return 0;
+  }
   const preset = PRESETS.get(values.preset);
   if (!preset) {
     console.error(`There is no preset "${values.preset}"; there are ${[...PRESETS.keys()].join(', ')}.`);
@@ -50,8 +74,9 @@ export async function main(args: string[]): Promise<number> {
   }
   const [steps, seed, evalQuestions] = [values.steps, values.seed, values['eval-questions']].map(Number);
   for (const [name, value] of Object.entries({ steps, seed, 'eval-questions': evalQuestions })) {
-    if (!Number.isInteger(value) || value! < 1) {
-      console.error(`--${name} takes a whole number from 1 on.`);
+    const least = name === 'steps' ? 1 : 0;
+    if (!Number.isSafeInteger(value) || value! < least) {
+      console.error(`--${name} takes a whole number from ${least} on.`);
       return 2;
     }
   }
@@ -102,17 +127,22 @@ export async function main(args: string[]): Promise<number> {
     await page.waitForFunction('typeof window.trainModel === "function"');
     const report = await page.evaluate((given) => window.trainModel(given), request);
     if (!values.json) {
-      const blank = (share: number) => `, black frames ${percent(share)}`;
-      console.log(`before: ${describeEval(report.eval_before)}${blank(report.accuracy_blank_frames_before)}`);
-      console.log(`after:  ${describeEval(report.eval_after)}${blank(report.accuracy_blank_frames_after)}`);
+      const { eval_before, eval_after } = report;
+      const blank = (share = Number.NaN) => `, black frames ${percent(share)}`;
+      if (eval_before)
+        console.log(`before: ${describeEval(eval_before)}${blank(report.accuracy_blank_frames_before)}`);
+      if (eval_after)
+        console.log(`after:  ${describeEval(eval_after)}${blank(report.accuracy_blank_frames_after)}`);
     }
     console.log(JSON.stringify(report));
     return 0;
   });
 }
 
+const parse = (args: string[]) => parseArgs({ args, options: OPTIONS }).values;
+
 /** Settings of the command line, or what is wrong with them. */
-function readConfig(text: string): Partial<GrpoConfig> | string {
+function readConfig(text: string): Partial<TrainConfig> | string {
   try {
     const config: unknown = JSON.parse(text);
     if (typeof config !== 'object' || config === null) throw new Error('It is no object.');

@@ -18,13 +18,19 @@ import { type RunQuestion, toySource } from '../../worker/training/question-sour
 import type { EvalLine } from '../../worker/training-protocol';
 import { HeldOutClips } from './held-out-clips';
 
-/** Thoughts of this many characters get the whole length reward: the toy's are far shorter than the original's 1200. */
-const MAX_LENGTH = 300;
+/** Thoughts of this many characters get the toy's whole length reward: they are far shorter than the original's. */
+const TOY_LENGTH = 300;
 /** Held-out questions that are answered side by side. */
 const SIDE_BY_SIDE = 64;
 
 /** A checkpoint's files as the command line and the page pass them: bytes in base64. */
 export type EncodedFiles = Record<keyof CheckpointFiles, string>;
+
+/** Settings of a run of the command line: what its checkpoint keeps. */
+export interface TrainConfig extends GrpoConfig {
+  /** Thoughts of this many characters get the whole length reward. */
+  max_length_reward: number;
+}
 
 /** What the command line asks for. */
 export interface TrainingRequest {
@@ -34,10 +40,10 @@ export interface TrainingRequest {
   /** Steps of the whole run, those of a checkpoint included. */
   steps: number;
   seed: number;
-  /** Held-out questions before and after. */
+  /** Held-out questions before and after; 0: no checks. */
   evalQuestions: number;
   /** Settings in the place of the preset's. */
-  config: Partial<GrpoConfig>;
+  config: Partial<TrainConfig>;
   /** Where to go on. */
   checkpoint?: EncodedFiles;
   /** Checks that are known from the run's first part, or from another run of the same model. */
@@ -64,10 +70,11 @@ export interface TrainingReport {
   steps: number;
   seconds: number;
   seed: number;
-  eval_before: TrainingEval;
-  eval_after: TrainingEval;
-  accuracy_blank_frames_before: number;
-  accuracy_blank_frames_after: number;
+  /** Left out without checks, as what follows. */
+  eval_before?: TrainingEval;
+  eval_after?: TrainingEval;
+  accuracy_blank_frames_before?: number;
+  accuracy_blank_frames_after?: number;
 }
 
 declare global {
@@ -90,7 +97,7 @@ window.trainModel = async (request) => {
   const checkpoint = request.checkpoint;
   const restored =
     checkpoint &&
-    (await readTrainingCheckpoint<GrpoConfig>(
+    (await readTrainingCheckpoint<TrainConfig>(
       gpu,
       async (name) => Uint8Array.from(atob(checkpoint[name]), (char) => char.charCodeAt(0)),
       text_config,
@@ -99,12 +106,14 @@ window.trainModel = async (request) => {
     throw new Error(
       `The checkpoint is of seed ${restored.config.seed}, not ${seed}: give --seed ${restored.config.seed}.`,
     );
-  const config: GrpoConfig = {
+  const config: TrainConfig = {
+    max_length_reward: TOY_LENGTH,
     ...(restored?.config ?? { ...TOY, seed }),
     ...request.config,
     max_steps: steps,
   };
   checkGrpo(config);
+  const { max_completion_length, max_length_reward } = config;
   const adapter = restored?.adapter ?? LoraAdapter.create(gpu, DEFAULT_LORA, text_config);
   if (!restored) adapter.initialise(seed);
 
@@ -114,7 +123,7 @@ window.trainModel = async (request) => {
       [{ name: 'signed_reward', weight: 1 }],
       texts.map((text, i) => ({ text, tokens: tokens[i]! })),
       asked[question]!,
-      { max_completion_length: config.max_completion_length, max_length_reward: MAX_LENGTH },
+      { max_completion_length, max_length_reward },
     ),
   );
   if (restored) trainer.restore(restored);
@@ -124,7 +133,8 @@ window.trainModel = async (request) => {
   const clips = await HeldOutClips.create(gpu, model, count, (done, total) =>
     window.reportProgress?.('held-out clips', done, total),
   );
-  const check = async (decoder: DecoderSteps): Promise<HeldOutAccuracy> => {
+  const check = async (decoder: DecoderSteps): Promise<HeldOutAccuracy | undefined> => {
+    if (count === 0) return undefined;
     const begin = performance.now();
     const about = (what: string, blank: boolean): HeldOutCheck => ({
       model,
@@ -132,7 +142,7 @@ window.trainModel = async (request) => {
       steps: decoder,
       source: clips.source(blank),
       count,
-      max_new_tokens: config.max_completion_length,
+      max_new_tokens: max_completion_length,
       side_by_side: SIDE_BY_SIDE,
       signal: new AbortController().signal,
       onProgress: (done, total) => done % SIDE_BY_SIDE === 0 && window.reportProgress?.(what, done, total),
@@ -143,7 +153,7 @@ window.trainModel = async (request) => {
     return { questions: count, eval: line, blank, seconds };
   };
   const before = request.before ?? (await check(model.language.base));
-  if (!request.before) await window.reportBefore?.(before);
+  if (before && !request.before) await window.reportBefore?.(before);
 
   const save = async () => {
     const { step, num_tokens } = trainer;
@@ -175,10 +185,8 @@ window.trainModel = async (request) => {
     steps,
     seconds: (performance.now() - start) / 1000 + (request.before?.seconds ?? 0),
     seed,
-    eval_before: before.eval,
-    eval_after: after.eval,
-    accuracy_blank_frames_before: before.blank,
-    accuracy_blank_frames_after: after.blank,
+    ...(before && { eval_before: before.eval, accuracy_blank_frames_before: before.blank }),
+    ...(after && { eval_after: after.eval, accuracy_blank_frames_after: after.blank }),
   };
 };
 
