@@ -2,8 +2,9 @@
 //
 // Grid: (columns / 64, rows / 64), rounded up; workgroups of 256. A workgroup makes 64 x 64 values, a thread 4 x 4 of
 // them, from tiles of 64 x 32 of x and 32 x 64 of W in workgroup memory: W is unpacked once for 64 rows, one octet a
-// thread and step. Memory: x once per 64 columns, W once per 64 rows; 16.3 kB of workgroup memory. The 4 rows and
+// thread and step. Memory: x once per 64 columns, W once per 64 rows; 256 PITCH bytes of workgroup memory. The 4 rows and
 // columns of a thread lie 16 apart, so that neighbouring threads read neighbouring words.
+// Constant PITCH: 65, or 64 where workgroups have 16,384 bytes alone; writes of neighbouring threads then share a bank.
 // Loop counts FORWARD (x W^T) and BACKWARD (x W): one is 1, one 0; WIDE (rows of x have a multiple of 4 values) and ANY
 // likewise; element types X1, X4, C1 and Y1 of f32 or f16. Behind weight-octet.wgsl.
 
@@ -28,10 +29,9 @@ struct Params {
 
 const TILE: u32 = 64u;
 const DEPTH: u32 = 32u;
-const PITCH: u32 = 65u;
 
-var<workgroup> xs: array<f32, 32 * 65>; // [DEPTH, PITCH]
-var<workgroup> ws: array<f32, 32 * 65>;
+var<workgroup> xs: array<f32, 32 * PITCH>; // [DEPTH, PITCH]
+var<workgroup> ws: array<f32, 32 * PITCH>;
 
 // Elements i.. of a row of x as f32, 0 past its end.
 fn take(row: u32, i: u32, width: u32) -> vec4<f32> {

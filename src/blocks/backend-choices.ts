@@ -1,3 +1,5 @@
+import { RECORDED_ROWS } from './block-graph';
+
 /** Which dense backend runs a block at some numbers of rows, and why. */
 export interface BackendChoice {
   /** Name of the graph: "qwen2 layer". */
@@ -11,6 +13,12 @@ export interface BackendChoice {
   ort_ms?: number;
   wgsl_ms?: number;
 }
+
+/**
+ * How many times faster the runtime has to be for few rows: our kernels are then issued from the recording of a whole
+ * step, in one submit, unless one graph of the step is the runtime's.
+ */
+const FEW_ROWS_MARGIN = 1.5;
 
 /** Numbers of rows that are measured together: a backend may win for few rows and lose for many. */
 const ROW_CLASSES = [1, 4, 16, 64, 256, 1024];
@@ -38,15 +46,17 @@ export class BackendChoices {
     return this.measured.get(key(graph, rowClass(rows)));
   }
 
-  /** Takes a measurement. The faster one runs from now on. */
+  /** Takes a measurement. The faster one runs from now on: of few rows, the runtime where it is much faster. */
   measure(graph: string, rows: number, ort_ms: number, wgsl_ms: number): BackendChoice {
-    const backend = ort_ms < wgsl_ms ? 'ort' : 'wgsl';
-    const [fast, slow] = backend === 'ort' ? [ort_ms, wgsl_ms] : [wgsl_ms, ort_ms];
+    const margin = rows <= RECORDED_ROWS ? FEW_ROWS_MARGIN : 1;
+    const backend = ort_ms * margin < wgsl_ms ? 'ort' : 'wgsl';
+    const [own, other] = backend === 'ort' ? [ort_ms, wgsl_ms] : [wgsl_ms, ort_ms];
+    const slower = own > other ? ` That has to be ${margin} times faster to end the recording of steps.` : '';
     const choice: BackendChoice = {
       graph,
       rows: rowClass(rows),
       backend,
-      why: `Measured here: ${fast.toFixed(2)} ms against ${slow.toFixed(2)} ms of the other.`,
+      why: `Measured here: ${own.toFixed(2)} ms against ${other.toFixed(2)} ms of the other.${slower}`,
       ort_ms,
       wgsl_ms,
     };

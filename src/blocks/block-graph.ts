@@ -2,6 +2,9 @@ import type { Recorder } from '../gpu/recorder';
 import type { GpuTensor } from '../gpu/tensor';
 import type { GraphModel } from './graph';
 
+/** Rows up to which a step of captured runs is recorded: what recording takes pays where the same step comes many times. */
+export const RECORDED_ROWS = 64;
+
 /** Tensors of a run by the names that the graph gives its inputs or outputs. */
 export type NamedTensors = Readonly<Record<string, GpuTensor>>;
 

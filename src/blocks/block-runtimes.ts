@@ -2,6 +2,7 @@ import type { Gpu } from '../gpu/device';
 import { BackendChoices } from './backend-choices';
 import type { BlockGraph, BlockRuntime, GraphCapture, NamedTensors } from './block-graph';
 import type { Dim, GraphModel } from './graph';
+import { OrtError } from './ort/ort-error';
 import { type OrtOptions, OrtRuntime } from './ort/ort-runtime';
 import { WgslRuntime } from './wgsl/wgsl-runtime';
 
@@ -25,6 +26,7 @@ export interface BlockRuntimesOptions extends OrtOptions {
 const REASONS = {
   forced: 'Set in the address of the page.',
   lacking: 'Our kernels lack one of its operators.',
+  failed: 'ONNX Runtime failed here, so our kernels run.',
   wrong: 'Our dense kernels gave wrong values in the self-test.',
   own: 'Only our kernels have all of its operators.',
   cpu: "A CPU adapter: the runtime's kernels wait at barriers there, and compile for a minute. Not measured.",
@@ -120,7 +122,10 @@ function graphLabel(graph: GraphModel): string {
   return `${graph.name} ${largest.dims!.join(' x ')}${type}${rows}`;
 }
 
-/** A graph that may run in both backends; what was measured at a run's number of rows decides. */
+/**
+ * A graph that may run in both backends; what was measured at a run's number of rows decides. Where the runtime cannot
+ * be started or fails, our kernels run from then on, and the choice says why.
+ */
 class MeasuredGraph implements BlockGraph {
   readonly name: string;
   readonly inputs: readonly string[];
@@ -128,6 +133,8 @@ class MeasuredGraph implements BlockGraph {
   private readonly label: string;
   private readonly rowInputs: readonly string[];
   private compiled: Promise<BlockGraph> | undefined;
+  /** The runtime has failed, in this visit. */
+  private alone = false;
 
   constructor(
     private readonly gpu: Gpu,
@@ -147,18 +154,33 @@ class MeasuredGraph implements BlockGraph {
 
   async run(inputs: NamedTensors, outputs: NamedTensors): Promise<void> {
     const rows = Math.max(...this.rowInputs.map((name) => inputs[name]?.shape[0] ?? 0));
-    const choice = this.choices.find(this.label, rows) ?? (await this.measure(rows, inputs, outputs));
-    await (choice.backend === 'ort' ? await this.ort() : this.own).run(inputs, outputs);
+    try {
+      if (!this.alone) {
+        const choice = this.choices.find(this.label, rows) ?? (await this.measure(rows, inputs, outputs));
+        if (choice.backend === 'ort') {
+          await (await this.ort()).run(inputs, outputs);
+          return;
+        }
+      }
+    } catch (cause) {
+      if (!(cause instanceof OrtError)) throw cause;
+      this.alone = true;
+      this.choices.note(this.label, 'wgsl', `${REASONS.failed} ${cause.message}`);
+    }
+    await this.own.run(inputs, outputs);
   }
 
   capture(rows: number): GraphCapture | undefined {
     const backend = this.choices.find(this.label, rows)?.backend;
-    return backend === 'wgsl' ? this.own.capture?.(rows) : undefined;
+    return this.alone || backend === 'wgsl' ? this.own.capture?.(rows) : undefined;
   }
 
   async destroy(): Promise<void> {
     await this.own.destroy();
-    await this.compiled?.then((graph) => graph.destroy());
+    await this.compiled?.then(
+      (graph) => graph.destroy(),
+      () => undefined,
+    );
   }
 
   /** The runtime's graph: compiled where a measurement or its result asks for it. */

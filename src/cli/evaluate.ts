@@ -1,5 +1,5 @@
 /**
- * `npm run evaluate -- [--model toy|URL] [--questions N] [--seed S] [--json]`: accuracy on held-out clips of the toy
+ * `npm run evaluate -- [--model toy|OWNER/NAME|URL] [--questions N] [--seed S] [--json]`: accuracy on held-out clips of the toy
  * world, in headless Chromium, through the page's own path (H.264 file, WebCodecs, worker, WebGPU).
  * With `--compare-precision [--precisions f32,f16,q8,q4,mixed]`: accuracy in each precision, and the divergence of its
  * next-token distributions from those of the first.
@@ -41,8 +41,7 @@ export async function main(args: string[]): Promise<number> {
           `${done} of ${total} (${outcome.family}): greedy ${mark(outcome.greedy)}, sampled ${mark(outcome.sampled)}`,
         );
     });
-    const isUrl = /^https?:/.test(values.model);
-    const modelUrl = isUrl ? values.model : `${origin}models/${values.model}/`;
+    const modelUrl = addressOf(values.model, origin);
     const seed = Number(values.seed);
     await page.waitForFunction('typeof window.evaluateModel === "function"');
     if (values['compare-precision']) {
@@ -67,6 +66,12 @@ export async function main(args: string[]): Promise<number> {
     console.log(JSON.stringify(report));
     return 0;
   });
+}
+
+/** The address of a model: of a repository of the hub, of any folder, or of one that ships with the page. */
+function addressOf(model: string, origin: string): string {
+  if (/^https?:/.test(model)) return model;
+  return model.includes('/') ? `https://huggingface.co/${model}/resolve/main/` : `${origin}models/${model}/`;
 }
 
 function mark(correct: boolean): string {

@@ -4,7 +4,7 @@ import { RotaryAppend } from '../attention/rotary';
 import { CopyRows, EmbedTokens } from '../attention/rows';
 import type { QueryRun, SegmentTree } from '../attention/segment-tree';
 import { type AttentionTypes, F32_TYPES } from '../attention/variants';
-import type { BlockRuntime } from '../blocks/block-graph';
+import { type BlockRuntime, RECORDED_ROWS } from '../blocks/block-graph';
 import { MANY_ROWS } from '../blocks/block-runtimes';
 import type { WeightSource } from '../blocks/block-weights';
 import { qwen2Head } from '../blocks/qwen2-graphs';
@@ -27,7 +27,7 @@ import {
 import { Workspace } from './language-model-workspace';
 import { onceEach } from './once-each';
 import type { PassPrecision } from './precision';
-import { RECORDED_ROWS, RecordedSteps, type StepOutput } from './recorded-steps';
+import { RecordedSteps, type StepOutput } from './recorded-steps';
 import { LANGUAGE_PREFIX, lmHeadName } from './tensor-names';
 
 /** Options of `LanguageModel.create`. Storage is f32 where nothing is said. */

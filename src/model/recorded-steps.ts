@@ -11,9 +11,6 @@ import type { DecoderSteps, Step } from './decoder-steps';
 import type { KvLayer } from './kv-cache';
 import type { Activations } from './language-model-workspace';
 
-/** Rows up to which a step is recorded: what recording takes pays where the same step comes many times. */
-export const RECORDED_ROWS = 64;
-
 /** A forward pass of token rows. */
 export interface TokenStep {
   rows: number;

@@ -1,10 +1,11 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { BackendChoices } from '../../src/blocks/backend-choices';
 import type { BlockGraph, BlockRuntime } from '../../src/blocks/block-graph';
 import { BlockRuntimes } from '../../src/blocks/block-runtimes';
 import { differentiate } from '../../src/blocks/differentiate';
 import type { GraphModel } from '../../src/blocks/graph';
 import { GraphBuilder } from '../../src/blocks/graph-builder';
+import { OrtError } from '../../src/blocks/ort/ort-error';
 import { OrtRuntime } from '../../src/blocks/ort/ort-runtime';
 import { qwen2Block, qwen2First, qwen2Head, qwen2Last } from '../../src/blocks/qwen2-graphs';
 import { resamplerBlock, resamplerFirst, resamplerLast } from '../../src/blocks/resampler-graphs';
@@ -181,6 +182,26 @@ describe('BlockRuntimes', () => {
       expect(relativeError(await readF32(gpu, logits), expected)).toBeLessThan(5e-6);
     }
     expect(choices.measurements().map(({ rows }) => rows)).toEqual([16, 64, 1]);
+    // Where the runtime fails, be it fetched or not, our kernels run, and it is said.
+    const refused = vi
+      .spyOn(OrtRuntime.prototype, 'compile')
+      .mockRejectedValue(new OrtError('It is offline.'));
+    const alone = await auto.compile(model);
+    const x = { data: random(48, 4), shape: [1, 48] };
+    const final_norm = uploadTensor(gpu, x.data, x.shape, 'f32', 'x');
+    const logits = createTensor(gpu, [1, 75], 'f32', 'logits');
+    choices.measure(label, 1, 1, 2);
+    for (let i = 0; i < 2; i++) await alone.run({ final_norm, 'head.weight': head }, { logits });
+    expect(refused).toHaveBeenCalledOnce();
+    refused.mockRestore();
+    const expected = blockReference(model, { final_norm: x, 'head.weight': weight }).logits!.data;
+    expect(relativeError(await readF32(gpu, logits), expected)).toBeLessThan(5e-6);
+    expect(alone.capture?.(1)).toBeDefined();
+    expect(choices.list()[0]).toMatchObject({
+      backend: 'wgsl',
+      why: 'ONNX Runtime failed here, so our kernels run. It is offline.',
+    });
+    await alone.destroy();
     await graph.destroy();
     auto.destroy();
     const forced = await BlockRuntimes.create(likeGpu, { backend: 'ort', validation: true });

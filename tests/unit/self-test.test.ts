@@ -155,6 +155,13 @@ describe('BackendChoices', () => {
     const later = new BackendChoices(choices.measurements());
     expect(later.find('block', 9)?.why).toBe('Measured here: 1.00 ms against 3.00 ms of the other.');
     expect(later.list()).toHaveLength(2);
+    // Of few rows our kernels are issued from a recording, which the runtime ends.
+    expect(later.measure('block', 8, 1, 1.4)).toMatchObject({
+      backend: 'wgsl',
+      why: 'Measured here: 1.40 ms against 1.00 ms of the other. That has to be 1.5 times faster to end the recording of steps.',
+    });
+    expect(later.measure('block', 8, 1, 1.6).backend).toBe('ort');
+    expect(later.measure('block', 300, 1, 1.1).backend).toBe('ort');
     expect([rowClass(1), rowClass(2), rowClass(5000)]).toEqual([1, 4, null]);
   });
 });

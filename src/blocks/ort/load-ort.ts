@@ -1,3 +1,5 @@
+import { OrtError } from './ort-error';
+
 /** ONNX Runtime Web's API, the same for both of its builds. */
 export type Ort = typeof import('onnxruntime-web/webgpu');
 
@@ -8,7 +10,7 @@ let loading: Promise<Ort> | undefined;
  * of it is fetched. Of its two builds one is fetched: `jspi` (16.8 MB of wasm) where the browser can suspend wasm by
  * itself (JavaScript Promise Integration: Chromium from 137 on), else `asyncify` (26.8 MB), which runs everywhere.
  * The wasm file lies beside its module and is fetched with the first session.
- * @throws Error where its module cannot be fetched.
+ * @throws OrtError where its module cannot be fetched.
  */
 export function loadOrt(): Promise<Ort> {
   loading ??= (
@@ -17,7 +19,7 @@ export function loadOrt(): Promise<Ort> {
     .then(configure)
     .catch((cause: unknown) => {
       loading = undefined;
-      throw new Error(
+      throw new OrtError(
         `ONNX Runtime could not be loaded: ${cause instanceof Error ? cause.message : String(cause)}`,
       );
     });

@@ -5,6 +5,7 @@ import type { BlockGraph, BlockRuntime, NamedTensors } from '../block-graph';
 import type { GraphModel } from '../graph';
 import { loadOrt, type Ort } from './load-ort';
 import { encodeModel } from './onnx-proto';
+import { OrtError } from './ort-error';
 import { forOrt, scalesName } from './packed-weights';
 
 /** Options of `OrtRuntime.create`. */
@@ -41,7 +42,7 @@ export class OrtRuntime implements BlockRuntime {
 
   /**
    * Makes a session of a graph. Its pipelines compile with its first run.
-   * @throws Error where the runtime cannot be fetched or started, and where the graph is not valid or has an operator
+   * @throws OrtError where the runtime cannot be fetched or started, and where the graph is not valid or has an operator
    * that could not run on the GPU: nothing falls back to the CPU.
    */
   async compile(graph: GraphModel): Promise<BlockGraph> {
@@ -66,7 +67,7 @@ export class OrtRuntime implements BlockRuntime {
           extra: { session: { disable_cpu_ep_fallback: '1' } },
         });
       } catch (cause) {
-        throw new Error(`ONNX Runtime refused the graph ${graph.name}: ${message(cause)}`);
+        throw new OrtError(`ONNX Runtime refused the graph ${graph.name}: ${message(cause)}`);
       }
     });
     return new OrtGraph(ort, graph, session);
@@ -97,7 +98,7 @@ class OrtGraph implements BlockGraph {
           ortTensors(this.ort, this.name, this.outputs, outputs),
         );
       } catch (cause) {
-        throw new Error(`ONNX Runtime could not run the graph ${this.name}: ${message(cause)}`);
+        throw new OrtError(`ONNX Runtime could not run the graph ${this.name}: ${message(cause)}`);
       }
     });
   }

@@ -46,10 +46,13 @@ export class QuantisedKernels {
   private readonly sizes: Sizes;
   /** How threads share a dot product of few rows. */
   private readonly sharing: Sharing;
+  /** Words from a row of a tile to the next: 64, and one more against bank conflicts where there is room. */
+  private readonly pitch: number;
 
   constructor(private readonly gpu: Gpu) {
     this.sizes = SIZES[gpu.adapter.isFallback || gpu.off.has('tiles') ? 'cpu' : 'gpu'];
     this.sharing = sharing(gpu, this.sizes);
+    this.pitch = gpu.adapter.limits.maxComputeWorkgroupStorageSize < 2 * 32 * 65 * 4 ? 64 : 65;
   }
 
   /** Compiles what a product needs at any number of rows; `n` is the weight's number of rows. */
@@ -160,7 +163,7 @@ export class QuantisedKernels {
         return make(untransposedCode, { R: backward }, { WG: group, R_COUNT: backward });
       default: {
         const forward = third === 'forward' ? 1 : 0;
-        return make(tileCode, { FORWARD: forward, BACKWARD: 1 - forward }, {});
+        return make(tileCode, { FORWARD: forward, BACKWARD: 1 - forward }, { PITCH: this.pitch });
       }
     }
   }

@@ -2,7 +2,7 @@ import { openGpu } from '../../gpu/device';
 import { type GpuTensor, readF32, uploadTensor } from '../../gpu/tensor';
 import type { ModelPrecision, PartPrecision } from '../../model/precision';
 import { buildPrompt, withOptions } from '../../model/prompt';
-import { urlStore } from '../../weights/file-store';
+import { storeAt } from '../../weights/file-store';
 import type { EngineEvent, Question, SamplingSettings } from '../../worker/protocol';
 import { closeSession, loadSession, type Session } from '../../worker/session';
 import { readVideo } from '../../worker/video-reader';
@@ -45,6 +45,9 @@ export interface PrecisionOutcome {
 export const SAMPLES = 4;
 const MAX_NEW_TOKENS = 160;
 
+/** What the first precision's distributions may take in memory. */
+const REFERENCE_BYTES = 2e9;
+
 /** The first precision's answer to a question, and the distribution before each of its tokens. */
 interface Reference {
   tokens: number[];
@@ -55,6 +58,7 @@ interface Reference {
  * Loads a model in each precision, one after the other, and asks the same held-out questions, from an H.264 file to
  * the answer. Distributions are those along the first precision's greedy answers, over the whole vocabulary; they are
  * kept in memory between the models.
+ * @throws Error where that would be too much.
  */
 export async function comparePrecisions(
   request: PrecisionRequest,
@@ -63,8 +67,9 @@ export async function comparePrecisions(
   const references: Reference[] = [];
   const outcomes: PrecisionOutcome[] = [];
   for (const { name, precision } of request.precisions) {
-    const session = await loadSession(await openGpu(), urlStore(request.modelUrl), { precision });
+    const session = await loadSession(await openGpu(), storeAt(request.modelUrl), { precision });
     try {
+      checkMemory(session.model.config.text_config.vocab_size, request.questions);
       const sums = await ask(session, request, references, (done) =>
         report(`${name}: ${done} of ${request.questions} questions`),
       );
@@ -90,6 +95,16 @@ export async function comparePrecisions(
     }
   }
   return outcomes;
+}
+
+function checkMemory(vocab_size: number, questions: number): void {
+  const each = 4 * vocab_size * MAX_NEW_TOKENS;
+  const most = Math.floor(REFERENCE_BYTES / each);
+  if (questions > most)
+    throw new Error(
+      `Distributions over ${vocab_size} tokens take up to ${Math.ceil(each / 1e6)} MB of memory for each question. ` +
+        `Ask ${most} of them: --questions ${most}.`,
+    );
 }
 
 interface Sums {
