@@ -1,4 +1,5 @@
 import { GpuError } from './errors';
+import { largestTensor } from './largest-tensor';
 import { GpuMemory } from './memory';
 import { UniformRing } from './uniforms';
 
@@ -127,13 +128,6 @@ export async function openGpu(
       device.destroy();
     },
   };
-}
-
-/** Bytes of the largest tensor that a device takes: it must fit into one buffer and into one binding. */
-export function largestTensor(
-  limits: Pick<GPUSupportedLimits, 'maxBufferSize' | 'maxStorageBufferBindingSize'>,
-): number {
-  return Math.min(limits.maxBufferSize, limits.maxStorageBufferBindingSize);
 }
 
 /** What a device would have, before one is opened: f16 in shaders, and the largest tensor. */

@@ -1,7 +1,13 @@
 import type { WeightPrecision } from '../weights/quantiser';
 import type { ModelPart, ModelPrecision } from './precision';
 
-// Without imports but types: the page adds plans up itself, for whatever is chosen there.
+// Without imports but types: the page adds plans up itself, for whatever is chosen there, and finds what is kept by the
+// line of its precision.
+
+/** A precision as a line of text: "language q4, embedding q8, vision f16, connector f16". */
+export function precisionLine({ language, embedding, vision, connector }: ModelPrecision): string {
+  return `language ${language}, embedding ${embedding}, vision ${vision}, connector ${connector}`;
+}
 
 /** Bytes of a part on the GPU. `other`: norms, biases, positions; `caches`: keys and values of prompt and answers. */
 export interface PlanPart {

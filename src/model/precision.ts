@@ -112,12 +112,7 @@ export function fittingPrecision(
   return fitting;
 }
 
-/** A precision as a line of text: "language q4, embedding q8, vision f16, connector f16". */
-export function precisionLine(precision: ModelPrecision): string {
-  return MODEL_PARTS.map((part) => `${part} ${precision[part]}`).join(', ');
-}
-
-/** The precision that `precisionLine` wrote; undefined where it is none. */
+/** The precision that `precisionLine` (plan-parts.ts) wrote; undefined where it is none. */
 export function parsePrecisionLine(line: string): ModelPrecision | undefined {
   const parts = new Map(line.split(', ').map((part) => part.split(' ') as [string, string]));
   const found = MODEL_PARTS.map((part) => [part, WEIGHT_PRECISIONS.find((one) => one === parts.get(part))]);

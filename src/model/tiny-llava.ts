@@ -1,5 +1,6 @@
 import { BlockRuntimes, type BlockRuntimesOptions } from '../blocks/block-runtimes';
-import { type Gpu, largestTensor } from '../gpu/device';
+import type { Gpu } from '../gpu/device';
+import { largestTensor } from '../gpu/largest-tensor';
 import { type GpuTensor, sizeOf } from '../gpu/tensor';
 import type { Normalisation } from '../video/resize-reference';
 import { type Checkpoint, openCheckpoint, readJson } from '../weights/checkpoint';
@@ -9,6 +10,7 @@ import type { TensorCache } from '../weights/kept-tensors';
 import { checkTensors, type FileProgress, loadWeights, type Weights } from '../weights/load-weights';
 import { parseConfig, type TinyLlavaConfig } from './config';
 import { LanguageModel } from './language-model';
+import { precisionLine } from './plan-parts';
 import {
   defaultPrecision,
   fittingPrecision,
@@ -16,7 +18,6 @@ import {
   type ModelPrecision,
   type PartPrecision,
   passPrecision,
-  precisionLine,
   summarisePrecision,
   tensorPrecision,
 } from './precision';

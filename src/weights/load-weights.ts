@@ -1,4 +1,5 @@
-import { type Gpu, largestTensor } from '../gpu/device';
+import type { Gpu } from '../gpu/device';
+import { largestTensor } from '../gpu/largest-tensor';
 import { byteLength, createTensor, destroyTensor, type GpuTensor } from '../gpu/tensor';
 import type { Checkpoint, StoredTensor } from './checkpoint';
 import { BadWeightsError, CheckpointError, DamagedKeepError } from './errors';

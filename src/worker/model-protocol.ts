@@ -9,7 +9,8 @@ import type { ModelPart, PrecisionPreset } from '../model/precision';
 import type { KeptModel } from '../storage/kept-models';
 import type { ModelSource } from './protocol';
 
-export { storedPlan } from '../model/plan-parts';
+export { largestTensor } from '../gpu/largest-tensor';
+export { precisionLine, storedPlan } from '../model/plan-parts';
 export type {
   AnswerSize,
   KeptModel,

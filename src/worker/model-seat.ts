@@ -154,7 +154,7 @@ export class ModelSeat {
       tell(waits > 0 ? 'Waiting for the hub, which limits requests' : label, ...rest);
     };
     if (!beside) await begin();
-    progress('Opening the GPU', 0, 0);
+    progress('Loading the model', 0, 0);
     let load: PreparedLoad | undefined;
     let session: Loaded;
     try {

@@ -37,14 +37,18 @@ export async function openSession(
   { source, options }: PreparedLoad,
   { post, kernels, lost, progress, begin }: SessionPlace,
 ): Promise<Loaded> {
+  progress(lost ? 'Waiting for the GPU' : 'Opening the GPU', 0, 0);
   const gpu = await (lost ? reopenGpu() : openGpu());
   post({ type: 'gpu', adapter: gpu.adapter, f16: gpu.f16, subgroups: gpu.subgroups });
+  progress('Reading its config, tokenizer and headers', 0, 0);
   const kernelOptions = await kernels.loadOptions(gpu);
   const session = await loadSession(gpu, source, {
     ...options,
     ...kernelOptions,
     beforeCompile: async (...model) => {
+      if (request.beside) progress('Waiting until the GPU is free', 0, 0);
       await begin();
+      progress('Compiling shaders', 0, 0);
       await kernelOptions.beforeCompile?.(...model);
     },
     ...(request.backend ? { backend: request.backend } : {}),

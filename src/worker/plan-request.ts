@@ -1,5 +1,6 @@
 import { copySpeed } from '../bench/copy-speed';
-import { adapterOffer, type Gpu, largestTensor } from '../gpu/device';
+import { adapterOffer, type Gpu } from '../gpu/device';
+import { largestTensor } from '../gpu/largest-tensor';
 import { parseConfig } from '../model/config';
 import { planModel } from '../model/model-plan';
 import { openCheckpoint } from '../weights/checkpoint';

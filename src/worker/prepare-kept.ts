@@ -1,4 +1,5 @@
 import { KeptModels } from '../storage/kept-models';
+import { filesSource, sourceAddress } from '../storage/kept-source';
 import { webLocks } from '../storage/locks';
 import { opfsFolder } from '../storage/opfs-folder';
 import { CheckpointError } from '../weights/errors';
@@ -27,13 +28,13 @@ export async function prepareKept(
     const kept = await openKept(await keptModels(), source.id);
     const { checkpoint, openCache, precision = wanted } = kept;
     const stored = precision ? { precision } : {};
-    const url = /^https?:/.test(kept.source) ? kept.source : undefined;
+    const url = sourceAddress(kept.source);
     const anew = () =>
       prepareKept({ ...request, ...stored, source: { kind: 'url', url: url! }, keep: true }, requests, post);
     if (!checkpoint && url) return anew();
     if (!checkpoint)
       throw new CheckpointError(
-        `What was kept of ${kept.name} is damaged. Open its folder again: what is not right is read again.`,
+        `What was kept of ${kept.name} is damaged. Choose its folder or its files again: what is not right is read again.`,
       );
     const options = { openCache, signal, ...stored };
     const leaves = () => 'Its files stay in this browser.';
@@ -47,7 +48,7 @@ export async function prepareKept(
     post({ type: 'not-kept', id, message });
     return { source: store, options: { signal, ...asked }, leaves: () => message };
   }
-  const from = source.kind === 'url' ? source.url : `folder ${store.name}`;
+  const from = source.kind === 'url' ? source.url : filesSource(name);
   const onProblem = (message: string) => post({ type: 'not-kept', id, message });
   const kept = keepWhileLoading(models, store, { source: from, name, onProblem });
   return {

@@ -243,6 +243,78 @@ test('a large model: its plan first, then its bytes as they come, and an end to 
   await expect(dialog.getByTestId('kept-model')).toHaveCount(0);
 });
 
+test('models of files: told apart, loaded, deleted while in use, and planned again', async ({ page }) => {
+  await loadFakeModel(page);
+  await page.keyboard.press('m');
+  const dialog = page.getByRole('dialog', { name: 'Models' });
+  const height = async () => (await dialog.boundingBox())!.height;
+  const empty = await height();
+  const tuned = { ...KEPT, name: 'tuned', source: 'folder tuned', complete: true };
+  const [older, newer] = [1, 2].map((day) => ({ ...tuned, id: `${day}`, created: Date.UTC(2026, 0, day) }));
+  const room = { usage: 3e9, quota: 4e9, persisted: true };
+  const list = async (...models: (typeof tuned)[]) =>
+    emit(page, { type: 'kept-models', id: await lastId(page, 'list-models'), models, room });
+  await list(newer!, older!);
+  const [first, second] = await dialog.getByTestId('kept-model').allTextContents();
+  expect(first).toMatch(/kept in this browser, since \d+ Jan, \d\d:\d\d/);
+  expect(first).not.toBe(second);
+  await dialog
+    .getByTestId('kept-model')
+    .last()
+    .getByRole('button', { name: /^tuned/ })
+    .click();
+  await expect.poll(() => lastRequest(page, 'load-model')).toMatchObject({ source: { id: '1' } });
+  await loadFakeModel(page);
+  const details = dialog.getByTestId('model-details');
+  await expect(details).toContainText('Kept in this browser');
+  await expect(details).toContainText('To change its precision, choose its files again.');
+  await dialog
+    .getByRole('button', { name: /^Delete tuned, since/ })
+    .last()
+    .click();
+  await dialog.getByRole('button', { name: 'Delete', exact: true }).click();
+  await expect.poll(() => lastRequest(page, 'delete-model')).toMatchObject({ model: '1' });
+  await list(newer!);
+  await expect(details).toContainText('Loaded from this browser, where it is not kept any more.');
+  await expect(details).not.toContainText('Kept in');
+  await expect(dialog.getByRole('button', { name: 'in use tuned not kept any more' })).toBeVisible();
+  await expect(dialog.getByTestId('kept-model')).not.toContainText('since');
+  const text = {
+    'config.json': '{"_name_or_path": "some/other"}',
+    'tokenizer.json': '',
+    'model.safetensors': '',
+  };
+  const picked = Object.entries(text).map(([name, json]) => ({
+    name,
+    mimeType: '',
+    buffer: Buffer.from(json),
+  }));
+  await dialog.getByLabel('Model files').setInputFiles(picked);
+  await expect.poll(() => lastRequest(page, 'load-model')).toMatchObject({ name: 'other', keep: true });
+  await loadFakeModel(page);
+  await details.getByRole('button', { name: 'Change precision' }).click();
+  const id = await lastId(page, 'plan-model');
+  await emit(page, { type: 'model-plan', id, plan: planOf(7.3e9), room: { ...room, quota: 40e9 } });
+  const plan = dialog.getByTestId('model-plan');
+  await expect(plan).toContainText('What is read is the same for all.');
+  await expect(plan).toContainText('In this browser: the next visit needs no files.');
+  await expect(plan).not.toContainText(/download/i);
+  await emit(page, { type: 'model-plan', id, plan: planOf(7.3e9), room });
+  await expect(plan).toContainText('It can be loaded, and is loaded anew at each visit.');
+  await expect(plan).not.toContainText(/download/i);
+  // As high as it was, and the way on is in sight on a low screen too.
+  expect(await height()).toBe(empty);
+  await page.setViewportSize({ width: 1440, height: 700 });
+  await expect(plan.getByRole('button', { name: 'Load', exact: true })).toBeInViewport({ ratio: 1 });
+  await plan.hover();
+  await page.mouse.wheel(0, 2000);
+  const end = async () => {
+    const [box, whole] = [await plan.locator('.plan-end').boundingBox(), await dialog.boundingBox()];
+    return Math.abs(whole!.y + whole!.height - box!.y - box!.height);
+  };
+  await expect.poll(end).toBeLessThan(2);
+});
+
 test('a model of another visit: from this browser where it is kept, else planned beside the toy model', async ({
   page,
 }) => {

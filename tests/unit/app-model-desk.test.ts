@@ -25,6 +25,7 @@ import {
   roomOf,
   trainingRefusal,
 } from '../../src/app/models/plan-facts';
+import { isGone, replanHint } from '../../src/app/models/replan';
 import {
   type DeskAction,
   type DeskNews,
@@ -32,6 +33,7 @@ import {
   isDeskNews,
   reduceDesk,
 } from '../../src/app/store/desk-state';
+import type { ModelState } from '../../src/app/store/engine-state';
 import { WEIGHT_PRECISIONS } from '../../src/weights/quantiser';
 import type { KeptModel, ModelPlan, PrecisionPlan } from '../../src/worker/model-protocol';
 import type { AdapterSummary, EngineError } from '../../src/worker/protocol';
@@ -133,6 +135,25 @@ describe('what the page knows of models on disk', () => {
     const told = stateOf({ type: 'not-kept', id: 2, message: 'Storage is full.' });
     expect(told.notKept).toEqual({ id: 2, message: 'Storage is full.' });
     expect(reduceDesk(told, { type: 'page/loading' }).notKept).toBeUndefined();
+  });
+});
+
+describe('a model that was loaded from this browser', () => {
+  const files = { ...kept, source: 'folder m' };
+  const loaded = { source: { kind: 'kept', id: 'k' } } as ModelState;
+
+  it('says what another precision takes where its files are out of reach', () => {
+    expect(replanHint(loaded, [files])).toBe('To change its precision, choose its files again.');
+    expect(replanHint(loaded, [])).toBe('To change its precision, load it from where it came from.');
+    expect(replanHint(loaded, undefined)).toBe('');
+    const own = { ...loaded, source: { kind: 'files', files: [] } } as ModelState;
+    expect(replanHint(own, [files])).toBe('');
+  });
+
+  it('is not kept any more once its row is gone', () => {
+    expect(isGone(loaded, [])).toBe(true);
+    for (const rows of [undefined, [files]]) expect(isGone(loaded, rows)).toBe(false);
+    expect(isGone({ source: of.source }, [])).toBe(false);
   });
 });
 

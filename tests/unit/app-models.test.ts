@@ -5,7 +5,7 @@ import {
   TRACE_VERSION,
   type TraceDocument,
 } from '../../src/app/export/trace-document';
-import { isModelFile, missingFiles, withFiles } from '../../src/app/models/loose-files';
+import { isModelFile, looseName, missingFiles, withFiles } from '../../src/app/models/loose-files';
 import { rememberUrl, reviveModels } from '../../src/app/models/model-store';
 import { hubUrl, modelName, modelUrl } from '../../src/app/models/model-url';
 import { hashFile } from '../../src/app/recorded/hash-file';
@@ -122,6 +122,16 @@ describe('files of a model, chosen one after another', () => {
   it('replace those of their name', () => {
     const [old, other, now] = [file('a.json', '1'), file('b.json'), file('a.json', '2')];
     expect(withFiles([old, other], [now])).toEqual([now, other]);
+  });
+
+  it('are called as their config names the model', async () => {
+    const name = (text: string) => looseName([file('tokenizer.json'), file('config.json', text)]);
+    expect(await name('{"_name_or_path": "/home/me/runs/tuned-7/"}')).toBe('tuned-7');
+    expect(await name('{"_name_or_path": "D:\\\\runs\\\\tuned 8"}')).toBe('tuned 8');
+    expect(await name(`{"_name_or_path": "${'a'.repeat(999)}"}`)).toBe('a'.repeat(80));
+    for (const text of ['{}', '{"_name_or_path": 3}', '{"_name_or_path": "./"}', 'null', '<html>'])
+      expect(await name(text), text).toBe('the chosen files');
+    expect(await looseName([])).toBe('the chosen files');
   });
 });
 

@@ -6,13 +6,8 @@ import { TINYLLAVA_VIDEO_R1 } from '../../src/grpo/grpo-config';
 import { planMemory } from '../../src/grpo/memory-plan';
 import { parseConfig } from '../../src/model/config';
 import { planModel } from '../../src/model/model-plan';
-import { storedPlan } from '../../src/model/plan-parts';
-import {
-  FULL_PRECISION,
-  parsePrecisionLine,
-  precisionLine,
-  presetPrecision,
-} from '../../src/model/precision';
+import { precisionLine, storedPlan } from '../../src/model/plan-parts';
+import { FULL_PRECISION, parsePrecisionLine, presetPrecision } from '../../src/model/precision';
 import { expectedTensors } from '../../src/model/tensor-names';
 import { TinyLlava } from '../../src/model/tiny-llava';
 import { openCheckpoint } from '../../src/weights/checkpoint';

@@ -109,6 +109,6 @@ describe('a server that limits requests', () => {
     await ended;
     const waiting = 'Waiting for the hub, which limits requests';
     const labels = posted.map((event) => event.type === 'progress' && event.id === 3 && event.label);
-    expect(labels).toEqual(['Opening the GPU', waiting, waiting, waiting, 'Opening the GPU']);
+    expect(labels).toEqual(['Loading the model', waiting, waiting, waiting, 'Loading the model']);
   });
 });

@@ -1,3 +1,4 @@
+import { filesSource } from '../../storage/kept-source';
 import type { KeptModel } from '../../worker/model-protocol';
 import type { ModelPrecision, ModelSource } from '../../worker/protocol';
 import type { ModelChoice } from '../engine-client';
@@ -5,11 +6,10 @@ import type { AppServices } from '../store/app-services';
 import type { PlanState } from '../store/desk-state';
 import type { ModelState } from '../store/engine-state';
 import type { ModelFolder } from './folder-files';
-import { missingFiles, withFiles } from './loose-files';
+import { looseName, missingFiles, withFiles } from './loose-files';
 import { type ChosenModel, chosenName, rememberUrl } from './model-store';
 import { isOwn, modelName } from './model-url';
 import { knownPrecision } from './plan-choice';
-import { precisionLine } from './plan-facts';
 import { rememberSpeed } from './remember-speed';
 
 const FOLDERS = { toy: 'models/toy/', recorded: 'samples/' };
@@ -60,16 +60,14 @@ export async function addLooseFiles(services: AppServices, files: readonly File[
   if (files.length === 0) return;
   const before = desk.store.getState().loose;
   desk.tell({ type: 'page/loose', files: withFiles(before, files) });
-  if (before.length === 0 && (await missingFiles(files)).length === 0) loadLooseFiles(services);
+  if (before.length === 0 && (await missingFiles(files)).length === 0) await loadLooseFiles(services);
   else services.view.setState({ dialog: 'models' });
 }
 
 /** Loads the files that were collected. They stay until the model is there: one that is wrong can be replaced. */
-export function loadLooseFiles(services: AppServices): void {
-  const { desk } = services.client;
-  const files = [...desk.store.getState().loose];
-  // As the engine names files without a folder, whose kept copy is found by that.
-  chooseFolder(services, { name: 'the chosen files', files });
+export async function loadLooseFiles(services: AppServices): Promise<void> {
+  const files = [...services.client.desk.store.getState().loose];
+  chooseFolder(services, { name: await looseName(files), files });
 }
 
 function loadFolder(
@@ -100,28 +98,6 @@ export function chooseUrl(services: AppServices, url: string, precision?: string
       source: { kind: 'url', url },
       ...(precision ? { precision } : {}),
     });
-}
-
-/**
- * Where a model that answers or is loaded can be loaded from in another precision; undefined for the page's own models,
- * and where its files are out of reach.
- */
-export function replannedSource(
-  { source, recorded }: ModelState,
-  kept: readonly KeptModel[] | undefined,
-): ModelSource | undefined {
-  if (recorded) return undefined;
-  const row = source.kind === 'kept' ? kept?.find(({ id }) => id === source.id) : undefined;
-  const from: ModelSource = row && /^https?:/.test(row.source) ? { kind: 'url', url: row.source } : source;
-  return from.kind === 'files' || (from.kind === 'url' && !isOwn(from.url)) ? from : undefined;
-}
-
-/** Shows the plan of a model that answers or is loaded, to load it in another precision. */
-export function planAgain(services: AppServices, model: ModelState): void {
-  const source = replannedSource(model, services.client.desk.store.getState().kept);
-  const precision = precisionLine(model.info?.precision ?? []);
-  if (source)
-    askPlan(services, { name: model.name, source, wanted: true, ...(precision ? { precision } : {}) });
 }
 
 /** Asks what a model would take to answer as the question is set up. */
@@ -216,7 +192,7 @@ export function chooseAgain(services: AppServices): void {
 
 /** The `source` of what is kept of a model's address, or of its folder or files by their name. */
 export function keptSource(source: Exclude<ModelSource, { kind: 'kept' }>, name: string): string {
-  return source.kind === 'url' ? source.url : `folder ${name}`;
+  return source.kind === 'url' ? source.url : filesSource(name);
 }
 
 /** Whether a part of what was to be loaded is kept in this browser, and no other tab is loading it. */

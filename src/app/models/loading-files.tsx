@@ -2,14 +2,15 @@ import type { FileProgress } from '../../worker/protocol';
 import { formatBytes } from '../shared/format';
 import { Icon } from '../shared/icon';
 
-/** The files of a load: what is there of each. */
-export function LoadingFiles({ files }: { files: readonly FileProgress[] }) {
+/** The files of a load: what is there of each. `local`: they are read from this computer. */
+export function LoadingFiles({ files, local }: { files: readonly FileProgress[]; local: boolean }) {
+  const coming = local ? 'file' : 'download';
   return (
     <ul className="loading-files xs" aria-label="Files">
       {files.map(({ name, done, total }) => (
         <li key={name}>
           <span className={done < total ? 't3' : 'ok'}>
-            <Icon name={done < total ? 'download' : 'check'} size={13} />
+            <Icon name={done < total ? coming : 'check'} size={13} />
           </span>
           <span className="mono ell" title={name}>
             {name}

@@ -4,11 +4,12 @@ import { formatBytes } from '../shared/format';
 import { Icon } from '../shared/icon';
 import { ProgressBar } from '../shared/progress-bar';
 import { useDesk, useEngine, useServices } from '../store/app-services';
-import { chosenOf, planAgain, replannedSource } from './choose-model';
+import { chosenOf } from './choose-model';
 import { aboutTime, loadSpeed, secondsLeft } from './load-speed';
 import { LoadingFiles } from './loading-files';
 import { isOwn } from './model-url';
 import { roomOf } from './plan-facts';
+import { planAgain, replannedSource } from './replan';
 
 /** The load under way: bytes, speed, time left, and its end. */
 export function LoadingModel() {
@@ -60,7 +61,7 @@ export function LoadingModel() {
             </p>
           </div>
           <ProgressBar progress={progress} fallback="Loading the weights" />
-          {progress.files && <LoadingFiles files={progress.files} />}
+          {progress.files && <LoadingFiles files={progress.files} local={model.source.kind === 'files'} />}
         </>
       ) : (
         <ProgressBar progress={progress} fallback="Loading the model" />

@@ -2,8 +2,11 @@ const INDEX = 'model.safetensors.index.json';
 const SINGLE = 'model.safetensors';
 const PART = /^(.+)-(\d{5})-of-(\d{5})\.safetensors$/;
 
-/** Larger index files are none. */
-const MAX_INDEX_BYTES = 64 * 2 ** 20;
+/** Larger files are no index and no config. */
+const MAX_JSON_BYTES = 64 * 2 ** 20;
+
+/** Letters of a name that a config.json gives. */
+const MAX_NAME = 80;
 
 /** Small files of a checkpoint; others are a model's where they are weights. */
 const SMALL = [
@@ -71,12 +74,28 @@ async function missingWeights(files: readonly File[], names: ReadonlySet<string>
 
 /** The weight files that an index names; none where it is no index, which loading it says. */
 async function listedFiles(index: File): Promise<string[]> {
-  if (index.size > MAX_INDEX_BYTES) return [];
+  const { weight_map } = await fieldsOf(index);
+  const listed = Object.values(weight_map ?? {}).filter((name) => typeof name === 'string');
+  return [...new Set(listed)].sort();
+}
+
+/**
+ * What files without a folder are called: as their config.json names the model, by the last part of its path. Their
+ * kept copy has that name, and is found by it.
+ */
+export async function looseName(files: readonly File[]): Promise<string> {
+  const config = files.find(({ name }) => name === 'config.json');
+  const { _name_or_path: path } = config ? await fieldsOf(config) : {};
+  const parts = typeof path === 'string' ? path.split(/[\\/]/) : [];
+  return parts.findLast((part) => /[^.]/.test(part))?.slice(0, MAX_NAME) ?? 'the chosen files';
+}
+
+/** The fields of a JSON file; none where it is no object. */
+async function fieldsOf(file: File): Promise<Record<string, unknown>> {
+  if (file.size > MAX_JSON_BYTES) return {};
   try {
-    const { weight_map } = JSON.parse(await index.text()) as { weight_map?: unknown };
-    const listed = Object.values(weight_map ?? {}).filter((name) => typeof name === 'string');
-    return [...new Set(listed)].sort();
+    return { ...JSON.parse(await file.text()) };
   } catch {
-    return [];
+    return {};
   }
 }

@@ -66,7 +66,7 @@ export function LoosePicker() {
               type="button"
               className="btn"
               disabled={missing?.length !== 0}
-              onClick={() => loadLooseFiles(services)}
+              onClick={() => void loadLooseFiles(services)}
             >
               Load these files
             </button>

@@ -2,8 +2,8 @@ import type { ReactNode } from 'react';
 import { describeAdapter, formatBytes, formatCount } from '../shared/format';
 import { ErrorMessage } from '../shared/message';
 import { useDesk, useEngine, useServices } from '../store/app-services';
-import { planAgain, replannedSource } from './choose-model';
 import { ModelErrors } from './model-errors';
+import { isGone, planAgain, replanHint, replannedSource } from './replan';
 
 /** What is known of the model in use: its size, what it reads of a video, what runs it. */
 export function ModelDetails() {
@@ -12,7 +12,8 @@ export function ModelDetails() {
   const memory = useEngine((state) => state.memory);
   const notKept = useDesk((desk) => (desk.notKept?.id === model.id ? desk.notKept.message : undefined));
   const services = useServices();
-  const replanned = useDesk(({ kept }) => replannedSource(model, kept) !== undefined);
+  const kept = useDesk((desk) => desk.kept);
+  const hint = replanHint(model, kept);
   const { info, recorded } = model;
   return (
     <section className="model-details" aria-label="Model in use" data-testid="model-details">
@@ -23,7 +24,9 @@ export function ModelDetails() {
           : model.source.kind === 'files'
             ? 'From files on this computer. Nothing is uploaded.'
             : model.source.kind === 'kept'
-              ? 'Kept in this browser: nothing was downloaded.'
+              ? isGone(model, kept)
+                ? 'Loaded from this browser, where it is not kept any more.'
+                : 'Kept in this browser: nothing was downloaded.'
               : 'SigLIP vision encoder, video resampler, Qwen2.5 language model.'}
       </p>
       {info && (
@@ -41,13 +44,14 @@ export function ModelDetails() {
         </dl>
       )}
       {info?.precision && <ModelErrors parts={info.precision} />}
-      {info && replanned && (
+      {info && replannedSource(model, kept) && (
         <div>
           <button type="button" className="btn" onClick={() => planAgain(services, model)}>
             Change precision
           </button>
         </div>
       )}
+      {info && hint && <p className="t2 sm">{hint}</p>}
       {gpu && !recorded && (
         <p className="t3 sm">
           On {describeAdapter(gpu)}. One buffer may have {formatBytes(gpu.adapter.limits.maxBufferSize)}, as

@@ -37,7 +37,7 @@ function Columns() {
   const side = useRef<HTMLDivElement>(null);
   // Where it lies below the list, what was asked for comes into sight.
   const below = useMediaQuery('(max-width: 759px)');
-  const shown = plan?.id ?? next;
+  const shown = plan ? `${plan.id} ${plan.plan ? 'planned' : ''}` : next;
   useEffect(() => {
     if (below && shown !== undefined) side.current?.scrollIntoView();
   }, [below, shown]);

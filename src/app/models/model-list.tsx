@@ -1,3 +1,4 @@
+import { filesSource } from '../../storage/kept-source';
 import type { KeptModel } from '../../worker/model-protocol';
 import { Icon } from '../shared/icon';
 import { useDesk, useEngine, useModels, useServices } from '../store/app-services';
@@ -9,14 +10,15 @@ import { KeptRow } from './kept-row';
 import { LoosePicker } from './loose-picker';
 import { ModelState, useRowModel } from './model-state';
 import { type ChosenModel, chosenName } from './model-store';
-import { precisionLine } from './plan-facts';
+import { keptPrecision, partsLine } from './plan-facts';
 import { StorageBar } from './storage-bar';
 
 /** All models that can be chosen, and the room that the kept ones take. */
 export function ModelList() {
   const recent = useModels((models) => models.recent);
   const lastFolder = useModels((models) => models.lastFolder);
-  const kept = useDesk((desk) => desk.kept) ?? [];
+  const known = useDesk((desk) => desk.kept);
+  const kept = known ?? [];
   const current = useEngine(({ model }) => model);
   const next = useEngine(({ nextModel }) => nextModel);
   // What answers and what is loaded, and the row of those that are kept.
@@ -33,7 +35,12 @@ export function ModelList() {
       <ul>
         <ModelRow model={{ kind: 'toy' }} note="4.6 MB, comes with the page, answers about moving shapes" />
         {kept.map((row) => (
-          <KeptRow key={row.id} model={row} loaded={loaded.find((one) => one.row === row)?.model} />
+          <KeptRow
+            key={row.id}
+            model={row}
+            loaded={loaded.find((one) => one.row === row)?.model}
+            twin={kept.some((other) => other !== row && looksLike(other, row))}
+          />
         ))}
         {addresses.map((url) => (
           <ModelRow key={url} model={{ kind: 'url', url }} note={url} />
@@ -42,7 +49,7 @@ export function ModelList() {
           <ModelRow
             key={chosenName(chosen)}
             model={chosen}
-            note={chosen.kind === 'folder' ? 'from this computer' : 'kept'}
+            note={chosen.kind === 'folder' ? 'from this computer' : known ? 'not kept any more' : 'kept'}
           />
         ))}
         <ModelRow model={{ kind: 'recorded' }} note="about the sample clips; nothing is computed" />
@@ -52,7 +59,8 @@ export function ModelList() {
           <Icon name="folder" size={15} />
           <span className="med">Open a checkpoint folder</span>
           <span className="t3 sm model-note">
-            {lastFolder && !kept.some(({ source, complete }) => complete && source === `folder ${lastFolder}`)
+            {lastFolder &&
+            !kept.some(({ source, complete }) => complete && source === filesSource(lastFolder))
               ? `“${lastFolder}” was open last. A page cannot keep files: choose it again`
               : 'safetensors files already on this computer; or drop the folder on the page'}
           </span>
@@ -92,11 +100,16 @@ function ModelRow({ model, note }: { model: ChosenModel; note: string }) {
   );
 }
 
+/** Whether two rows read alike. */
+function looksLike(one: KeptModel, other: KeptModel): boolean {
+  return one.name === other.name && keptPrecision(one) === keptPrecision(other);
+}
+
 /** Whether a kept model is the one that is loaded: by its row, or from where it came, in the precision in use. */
 function isOf(row: KeptModel, { source, name, info }: Model): boolean {
   if (source.kind === 'kept') return row.id === source.id;
   if (row.source !== keptSource(source, name)) return false;
-  const line = precisionLine(info?.precision ?? []);
+  const line = partsLine(info?.precision ?? []);
   return line === '' || line === row.precision;
 }
 

@@ -1,25 +1,18 @@
 import {
   type KeptModel,
+  largestTensor,
   type ModelPart,
   type ModelPlan,
   type PlanPieces,
   type PrecisionPreset,
+  precisionLine,
   type StoredPlan,
   storedPlan,
 } from '../../worker/model-protocol';
 import type { AdapterSummary, ModelPrecision } from '../../worker/protocol';
 import { formatBytes } from '../shared/format';
 import type { PlannedModel } from '../store/desk-state';
-import {
-  fitOf,
-  largestBuffer,
-  lineOf,
-  PART_NAMES,
-  precisionName,
-  presetNote,
-  type Room,
-  sentence,
-} from './plan-facts';
+import { fitOf, PART_NAMES, precisionName, presetNote, type Room, sentence } from './plan-facts';
 
 /** A way to store a model: one with a name, or a choice of one's own. */
 export type ChosenPlan = StoredPlan & { preset?: PrecisionPreset };
@@ -31,8 +24,8 @@ export function partsOf({ stored }: PlanPieces): ModelPart[] {
 
 /** What a model takes with a precision chosen for each part. */
 export function chosenPlan({ plans, pieces }: ModelPlan, precision: ModelPrecision): ChosenPlan {
-  const line = lineOf(precision);
-  const named = plans.find((one) => lineOf(one.precision) === line);
+  const line = precisionLine(precision);
+  const named = plans.find((one) => precisionLine(one.precision) === line);
   if (named) return named;
   const own = storedPlan(pieces, precision);
   const like = plans[0];
@@ -93,7 +86,9 @@ export function offeredNote(
     .filter((part) => offered[part] !== usual[part])
     .map((part) => {
       const { largest } = pieces.stored[part].find(({ precision }) => precision === usual[part])!;
-      const limit = adapter ? `, and one buffer of this adapter ${formatBytes(largestBuffer(adapter))}` : '';
+      const limit = adapter
+        ? `, and one buffer of this adapter ${formatBytes(largestTensor(adapter.limits))}`
+        : '';
       return `${sentence(PART_NAMES[part])} in ${precisionName(offered[part])} here: in ${precisionName(usual[part])} its largest tensor takes ${formatBytes(largest.bytes)}${limit}.`;
     })
     .join(' ');

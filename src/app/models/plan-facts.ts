@@ -1,5 +1,13 @@
-import type { KeptModel, PlanPart, StorageRoom, StoredPlan, TrainingPlan } from '../../worker/model-protocol';
-import type { AdapterSummary, ModelPrecision, PartPrecision } from '../../worker/protocol';
+import {
+  type KeptModel,
+  largestTensor,
+  type PlanPart,
+  precisionLine,
+  type StorageRoom,
+  type StoredPlan,
+  type TrainingPlan,
+} from '../../worker/model-protocol';
+import type { AdapterSummary, PartPrecision } from '../../worker/protocol';
 import { formatBytes } from '../shared/format';
 import type { DeskState } from '../store/desk-state';
 
@@ -20,11 +28,6 @@ export function roomOf({ room, error }: Pick<DeskState, 'room' | 'error'>): Room
   return error?.code === 'no-storage' ? 'none' : room;
 }
 
-/** The largest tensor that an adapter takes: it must fit into one buffer and into one binding. */
-export function largestBuffer({ limits }: AdapterSummary): number {
-  return Math.min(limits.maxBufferSize, limits.maxStorageBufferBindingSize);
-}
-
 /** Bytes that the browser still offers. */
 export function freeRoom({ quota, usage }: StorageRoom): number {
   return Math.max(0, quota - usage);
@@ -40,7 +43,7 @@ export function fitOf(
   room: Room,
   there = 0,
 ): Fit {
-  const buffer = adapter && largestBuffer(adapter);
+  const buffer = adapter && largestTensor(adapter.limits);
   if (buffer !== undefined && largest.bytes > buffer)
     return {
       fits: false,
@@ -59,7 +62,7 @@ export function fitOf(
     return {
       fits: true,
       notKept: true,
-      reason: `Storage is full: keeping it takes ${formatBytes(disk - there)} more and the browser offers ${formatBytes(free)}. It can be loaded, and is downloaded anew at each visit.`,
+      reason: `Storage is full: keeping it takes ${formatBytes(disk - there)} more and the browser offers ${formatBytes(free)}. It can be loaded, and is loaded anew at each visit.`,
     };
   return { fits: true, notKept: false, reason: '' };
 }
@@ -78,7 +81,7 @@ export function trainingRefusal(
   { largestBuffer: bytes, suggestions = {} }: TrainingPlan,
   adapter: AdapterSummary | undefined,
 ): string {
-  const limit = adapter && largestBuffer(adapter);
+  const limit = adapter && largestTensor(adapter.limits);
   if (limit === undefined || bytes <= limit) return '';
   const { num_generations, max_completion_length, r } = suggestions;
   const settings = [
@@ -121,14 +124,9 @@ export function presetNote({ precision }: StoredPlan): string {
   return connector === vision ? note : `${note}, resampler ${precisionName(connector)}`;
 }
 
-/** How a kept model names its precision: "language q4, embedding q8, …". */
-export function precisionLine(parts: readonly Pick<PartPrecision, 'part' | 'precision'>[]): string {
+/** `precisionLine` of a model that is loaded; empty where its precision is not known. */
+export function partsLine(parts: readonly Pick<PartPrecision, 'part' | 'precision'>[]): string {
   return parts.map(({ part, precision }) => `${part} ${precision}`).join(', ');
-}
-
-/** `precisionLine` of a precision. */
-export function lineOf({ language, embedding, vision, connector }: ModelPrecision): string {
-  return `language ${language}, embedding ${embedding}, vision ${vision}, connector ${connector}`;
 }
 
 /** The precision of a kept model in few words. */
@@ -145,7 +143,7 @@ export function keptOf(
   source: string | undefined,
   { precision }: StoredPlan,
 ): KeptModel | undefined {
-  const line = lineOf(precision);
+  const line = precisionLine(precision);
   return kept?.find((model) => model.source === source && model.precision === line);
 }
 

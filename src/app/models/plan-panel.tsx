@@ -1,5 +1,5 @@
 import { useState } from 'react';
-import type { ModelPlan } from '../../worker/model-protocol';
+import { largestTensor, type ModelPlan, precisionLine } from '../../worker/model-protocol';
 import type { ModelPrecision } from '../../worker/protocol';
 import { formatBytes, formatCount } from '../shared/format';
 import { Icon } from '../shared/icon';
@@ -9,7 +9,7 @@ import type { PlanState } from '../store/desk-state';
 import { askPlan, loadPlanned } from './choose-model';
 import { FolderButton } from './folder-button';
 import { chosenPlan, knownPrecision, offeredNote, whatFits } from './plan-choice';
-import { fitOf, freeRoom, keptOf, largestBuffer, lineOf, roomOf, splitBytes } from './plan-facts';
+import { fitOf, freeRoom, keptOf, roomOf, splitBytes } from './plan-facts';
 import { PlanFiles } from './plan-files';
 import { PlanSpeed } from './plan-speed';
 import { PlanSteps } from './plan-steps';
@@ -76,16 +76,16 @@ function Plan({ state, plan }: { state: PlanState; plan: ModelPlan }) {
   const whole = there?.complete ?? false;
   const action = whole ? 'Load from this browser' : from ? `Download ${formatBytes(plan.download)}` : 'Load';
   const load = () => loadPlanned(services, state, precision, whole ? there : undefined);
-  const note = lineOf(precision) === lineOf(plan.offered) ? offeredNote(plan, adapter) : '';
+  const note = precisionLine(precision) === precisionLine(plan.offered) ? offeredNote(plan, adapter) : '';
   return (
     <>
       <div className="plan-figures">
         <Figure bytes={plan.download} label={from ? 'download, once' : 'to read'} />
         <Figure bytes={chosen.bytes} label="on the GPU" />
-        <Figure bytes={adapter && largestBuffer(adapter)} label="this adapter’s largest buffer" />
+        <Figure bytes={adapter && largestTensor(adapter.limits)} label="this adapter’s largest buffer" />
         <Figure bytes={room && room !== 'none' ? freeRoom(room) : undefined} label="storage free" />
       </div>
-      <PrecisionChoice plan={plan} chosen={chosen} onChoose={setPrecision} />
+      <PrecisionChoice plan={plan} chosen={chosen} download={from !== undefined} onChoose={setPrecision} />
       {fit.fits && note && (
         <p className="plan-reason sm warn" role="status">
           {note}

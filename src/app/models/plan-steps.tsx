@@ -39,7 +39,7 @@ export function PlanSteps({
             ? 'After a stop it begins anew.'
             : download
               ? 'Can be stopped. Goes on after a closed tab.'
-              : 'Can be stopped. Goes on when the folder is chosen again.',
+              : 'Can be stopped. Goes on when the files are chosen again.',
       ].join(' '),
     ]);
     if (chosen.preset !== 'f32')
@@ -49,7 +49,11 @@ export function PlanSteps({
         'On your GPU, tensor by tensor, while it is loaded.',
       ]);
     if (!fit.notKept)
-      steps.push(['Keep', formatBytes(chosen.disk), 'In this browser: the next visit downloads nothing.']);
+      steps.push([
+        'Keep',
+        formatBytes(chosen.disk),
+        `In this browser: the next visit ${download ? 'downloads nothing' : 'needs no files'}.`,
+      ]);
   }
   steps.push([
     'Load',

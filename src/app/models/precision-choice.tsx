@@ -20,10 +20,13 @@ const COLOURS: Record<PlanPart['name'], string> = {
 export function PrecisionChoice({
   plan,
   chosen,
+  download,
   onChoose,
 }: {
   plan: ModelPlan;
   chosen: ChosenPlan;
+  /** Its files come from another host, not from this computer. */
+  download: boolean;
   onChoose: (precision: ModelPrecision) => void;
 }) {
   const name = useId();
@@ -33,7 +36,8 @@ export function PrecisionChoice({
   return (
     <fieldset className="precisions">
       <legend>
-        <b>Precision on the GPU</b> <span className="t3 sm">The download is the same for all.</span>
+        <b>Precision on the GPU</b>{' '}
+        <span className="t3 sm">{download ? 'The download' : 'What is read'} is the same for all.</span>
       </legend>
       {ways.map((way) => (
         <Way

@@ -1,10 +1,10 @@
 import { useId, useState } from 'react';
-import type { ModelPart, PlanPieces } from '../../worker/model-protocol';
+import { largestTensor, type ModelPart, type PlanPieces } from '../../worker/model-protocol';
 import type { ModelPrecision } from '../../worker/protocol';
 import { formatBytes } from '../shared/format';
 import { useEngine } from '../store/app-services';
 import { partsOf } from './plan-choice';
-import { largestBuffer, PART_NAMES, precisionName } from './plan-facts';
+import { PART_NAMES, precisionName } from './plan-facts';
 
 /** A precision for each part, with the bytes that the part takes in it. Open where the choice is one's own. */
 export function PrecisionParts({
@@ -55,7 +55,7 @@ function OnePart({
 }) {
   const id = useId();
   const adapter = useEngine(({ gpu }) => gpu?.adapter);
-  const limit = adapter ? largestBuffer(adapter) : Number.POSITIVE_INFINITY;
+  const limit = adapter ? largestTensor(adapter.limits) : Number.POSITIVE_INFINITY;
   return (
     <>
       <label htmlFor={id} className="sm t2">
