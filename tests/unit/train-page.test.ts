@@ -337,6 +337,16 @@ describe('setup', () => {
     expect(runProblems({ ...config, lora: { ...config.lora, r: 6 } })).toEqual({});
   });
 
+  test('charts of both stages are told apart by name, and those of the cold start are among GRPO’s', () => {
+    const names = (stage: RunConfig['stage']) => {
+      const { main, more } = chartSpecs({ config: { ...presetConfig('toy'), stage }, lines: [] }, new Map());
+      return [...main, ...more].map(({ name }) => name);
+    };
+    const all = names('grpo');
+    expect(new Set(all).size).toBe(all.length);
+    expect(all).toEqual(expect.arrayContaining(names('cold-start')));
+  });
+
   test('what a run does not use may be anything; a KL limit of 0 is none', () => {
     const config = { ...presetConfig('toy'), max_length_reward: 0, kl_limit: 0 };
     expect(runProblems(config)).toEqual({ max_length_reward: 'A whole number from 1 to 1,000,000.' });

@@ -83,17 +83,22 @@ function makeCharts(
   smoothing: number,
   more: boolean,
 ): { spec: ChartSpec; data: ReturnType<typeof chartData> }[] {
-  const pick = (one: RunRecord) => {
-    const specs = chartSpecs(one, ahaByStep(one));
-    return more ? [...specs.main, ...specs.more] : specs.main;
-  };
-  const others = compared.map((one) => ({ one, specs: pick(one) }));
-  return pick(record).map((spec, place) => ({
+  const specsOf = (one: RunRecord) => chartSpecs(one, ahaByStep(one));
+  const others = compared.map((one) => {
+    const { main, more } = specsOf(one);
+    return { one, specs: new Map([...main, ...more].map((spec) => [spec.name, spec])) };
+  });
+  const own = specsOf(record);
+  return (more ? [...own.main, ...own.more] : own.main).map((spec) => ({
     spec,
     data: chartData(
       spec,
       record,
-      others.map(({ one, specs }) => ({ name: one.run.name, spec: specs[place]!, lines: one.lines })),
+      // GRPO and the cold start have other charts.
+      others.flatMap(({ one, specs }) => {
+        const theirs = specs.get(spec.name);
+        return theirs ? [{ name: one.run.name, spec: theirs, lines: one.lines }] : [];
+      }),
       smoothing,
     ),
   }));
