@@ -249,7 +249,7 @@ export type TrainingEvent =
   | { type: 'data-report'; id: number; report: DataReport }
   | { type: 'memory-plan'; id: number; plan: MemoryPlan }
   | { type: 'run-started'; id: number; run: RunSummary; config: RunConfig }
-  /** `detail`: "compiling shaders, 12 of 31"; `message` where it failed or paused by itself. */
+  /** `detail`: "compiling shaders"; `message` where it failed or paused by itself. */
   | { type: 'run-state'; run: string; state: RunState; step: number; detail?: string; message?: string }
   /** A group begins: its question. */
   | {
