@@ -185,13 +185,17 @@ export class TinyLlava {
     return this.runtimes.label;
   }
 
-  /** pixel_values `[T, 3, S, S]` f32 -> visual tokens `[num_queries, H]` f32. The caller destroys the result. */
+  /**
+   * pixel_values `[T, 3, S, S]` f32 -> visual tokens `[num_queries, H]` f32. The caller destroys the result; of what
+   * encoding took in our own kernels nothing else is left.
+   */
   async encodeVideo(pixel_values: GpuTensor): Promise<GpuTensor> {
     const features = await this.vision.encode(pixel_values);
     try {
       return await this.resampler.forward(features);
     } finally {
       features.buffer.destroy();
+      this.runtimes.trim();
     }
   }
 

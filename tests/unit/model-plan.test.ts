@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { LORA_TARGETS } from '../../src/blocks/qwen2-graphs';
 import { syntheticRepository } from '../../src/cli/synthetic-hub/repository';
-import type { GpuTensor } from '../../src/gpu/tensor';
+import { createTensor, type GpuTensor } from '../../src/gpu/tensor';
 import { TINYLLAVA_VIDEO_R1 } from '../../src/grpo/grpo-config';
 import { planMemory } from '../../src/grpo/memory-plan';
 import { parseConfig } from '../../src/model/config';
@@ -109,6 +109,26 @@ it('takes 8 bits for what would be halves where shaders have none', () => {
     presetPrecision('8-bit', true),
   );
   expect(parsePrecisionLine('language q4, embedding q9, vision f16, connector f16')).toBeUndefined();
+});
+
+it('keeps nothing of a video but its visual tokens', async () => {
+  const gpu = nodeCountingGpu();
+  const model = await TinyLlava.load(gpu, await goldenStore(), { backend: 'wgsl' });
+  const side = model.config.vision_config.image_size;
+  const left = async (frames: number) => {
+    const pixels = createTensor(gpu, [frames, 3, side, side], 'f32', 'pixels');
+    const visual = await model.encodeVideo(pixels);
+    pixels.buffer.destroy();
+    const bytes = gpu.memory.bytes - visual.buffer.size;
+    visual.buffer.destroy();
+    return bytes;
+  };
+  const loaded = gpu.memory.bytes;
+  const few = await left(1);
+  expect(await left(64)).toBe(few);
+  // What compiling left between the operators is freed, too.
+  expect(few).toBeLessThanOrEqual(loaded);
+  await model.destroy();
 });
 
 describe('the plan of training a model that is not loaded', () => {
