@@ -8,7 +8,7 @@ export function nodeCountingGpu(limit = 2 ** 31): Gpu {
   vi.stubGlobal('GPUMapMode', { READ: 1 });
   return countingGpu({
     device: { limits: { maxBufferSize: limit, maxStorageBufferBindingSize: limit } } as GPUDevice,
-    adapter: { isFallback: true } as Gpu['adapter'],
+    adapter: { isFallback: true, limits: { maxComputeWorkgroupStorageSize: 16_384 } } as Gpu['adapter'],
     f16: false,
     subgroups: false,
     off: new Set(),

@@ -33,7 +33,7 @@ describe('the memory plan', () => {
   beforeAll(async () => {
     gpu = countingGpu({
       device: { limits: { maxBufferSize: 2 ** 31, maxStorageBufferBindingSize: 2 ** 31 } } as GPUDevice,
-      adapter: { isFallback: true } as Gpu['adapter'],
+      adapter: { isFallback: true, limits: { maxComputeWorkgroupStorageSize: 16_384 } } as Gpu['adapter'],
       f16: false,
       subgroups: false,
       off: new Set(),
