@@ -31,10 +31,15 @@ export function resamplerLinear(shape: ResamplerShape): GraphModel {
   return g.build();
 }
 
-/**
- * media `[rows, H]`, latents `[queries, H]` -> q `[queries, inner]` of the latents; k, v `[rows + queries, inner]` of
- * media and latents, media first.
- */
+/** media `[rows, H]` -> k, v `[rows, inner]` of a layer. */
+export function resamplerMedia(shape: ResamplerShape): GraphModel {
+  const g = new GraphBuilder('resampler media');
+  const media = norm(g, g.input('media', ['rows', shape.hidden_size]), 'next.0.norm_media', shape);
+  keysAndValues(g, media, shape);
+  return g.build();
+}
+
+/** latents `[queries, H]` -> q, k, v `[queries, inner]` of the first layer. */
 export function resamplerFirst(shape: ResamplerShape): GraphModel {
   const g = new GraphBuilder('resampler first');
   const latents = g.input('latents', ['queries', shape.hidden_size]);
@@ -43,8 +48,8 @@ export function resamplerFirst(shape: ResamplerShape): GraphModel {
 }
 
 /**
- * attention `[queries, inner]`, residual `[queries, H]`, media `[rows, H]` -> latents `[queries, H]`, the output of
- * the layer, and q, k, v of the next one as in `resamplerFirst`.
+ * attention `[queries, inner]`, residual `[queries, H]` -> latents `[queries, H]`, the output of the layer, and q, k, v
+ * `[queries, inner]` of the next one.
  */
 export function resamplerBlock(shape: ResamplerShape): GraphModel {
   const g = new GraphBuilder('resampler block');
@@ -81,15 +86,16 @@ function layerOutput(g: GraphBuilder, shape: ResamplerShape): Value {
   return g.gemm(wide, g.input('1.3.weight', [H, M]), attended);
 }
 
-// The published weight holds k and v one above the other; the model splits it, as an input has no offset.
 function nextQkv(g: GraphBuilder, latents: Value, shape: ResamplerShape): void {
-  const { hidden_size: H, inner_size } = shape;
-  const media = norm(g, g.input('media', ['rows', H]), 'next.0.norm_media', shape);
   const own = norm(g, latents, 'next.0.norm_latents', shape);
-  const both = g.concat([media, own], 0);
-  g.output('q', g.gemm(own, g.input('next.0.to_q.weight', [inner_size, H])));
-  g.output('k', g.gemm(both, g.input('next.0.to_k.weight', [inner_size, H])));
-  g.output('v', g.gemm(both, g.input('next.0.to_v.weight', [inner_size, H])));
+  g.output('q', g.gemm(own, g.input('next.0.to_q.weight', [shape.inner_size, shape.hidden_size])));
+  keysAndValues(g, own, shape);
+}
+
+// The published weight holds k and v one above the other; the model splits it, as an input has no offset.
+function keysAndValues(g: GraphBuilder, normed: Value, { hidden_size: H, inner_size }: ResamplerShape): void {
+  g.output('k', g.gemm(normed, g.input('next.0.to_k.weight', [inner_size, H])));
+  g.output('v', g.gemm(normed, g.input('next.0.to_v.weight', [inner_size, H])));
 }
 
 function norm(g: GraphBuilder, x: Value, name: string, shape: ResamplerShape): Value {

@@ -20,14 +20,15 @@ export function roundToF16(value: number): number {
  * The resampler's fixed position table `[positions, channels]`: pe[p, 2i] = sin(p w_i), pe[p, 2i + 1] = cos(p w_i),
  * w_i = exp(-2i ln(10000) / channels). As in the original (groupresampler.py, PositionalEncoding), every step is
  * in float32 and the result is rounded to float16; it is returned as float32.
+ * @param first position of the first row.
  */
-export function positionEncoding(positions: number, channels: number): Float32Array<ArrayBuffer> {
+export function positionEncoding(positions: number, channels: number, first = 0): Float32Array<ArrayBuffer> {
   const out = new Float32Array(positions * channels);
   const step = Math.fround(-Math.log(10_000) / channels);
   for (let c = 0; c < channels; c += 2) {
     const frequency = Math.fround(Math.exp(Math.fround(c * step)));
     for (let p = 0; p < positions; p++) {
-      const angle = Math.fround(p * frequency);
+      const angle = Math.fround((first + p) * frequency);
       out[p * channels + c] = roundToF16(Math.sin(angle));
       if (c + 1 < channels) out[p * channels + c + 1] = roundToF16(Math.cos(angle));
     }

@@ -11,14 +11,18 @@ import {
   resamplerFirst,
   resamplerLast,
   resamplerLinear,
+  resamplerMedia,
 } from '../blocks/resampler-graphs';
 import { withWeightTypes } from '../blocks/weight-types';
 import type { Gpu } from '../gpu/device';
 import { Recorder } from '../gpu/recorder';
-import { byteLength, createTensor, destroyTensor, type GpuTensor, uploadTensor } from '../gpu/tensor';
+import { createTensor, destroyTensor, type GpuTensor, uploadTensor, writeTensor } from '../gpu/tensor';
+import { TensorPool } from '../gpu/tensor-pool';
 import { rowsPerFrame, type TinyLlavaConfig } from './config';
 import type { Tap } from './model-taps';
+import { chunkSizes, cut, type GroupBatch, groupBatches } from './resampler-batches';
 import { positionEncoding } from './resampler-position-encoding';
+import { splitKv } from './split-kv';
 import { CONNECTOR_PREFIX } from './tensor-names';
 
 const ACTIVATIONS = ['x', 'media', 'latents', 'attention', 'residual', 'position_encoding'];
@@ -28,13 +32,24 @@ interface Step {
   weights: NamedTensors;
 }
 
+interface Steps {
+  linear: Step;
+  first: Step;
+  /** Keys and values of the features, by layer. */
+  media: readonly Step[];
+  layers: readonly Step[];
+}
+
 /**
- * Rows of each of `groups` consecutive chunks of a sequence: the first `rows % groups` have one more than the rest.
- * (groupresampler.py, split_tensor)
+ * Most rows of features at a time. The widest arrays are `linear`'s result and its norm, 64 MiB each with the published
+ * model, whose 64 frames have 46,592 rows: in one dispatch a slow GPU would take seconds for them.
  */
-export function chunkSizes(rows: number, groups: number): number[] {
-  const least = Math.floor(rows / groups);
-  return Array.from({ length: groups }, (_, i) => least + (i < rows % groups ? 1 : 0));
+const FEATURE_ROWS = 8192;
+
+/** Options of `Resampler.create`. */
+export interface ResamplerOptions {
+  /** Most rows of features at a time. Default 8,192. */
+  feature_rows?: number;
 }
 
 /**
@@ -42,26 +57,29 @@ export function chunkSizes(rows: number, groups: number): number[] {
  * attend to the group's features and to themselves. The naive resampler is the same with one group, and with the
  * position table added to the features after `linear` (naiveresampler.py) instead of to the result.
  *
- * Keys and values lie as `[features of all groups..., latents of all groups...]`. A group's features are one full
- * segment and its latents a full child of it, so a latent sees both, as the original's concatenation has it.
+ * No group sees another, so a few are encoded at a time. Keys and values lie as `[features of those groups...,
+ * latents of those groups...]`. A group's features are one full segment and its latents a full child of it, so a latent
+ * sees both, as the original's concatenation has it. Where one group has more rows than are taken at a time, as the
+ * naive resampler's has, its features come and give their keys and values in parts.
  */
 export class Resampler {
   private readonly recorder: Recorder;
+  private readonly pool: TensorPool;
 
   private constructor(
     private readonly gpu: Gpu,
     readonly config: TinyLlavaConfig,
     private readonly attention: Attention,
     private readonly latents: GpuTensor,
-    /** `[rows, H]`, with as many rows as were needed so far. */
-    private position_encoding: GpuTensor,
+    /** `[rows, H]`; the naive resampler's for the usual number of frames, cut every `feature_rows` rows. */
+    private readonly positions: readonly GpuTensor[],
     /** The halves of every layer's to_kv, which this object owns. */
     private readonly split: ReadonlyMap<string, GpuTensor>,
-    private readonly linear: Step,
-    private readonly first: Step,
-    private readonly layers: Step[],
+    private readonly steps: Steps,
+    private readonly feature_rows: number,
   ) {
     this.recorder = new Recorder(gpu, 'resampler');
+    this.pool = new TensorPool(gpu);
   }
 
   /** Compiles the graphs. `weights` must hold the connector's tensors (see `expectedTensors`). */
@@ -70,6 +88,7 @@ export class Resampler {
     runtime: BlockRuntime,
     config: TinyLlavaConfig,
     weights: WeightSource,
+    { feature_rows = FEATURE_ROWS }: ResamplerOptions = {},
   ): Promise<Resampler> {
     const { connector, text_config, vision_config } = config;
     const H = text_config.hidden_size;
@@ -95,6 +114,7 @@ export class Resampler {
     const graphs = {
       linear: await compile(resamplerLinear(shape), CONNECTOR_PREFIX, CONNECTOR_PREFIX),
       first: await compile(resamplerFirst(shape), CONNECTOR_PREFIX, layer(0)),
+      media: await compile(resamplerMedia(shape), CONNECTOR_PREFIX, layer(0)),
       middle: await compile(resamplerBlock(shape), layer(0), layer(0)),
       last: await compile(resamplerLast(shape), layer(0), CONNECTOR_PREFIX),
     };
@@ -108,19 +128,24 @@ export class Resampler {
         ? step(graphs.last, layer(i), CONNECTOR_PREFIX)
         : step(graphs.middle, layer(i), layer(i + 1)),
     );
-    // The features of the usual number of frames: a longer video makes the table longer.
     const positions =
-      shape.positions_on === 'media' ? config.num_frames * rowsPerFrame(config) : connector.num_queries;
+      shape.positions_on === 'media'
+        ? cut(config.num_frames * rowsPerFrame(config), feature_rows)
+        : [[0, connector.num_queries] as const];
     return new Resampler(
       gpu,
       config,
       attention,
       weights.get(`${CONNECTOR_PREFIX}latents`),
-      uploadPositions(gpu, positions, H),
+      positions.map(([first, rows]) => uploadPositions(gpu, first, rows, H)),
       split,
-      step(graphs.linear, CONNECTOR_PREFIX, CONNECTOR_PREFIX),
-      step(graphs.first, CONNECTOR_PREFIX, layer(0)),
-      layers,
+      {
+        linear: step(graphs.linear, CONNECTOR_PREFIX, CONNECTOR_PREFIX),
+        first: step(graphs.first, CONNECTOR_PREFIX, layer(0)),
+        media: layers.map((_, i) => step(graphs.media, CONNECTOR_PREFIX, layer(i))),
+        layers,
+      },
+      feature_rows,
     );
   }
 
@@ -129,14 +154,14 @@ export class Resampler {
    * The caller destroys the result. Any S of at least one row a group; groups need not be frames.
    * Taps: `connector.linear`, `connector.before_pe`, `connector.position_encoding`, `connector.output`; of the naive
    * resampler `connector.media` (after `linear` and positions), `connector.position_encoding`, `connector.output`.
+   * All but the last come part by part.
    * @throws Error when x has another shape or fewer rows than there are groups; GpuMemoryError where the activations
    * find no room.
    */
   async forward(x: GpuTensor, tap?: Tap): Promise<GpuTensor> {
     const { connector, text_config, vision_config } = this.config;
-    const { num_queries: N, group: groups, num_latents } = connector;
+    const { num_queries: N, group: groups } = connector;
     const H = text_config.hidden_size;
-    const inner = connector.heads * connector.dim_head;
     const [rows = 0, channels] = x.shape;
     if (x.shape.length !== 2 || channels !== vision_config.hidden_size || rows < groups) {
       throw new Error(
@@ -144,61 +169,18 @@ export class Resampler {
           `not [${x.shape.join(', ')}].`,
       );
     }
-    const make = (n: number, width: number, label: string) =>
-      createTensor(this.gpu, [n, width], 'f32', `resampler ${label}`);
-    const media = make(rows, H, 'media');
-    let latents = make(N, H, 'latents');
-    let spare = make(N, H, 'latents');
-    const q = make(N, inner, 'q');
-    const k = make(rows + N, inner, 'k');
-    const v = make(rows + N, inner, 'v');
-    const attention = make(N, inner, 'attention');
-    const naive = connector.connector_type === 'naiveresampler';
-    const positions = naive ? rows : N;
-    const longer =
-      positions > this.position_encoding.shape[0]! ? uploadPositions(this.gpu, positions, H) : undefined;
-    const position_encoding = { ...(longer ?? this.position_encoding), shape: [positions, H] };
-    const before_pe = naive ? undefined : make(N, H, 'before_pe');
-    const output = make(N, H, 'visual tokens');
-    const plan = this.plan(chunkSizes(rows, groups));
+    const output = createTensor(this.gpu, [N, H], 'f32', 'visual tokens');
     try {
-      await this.gpu.memory.check();
-      if (longer) {
-        this.position_encoding.buffer.destroy();
-        this.position_encoding = longer;
-      }
-      const bytes = num_latents * H * 4;
-      for (let g = 0; g < groups; g++)
-        this.recorder.copy(this.latents.buffer, 0, latents.buffer, g * bytes, bytes);
-      this.recorder.submit();
-      const placed = naive ? { position_encoding } : {};
-      await this.linear.graph.run({ ...this.linear.weights, x, ...placed }, { media });
-      await tap?.(naive ? 'connector.media' : 'connector.linear', media);
-      await this.first.graph.run({ ...this.first.weights, media, latents }, { q, k, v });
-      for (const [i, { graph, weights }] of this.layers.entries()) {
-        this.attention.record(this.recorder, plan, { q, k, v, o: attention });
-        this.recorder.submit();
-        const inputs = { ...weights, attention, residual: latents };
-        if (i === this.layers.length - 1) {
-          if (before_pe) await graph.run({ ...inputs, position_encoding }, { before_pe, output });
-          else await graph.run(inputs, { output });
-        } else {
-          await graph.run({ ...inputs, media }, { latents: spare, q, k, v });
-          [latents, spare] = [spare, latents];
-        }
-      }
-      if (before_pe) await tap?.('connector.before_pe', before_pe);
-      await tap?.('connector.position_encoding', position_encoding);
+      for (const batch of groupBatches(chunkSizes(rows, groups), this.feature_rows))
+        await this.encode(x, batch, output, tap);
       await tap?.('connector.output', output);
       return output;
     } catch (cause) {
       this.recorder.discard();
       output.buffer.destroy();
-      if (longer !== this.position_encoding) longer?.buffer.destroy();
       throw cause;
     } finally {
-      for (const t of [media, latents, spare, q, k, v, attention, before_pe]) t?.buffer.destroy();
-      plan.destroy();
+      this.pool.destroy();
     }
   }
 
@@ -218,11 +200,137 @@ export class Resampler {
 
   /** Frees the graphs and the position table. Weights given to `create` stay with their owner. */
   async destroy(): Promise<void> {
-    const steps = [this.linear, this.first, ...this.layers];
-    for (const graph of new Set(steps.map((step) => step.graph))) await graph.destroy();
+    const { linear, first, media, layers } = this.steps;
+    for (const graph of new Set([linear, first, ...media, ...layers].map((step) => step.graph)))
+      await graph.destroy();
     for (const tensor of this.split.values()) destroyTensor(tensor);
-    this.position_encoding.buffer.destroy();
+    for (const { buffer } of this.positions) buffer.destroy();
     this.attention.destroy();
+  }
+
+  /** Writes the visual tokens of a batch's groups into their rows of `output`. */
+  private async encode(
+    x: GpuTensor,
+    { group, row, sizes }: GroupBatch,
+    output: GpuTensor,
+    tap?: Tap,
+  ): Promise<void> {
+    const { connector, text_config } = this.config;
+    const { num_latents } = connector;
+    const H = text_config.hidden_size;
+    const inner = connector.heads * connector.dim_head;
+    const { first, media: mediaSteps, layers } = this.steps;
+    const { recorder } = this;
+    const naive = connector.connector_type === 'naiveresampler';
+    const rows = sizes.reduce((sum, size) => sum + size, 0);
+    const queries = sizes.length * num_latents;
+    const parts = cut(rows, this.feature_rows);
+    const take = (label: string, n: number, width: number) =>
+      this.pool.take(`resampler ${label}`, [n, width]);
+    const media = parts.map(([, count], i) => take(`media ${i}`, count, H));
+    let latents = take('latents', queries, H);
+    let spare = take('latents spare', queries, H);
+    const q = take('q', queries, inner);
+    const k = take('k', rows + queries, inner);
+    const v = take('v', rows + queries, inner);
+    const own = { k: take('k of latents', queries, inner), v: take('v of latents', queries, inner) };
+    const attention = take('attention', queries, inner);
+    const visual = take('visual tokens of groups', queries, H);
+    const placed = naive
+      ? undefined
+      : { position_encoding: take('positions', queries, H), before_pe: take('before_pe', queries, H) };
+    const plan = this.plan(sizes);
+    try {
+      await this.gpu.memory.check();
+      for (let g = 0; g < sizes.length; g++)
+        copyRows(recorder, this.latents, 0, latents, g * num_latents, num_latents);
+      if (placed) {
+        const [table] = this.positions;
+        copyRows(recorder, table!, group * num_latents, placed.position_encoding, 0, queries);
+      }
+      recorder.submit();
+      await this.project(x, row, media, naive, tap);
+      await first.graph.run({ ...first.weights, latents }, { q, ...own });
+      for (const [i, { graph, weights }] of layers.entries()) {
+        await this.mediaKeys(mediaSteps[i]!, media, k, v);
+        copyRows(recorder, own.k, 0, k, rows, queries);
+        copyRows(recorder, own.v, 0, v, rows, queries);
+        this.attention.record(recorder, plan, { q, k, v, o: attention });
+        recorder.submit();
+        const inputs = { ...weights, attention, residual: latents };
+        if (i < layers.length - 1) {
+          await graph.run(inputs, { latents: spare, q, ...own });
+          [latents, spare] = [spare, latents];
+        } else if (placed) {
+          const { position_encoding, before_pe } = placed;
+          await graph.run({ ...inputs, position_encoding }, { before_pe, output: visual });
+        } else await graph.run(inputs, { output: visual });
+      }
+      copyRows(recorder, visual, 0, output, group * num_latents, queries);
+      recorder.submit();
+      if (placed) {
+        await tap?.('connector.before_pe', placed.before_pe);
+        await tap?.('connector.position_encoding', placed.position_encoding);
+      }
+    } finally {
+      plan.destroy();
+    }
+  }
+
+  /** `linear` of the features from a row on, and the naive resampler's positions: into the parts of `media`. */
+  private async project(
+    x: GpuTensor,
+    row: number,
+    media: readonly GpuTensor[],
+    naive: boolean,
+    tap?: Tap,
+  ): Promise<void> {
+    const { graph, weights } = this.steps.linear;
+    let from = row;
+    for (const [i, part] of media.entries()) {
+      const [count] = part.shape as [number];
+      const some = this.pool.take('resampler features', [count, x.shape[1]!]);
+      const placed = naive ? { position_encoding: this.positionsOf(i, from, part.shape) } : undefined;
+      await this.gpu.memory.check();
+      copyRows(this.recorder, x, from, some, 0, count);
+      this.recorder.submit();
+      await graph.run({ ...weights, x: some, ...placed }, { media: part });
+      await tap?.(naive ? 'connector.media' : 'connector.linear', part);
+      if (placed) await tap?.('connector.position_encoding', placed.position_encoding);
+      from += count;
+    }
+  }
+
+  /** Positions of a part of the naive resampler's features: those that are kept, or made for this part. */
+  private positionsOf(part: number, first: number, shape: readonly number[]): GpuTensor {
+    const [rows, H] = shape as [number, number];
+    const kept = this.positions[part];
+    if (kept && kept.shape[0]! >= rows) return { ...kept, shape };
+    const made = this.pool.take('resampler positions', shape);
+    writeTensor(this.gpu, made, positionEncoding(rows, H, first));
+    return made;
+  }
+
+  /** Keys and values of the features in a layer: the first rows of k and v. */
+  private async mediaKeys(
+    { graph, weights }: Step,
+    media: readonly GpuTensor[],
+    k: GpuTensor,
+    v: GpuTensor,
+  ): Promise<void> {
+    let row = 0;
+    for (const part of media) {
+      const shape = [part.shape[0]!, k.shape[1]!];
+      const some = {
+        k: this.pool.take('resampler k of features', shape),
+        v: this.pool.take('resampler v of features', shape),
+      };
+      await graph.run({ ...weights, media: part }, some);
+      copyRows(this.recorder, some.k, 0, k, row, shape[0]!);
+      copyRows(this.recorder, some.v, 0, v, row, shape[0]!);
+      this.recorder.submit();
+      row += shape[0]!;
+    }
   }
 
   private plan(sizes: readonly number[]): AttentionPlan {
@@ -241,32 +349,20 @@ export class Resampler {
   }
 }
 
-function uploadPositions(gpu: Gpu, rows: number, channels: number): GpuTensor {
-  const table = positionEncoding(rows, channels);
+/** Copies rows between two f32 tensors of the same width. */
+function copyRows(
+  recorder: Recorder,
+  from: GpuTensor,
+  fromRow: number,
+  to: GpuTensor,
+  toRow: number,
+  rows: number,
+): void {
+  const bytes = from.shape[1]! * 4;
+  recorder.copy(from.buffer, fromRow * bytes, to.buffer, toRow * bytes, rows * bytes);
+}
+
+function uploadPositions(gpu: Gpu, first: number, rows: number, channels: number): GpuTensor {
+  const table = positionEncoding(rows, channels, first);
   return uploadTensor(gpu, table, [rows, channels], 'f32', 'position encoding');
-}
-
-/** Copies the halves of every `to_kv.weight` `[2 * inner, H]` into `to_k.weight` and `to_v.weight`. */
-function splitKv(gpu: Gpu, shape: ResamplerShape, layers: number, weights: WeightSource) {
-  const split = new Map<string, GpuTensor>();
-  const recorder = new Recorder(gpu, 'split to_kv');
-  const { inner_size, hidden_size } = shape;
-  for (let i = 0; i < layers; i++) {
-    const prefix = `${CONNECTOR_PREFIX}layers.${i}.0.`;
-    const both = weights.get(`${prefix}to_kv.weight`);
-    for (const [half, name] of ['to_k.weight', 'to_v.weight'].entries()) {
-      const tensor = createTensor(gpu, [inner_size, hidden_size], both.dtype, prefix + name);
-      copyHalf(recorder, both, half, tensor);
-      if (both.scales) copyHalf(recorder, both.scales, half, tensor.scales!);
-      split.set(prefix + name, tensor);
-    }
-  }
-  recorder.submit();
-  return split;
-}
-
-/** Rows of a tensor's first or second half; quantised codes and halves lie row by row too. */
-function copyHalf(recorder: Recorder, both: GpuTensor, half: number, out: GpuTensor): void {
-  const bytes = byteLength(out.shape, out.dtype);
-  recorder.copy(both.buffer, half * bytes, out.buffer, 0, bytes);
 }

@@ -146,7 +146,10 @@ export class VisionTower {
         `The vision tower takes pixels [frames, 3, ${S}, ${S}], not [${pixel_values.shape.join(', ')}].`,
       );
     }
-    const out = createTensor(this.gpu, [frames * this.rowsPerFrame, C], 'f32', 'vision features');
+    // Only copied to and from, so that it may be larger than a binding.
+    const out = createTensor(this.gpu, [frames * this.rowsPerFrame, C], 'f32', 'vision features', {
+      ranged: true,
+    });
     const batch = this.framesPerBatch(frames);
     try {
       for (let start = 0; start < frames; start += batch) {

@@ -8,7 +8,12 @@ import { GraphBuilder } from '../../src/blocks/graph-builder';
 import { OrtError } from '../../src/blocks/ort/ort-error';
 import { OrtRuntime } from '../../src/blocks/ort/ort-runtime';
 import { qwen2Block, qwen2First, qwen2Head, qwen2Last } from '../../src/blocks/qwen2-graphs';
-import { resamplerBlock, resamplerFirst, resamplerLast } from '../../src/blocks/resampler-graphs';
+import {
+  resamplerBlock,
+  resamplerFirst,
+  resamplerLast,
+  resamplerMedia,
+} from '../../src/blocks/resampler-graphs';
 import { siglipBlock, siglipFirst } from '../../src/blocks/siglip-graphs';
 import { WgslRuntime } from '../../src/blocks/wgsl/wgsl-runtime';
 import type { Gpu } from '../../src/gpu/device';
@@ -84,7 +89,7 @@ const cases: Case[] = [1, 3, 33].flatMap((rows) =>
   ]
     .map((model) => ({ model, dims: { rows } }))
     .concat(
-      [resamplerFirst, resamplerBlock, resamplerLast].map((make) => ({
+      [resamplerMedia, resamplerFirst, resamplerBlock, resamplerLast].map((make) => ({
         model: make(resampler),
         dims: { rows, queries: 6 },
       })),

@@ -4,7 +4,8 @@ import type { Gpu } from '../../src/gpu/device';
 import { createTensor, type GpuTensor, readF32, uploadTensor } from '../../src/gpu/tensor';
 import { parseConfig } from '../../src/model/config';
 import { TapRecorder } from '../../src/model/model-taps';
-import { chunkSizes, Resampler } from '../../src/model/resampler';
+import { Resampler } from '../../src/model/resampler';
+import { chunkSizes } from '../../src/model/resampler-batches';
 import { roundToF16 } from '../../src/model/resampler-position-encoding';
 import { VisionTower } from '../../src/model/vision-tower';
 import type { Weights } from '../../src/weights/load-weights';
@@ -21,6 +22,7 @@ const TOLERANCE = 2e-5;
 describe.each(['ort', 'wgsl'] as const)('%s', (backend) => {
   let gpu: Gpu;
   let weights: Weights;
+  let runtime: BlockRuntimes;
   let tower: VisionTower;
   let resampler: Resampler;
   let naive: Resampler;
@@ -33,7 +35,7 @@ describe.each(['ort', 'wgsl'] as const)('%s', (backend) => {
     checkpoint = await loadGolden('checkpoint/model.safetensors');
     const model = await loadGoldenModel(gpu);
     weights = model.weights;
-    const runtime = await BlockRuntimes.create(gpu, { backend, validation: true });
+    runtime = await BlockRuntimes.create(gpu, { backend, validation: true });
     tower = await VisionTower.create(gpu, runtime, model.config, weights);
     resampler = await Resampler.create(gpu, runtime, model.config, weights);
     naive = await makeNaive(gpu, runtime, weights);
@@ -119,6 +121,51 @@ describe.each(['ort', 'wgsl'] as const)('%s', (backend) => {
       for (const tensor of [features, output]) tensor.buffer.destroy();
     });
   });
+
+  it('gives the values of all features at once when they come in parts', async () => {
+    const values = normals(seeded(65), 60 * 64);
+    const features = upload(values, [60, 64]);
+    const own = f32(await loadGolden('naive-resampler.safetensors'), 'latents');
+    // Two groups of 15 rows at a time, and parts of 7 rows of one group.
+    const cases: [number, number[]][] = [
+      [30, [30, 30]],
+      [7, [7, 7, 1, 7, 7, 1, 7, 7, 1, 7, 7, 1]],
+    ];
+    for (const [feature_rows, parts] of cases) {
+      const small = await Resampler.create(gpu, runtime, resampler.config, weights, { feature_rows });
+      await expectSame(resampler, small, features, 'connector.linear', parts);
+      await small.destroy();
+    }
+    const latents = uploadTensor(gpu, own, [8, 64], 'f32', 'latents');
+    const source = {
+      get: (name: string) => (name.endsWith('.latents') ? latents : weights.get(name)),
+    };
+    const small = await Resampler.create(gpu, runtime, naive.config, source, { feature_rows: 25 });
+    await expectSame(naive, small, features, 'connector.media', [25, 25, 10]);
+    await small.destroy();
+    for (const { buffer } of [latents, features]) buffer.destroy();
+  });
+
+  async function expectSame(
+    whole: Resampler,
+    small: Resampler,
+    features: GpuTensor,
+    stage: string,
+    parts: number[],
+  ): Promise<void> {
+    const [expected, actual] = [new TapRecorder(gpu), new TapRecorder(gpu)];
+    const rows: number[] = [];
+    (await whole.forward(features, expected.tap)).buffer.destroy();
+    const output = await small.forward(features, (name, tensor) => {
+      if (name === stage) rows.push(tensor.shape[0]!);
+      return actual.tap(name, tensor);
+    });
+    expect(rows).toEqual(parts);
+    // Kernels for other numbers of rows add up in another order.
+    for (const name of expected.names())
+      expect(relativeError(actual.get(name), expected.get(name)), name).toBeLessThan(TOLERANCE);
+    output.buffer.destroy();
+  }
 
   it('gives the reference of 64 frames, one a second of a longer video', async () => {
     const values = normals(seeded(64), 64 * 15 * 64);

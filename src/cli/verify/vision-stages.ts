@@ -1,7 +1,8 @@
 import type { Gpu } from '../../gpu/device';
 import { type GpuTensor, readF32, uploadTensor } from '../../gpu/tensor';
 import { TapRecorder } from '../../model/model-taps';
-import { chunkSizes, type Resampler } from '../../model/resampler';
+import type { Resampler } from '../../model/resampler';
+import { chunkSizes } from '../../model/resampler-batches';
 import type { VisionTower } from '../../model/vision-tower';
 import type { ReferenceTensors } from './reference';
 import type { StageList } from './report';
