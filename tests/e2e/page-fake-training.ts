@@ -107,6 +107,8 @@ export function fakeLine(step: number): StepLine {
     grad_norm: step === 61 ? Number.NaN : Math.abs(rise(1.5, 0.62, 5) + 0.25 * wave(step, 9)),
     learning_rate: 1e-4,
     'completions/mean_length': rise(22, 41, 3) + 2.4 * wave(step, 10),
+    'completions/min_length': rise(14, 25, 3) + 2 * wave(step, 12),
+    'completions/max_length': rise(38, 64, 3) + 6 * wave(step, 13),
     'completions/clipped_ratio': 0.04,
     'clip_ratio/region_mean': 0.01,
     'clip_ratio/low_mean': 0.004,

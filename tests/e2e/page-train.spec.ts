@@ -348,6 +348,14 @@ test('kept runs: opened, compared, renamed, deleted, exported, asked', async ({ 
   await shot(page, 'compared');
   const row = (name: string) => page.getByTestId('run-row').filter({ hasText: name });
   await expect(row('Run 6')).toContainText('lr 3e-4');
+  // While another run is read, the curves before it stay, dimmed.
+  const curves = page.getByRole('region', { name: 'Curves' });
+  await expect(curves).toHaveAttribute('aria-busy', 'false');
+  await page.getByRole('button', { name: /^Run 5/ }).click();
+  await expect(curves).toHaveAttribute('aria-busy', 'true');
+  await shot(page, 'loading');
+  await page.getByRole('button', { name: /^Run 7/ }).click();
+  await expect(curves).toHaveAttribute('aria-busy', 'false');
   await page.getByRole('button', { name: 'Compare', exact: true }).click();
   const comparison = page.getByTestId('compare');
   await expect(comparison.getByRole('row', { name: 'learning_rate' })).toHaveText('learning_rate0.0013e-4');

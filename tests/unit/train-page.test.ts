@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { chartData } from '../../src/app/train/chart-data';
 import { tickText } from '../../src/app/train/chart-drawing';
-import { ahaByStep, chartSpecs, niceScale, smooth } from '../../src/app/train/chart-model';
+import { ahaByStep, chartSpecs, niceScale, smooth, steadyScale } from '../../src/app/train/chart-model';
 import { completionRows } from '../../src/app/train/completion-rows';
 import { presetConfig } from '../../src/app/train/presets';
 import { reduceTraining } from '../../src/app/train/reduce-training';
@@ -184,6 +184,36 @@ describe('charts', () => {
       expect(max).toBeGreaterThan(min);
       expect(ticks).toHaveLength(3);
     }
+  });
+
+  test('a scale stays while numbers leave it by 5 % at most, and gives way to more and to much less', () => {
+    const before = niceScale(0, 10);
+    expect(before).toEqual({ min: 0, max: 10, ticks: [0, 5, 10] });
+    const wider = steadyScale(-0.2, 10.5, before);
+    expect(wider).toEqual({ min: -0.2, max: 10.5, ticks: [0, 5, 10] });
+    // It does not creep: what counts is where the ticks end.
+    expect(steadyScale(0, 10.6, wider)).toEqual(niceScale(0, 10.6));
+    expect(steadyScale(-0.6, 10, wider)).toEqual(niceScale(-0.6, 10));
+    expect(steadyScale(0, 10, wider)).toEqual(before);
+    expect(steadyScale(0, 4, before)).toEqual(niceScale(0, 4));
+  });
+
+  test('the length of answers comes with the shortest and the longest', () => {
+    const lines = [1, 2].map((at) => ({
+      step: at,
+      'completions/mean_length': 20,
+      'completions/min_length': 10 - at,
+      'completions/max_length': 30 + at,
+    }));
+    const record = { config: presetConfig('quick'), lines, events: [], run: RUN };
+    const spec = chartSpecs(record, new Map()).main.find(({ name }) => name === 'completion_length')!;
+    const { columns, scale } = chartData(spec, record, [], 0);
+    expect(columns.map(({ kind, values }) => [kind, values])).toEqual([
+      ['high', [31, 32]],
+      ['low', [9, 8]],
+      ['line', [20, 20]],
+    ]);
+    expect(scale.max).toBeGreaterThanOrEqual(32);
   });
 
   test('a step without a finite value is a gap with a mark, a compared run has columns of its own', () => {

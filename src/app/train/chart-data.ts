@@ -1,5 +1,5 @@
 import type { ChartMarks } from './chart-drawing';
-import { type ChartSpec, curveValues, niceScale, smooth } from './chart-model';
+import { type ChartSpec, curveValues, type Scale, smooth, steadyScale } from './chart-model';
 import { lastMean } from './run-facts';
 import type { RunRecord } from './training-state';
 
@@ -18,19 +18,20 @@ export interface ChartData {
     curve: number;
     values: (number | null)[];
   }[];
-  scale: { min: number; max: number; ticks: number[] };
+  scale: Scale;
   /** The number over the first curve: the mean of the last ten steps, or the last step's where the chart is exact. */
   figure: number | undefined;
   lastStep: number;
   marks: ChartMarks;
 }
 
-/** Columns, scale and marks of a chart. */
+/** Columns, scale and marks of a chart. @param before the scale that it had, which it keeps where it can. */
 export function chartData(
   spec: ChartSpec,
   record: Pick<RunRecord, 'lines' | 'events' | 'run'>,
   compared: readonly ComparedChart[],
   smooths: number,
+  before?: Scale,
 ): ChartData {
   const { lines, events, run } = record;
   const smoothing = spec.exact ? 0 : smooths;
@@ -68,12 +69,12 @@ export function chartData(
       return;
     }
     const line = smooth(values, smoothing);
-    if (curve.band) {
-      const half = smooth(curveValues({ value: curve.band }, lines, steps), smoothing);
-      const around = (sign: number) =>
-        line.map((value, i) => (value === null || half[i] == null ? null : value + sign * half[i]));
-      columns.push({ kind: 'high', curve: index, values: around(1) });
-      columns.push({ kind: 'low', curve: index, values: around(-1) });
+    const { band } = curve;
+    if (band) {
+      const end = (side: 0 | 1) =>
+        smooth(curveValues({ value: (at) => band(at)[side] }, lines, steps), smoothing);
+      columns.push({ kind: 'high', curve: index, values: end(1) });
+      columns.push({ kind: 'low', curve: index, values: end(0) });
     }
     if (smoothing > 0) columns.push({ kind: 'raw', curve: index, values });
     columns.push({ kind: 'line', curve: index, values: line });
@@ -95,7 +96,7 @@ export function chartData(
     scale:
       all.length === 0
         ? { min: 0, max: 1, ticks: [0, 0.5, 1] }
-        : niceScale(Math.min(...all), Math.max(...all)),
+        : steadyScale(Math.min(...all), Math.max(...all), before),
     figure: figureOf(spec, lines),
     lastStep,
     marks: {

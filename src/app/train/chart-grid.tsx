@@ -1,29 +1,36 @@
-import { useMemo, useSyncExternalStore } from 'react';
+import { useMemo, useRef, useSyncExternalStore } from 'react';
 import { Segmented } from '../shared/segmented';
 import { chartData } from './chart-data';
-import { ahaByStep, type ChartSpec, chartSpecs } from './chart-model';
+import { ahaByStep, type ChartSpec, chartSpecs, type Scale } from './chart-model';
 import { MetricChart } from './metric-chart';
 import { LAST_STEPS } from './run-facts';
 import { StepTable } from './step-table';
-import { useCompared, useRecord, useThrottled, useTrainServices, useTrainView } from './train-services';
+import { useCompared, useThrottled, useTrainServices, useTrainView } from './train-services';
 import type { RunRecord } from './training-state';
 
-/** The curves of the run that is shown, with those of the runs that it is compared with in grey. */
-export function ChartGrid() {
+/**
+ * The curves of a run, with those of the runs that it is compared with in grey.
+ * @param loading another run is being read: these are the last values.
+ */
+export function ChartGrid({ record: newest, loading }: { record: RunRecord; loading: boolean }) {
   const { trainView } = useTrainServices();
-  const record = useThrottled(useRecord());
+  const record = useThrottled(newest);
   const compared = useCompared();
   const smoothing = useTrainView((view) => view.smoothing);
   const more = useTrainView((view) => view.moreCharts);
   const asTable = useTrainView((view) => view.asTable);
   const theme = useThemeName();
-  const charts = useMemo(
-    () => (record ? makeCharts(record, compared, smoothing, more) : []),
-    [record, compared, smoothing, more],
-  );
-  if (!record) return null;
+  const scales = useRef({ run: '', by: new Map<string, Scale>() });
+  const charts = useMemo(() => {
+    if (scales.current.run !== record.run.run) scales.current = { run: record.run.run, by: new Map() };
+    return makeCharts(record, compared, smoothing, more, scales.current.by);
+  }, [record, compared, smoothing, more]);
   return (
-    <section aria-label="Curves" className="charts-section">
+    <section
+      aria-label="Curves"
+      aria-busy={loading || record.run.run !== newest.run.run}
+      className="charts-section"
+    >
       {asTable ? (
         <StepTable lines={record.lines} />
       ) : (
@@ -82,6 +89,7 @@ function makeCharts(
   compared: readonly RunRecord[],
   smoothing: number,
   more: boolean,
+  scales: Map<string, Scale>,
 ): { spec: ChartSpec; data: ReturnType<typeof chartData> }[] {
   const specsOf = (one: RunRecord) => chartSpecs(one, ahaByStep(one));
   const others = compared.map((one) => {
@@ -89,9 +97,8 @@ function makeCharts(
     return { one, specs: new Map([...main, ...more].map((spec) => [spec.name, spec])) };
   });
   const own = specsOf(record);
-  return (more ? [...own.main, ...own.more] : own.main).map((spec) => ({
-    spec,
-    data: chartData(
+  return (more ? [...own.main, ...own.more] : own.main).map((spec) => {
+    const data = chartData(
       spec,
       record,
       // GRPO and the cold start have other charts.
@@ -100,8 +107,11 @@ function makeCharts(
         return theirs ? [{ name: one.run.name, spec: theirs, lines: one.lines }] : [];
       }),
       smoothing,
-    ),
-  }));
+      scales.get(spec.name),
+    );
+    scales.set(spec.name, data.scale);
+    return { spec, data };
+  });
 }
 
 /** Name of the theme that is in force. */

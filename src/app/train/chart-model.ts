@@ -8,8 +8,8 @@ export interface Curve {
   label?: string;
   /** By step line; undefined and NaN are gaps. */
   value: (line: StepLine, before: StepLine | undefined) => number | undefined;
-  /** Half the width of the band around it. */
-  band?: (line: StepLine) => number | undefined;
+  /** Ends of the band around it. */
+  band?: (line: StepLine) => readonly [low: number | undefined, high: number | undefined];
   /** Name of a CSS variable. */
   colour: string;
   dash?: readonly number[];
@@ -58,7 +58,16 @@ export function chartSpecs(
       {
         name: 'reward',
         unit: 'mean ± std',
-        curves: [{ value: key('reward'), band: key('reward_std'), colour: '--c1' }],
+        curves: [
+          {
+            value: key('reward'),
+            band: ({ reward = Number.NaN, reward_std = Number.NaN }) => [
+              reward - reward_std,
+              reward + reward_std,
+            ],
+            colour: '--c1',
+          },
+        ],
         format: formatSigned,
       },
       { name: 'reward parts', curves: rewardCurves(lines), format: digits(2), range: [0, 1] },
@@ -73,7 +82,13 @@ export function chartSpecs(
       {
         name: 'completion_length',
         unit: 'tokens',
-        curves: [{ value: key('completions/mean_length'), colour: '--c1' }],
+        curves: [
+          {
+            value: key('completions/mean_length'),
+            band: (line) => [line['completions/min_length'], line['completions/max_length']],
+            colour: '--c1',
+          },
+        ],
         format: digits(0),
         range: [0, 10],
       },
@@ -281,8 +296,30 @@ export function smooth(values: readonly (number | null)[], smoothing: number): (
   });
 }
 
+/** Ends of a scale, and its ticks, whose first and last are its round ends. */
+export interface Scale {
+  min: number;
+  max: number;
+  ticks: number[];
+}
+
+/**
+ * The scale over numbers, given the one they had before: while they leave that one by 5 % of it at most, it keeps its
+ * ticks and only its ends give way.
+ */
+export function steadyScale(low: number, high: number, before: Scale | undefined): Scale {
+  const next = niceScale(low, high);
+  if (!before) return next;
+  const { ticks } = before;
+  const [from, to] = [ticks[0]!, ticks.at(-1)!];
+  const room = 0.05 * (to - from);
+  const smaller = next.ticks.at(-1)! - next.ticks[0]! < to - from;
+  if (smaller || low < from - room || high > to + room) return next;
+  return { min: Math.min(from, low), max: Math.max(to, high), ticks };
+}
+
 /** A scale over numbers, with round ends and three ticks. */
-export function niceScale(low: number, high: number): { min: number; max: number; ticks: number[] } {
+export function niceScale(low: number, high: number): Scale {
   if (!(high > low)) {
     const room = Math.abs(low) / 2 || 0.5;
     return niceScale(low - (low >= 0 && low < room ? low : room), high + room);

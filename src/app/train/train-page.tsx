@@ -1,4 +1,4 @@
-import { useEffect } from 'react';
+import { useEffect, useRef } from 'react';
 import { Icon } from '../shared/icon';
 import { useEngine, useServices, useView } from '../store/app-services';
 import '../styles/train.css';
@@ -95,6 +95,11 @@ function Middle({ planned }: { planned: Planned }) {
   const shown = useTraining((state) => state.shown);
   const grpo = record?.config.stage === 'grpo';
   const full = useTrainView((state) => state.groupFull);
+  const failed = useTraining((state) => state.error !== undefined);
+  const last = useRef(record);
+  if (record) last.current = record;
+  // While another run is read, the curves before it stay, dimmed.
+  const curves = record ?? (shown !== undefined && !failed ? last.current : undefined);
   return (
     <section className="col mid train-mid" aria-label="Run">
       <button
@@ -108,9 +113,9 @@ function Middle({ planned }: { planned: Planned }) {
       <RunHeader />
       <div className="train-scroll">
         <RunMessages planned={planned} />
+        {curves && !full && <ChartGrid record={curves} loading={!record} />}
         {record ? (
           <>
-            {!full && <ChartGrid />}
             {grpo && <CurrentGroup />}
             {grpo && !full && <Completions key={shown} />}
           </>
