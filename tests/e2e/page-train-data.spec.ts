@@ -179,5 +179,15 @@ test('data of one’s own, and a reward of one’s own in its sandbox', async ({
   await expect
     .poll(() => lastRequest(page, 'scores'))
     .toMatchObject({ type: 'scores', call: 3, scores: [5] });
+
+  // What was written outlives a reload; the clip cannot.
+  await page.reload();
+  await expect(form).toContainText(
+    '1 question is kept from before, without the clips: choose vp9.mp4 again.',
+  );
+  await shot(page, 'own-lost');
+  await form.getByLabel('Clips of earlier questions').setInputFiles('tests/fixtures/video/vp9.mp4');
+  await expect(form).toContainText('What falls?');
+  await expect(page.getByTestId('lost-clips')).toHaveCount(0);
   expect(problems).toEqual([]);
 });

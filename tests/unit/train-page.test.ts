@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { chartData } from '../../src/app/train/chart-data';
 import { tickText } from '../../src/app/train/chart-drawing';
-import { ahaByStep, chartSpecs, niceScale, smooth, steadyScale } from '../../src/app/train/chart-model';
+import { ahaByStep, chartSpecs, niceScale, smooth } from '../../src/app/train/chart-model';
 import { completionRows } from '../../src/app/train/completion-rows';
 import { presetConfig } from '../../src/app/train/presets';
 import { reduceTraining } from '../../src/app/train/reduce-training';
@@ -15,7 +15,14 @@ import {
 } from '../../src/app/train/run-facts';
 import { liveProblems, parseSetting, runProblems, settingText } from '../../src/app/train/run-problems';
 import { differenceNote, settingDifferences } from '../../src/app/train/setting-differences';
-import { changeConfig, choosePreset, reviveSetup } from '../../src/app/train/setup-store';
+import {
+  changeConfig,
+  choosePreset,
+  chosenData,
+  findClips,
+  reviveSetup,
+  storedSetup,
+} from '../../src/app/train/setup-store';
 import { spreadLabels } from '../../src/app/train/spread-labels';
 import { INITIAL_TRAINING_STATE, type TrainingState } from '../../src/app/train/training-state';
 import type {
@@ -186,36 +193,6 @@ describe('charts', () => {
     }
   });
 
-  test('a scale stays while numbers leave it by 5 % at most, and gives way to more and to much less', () => {
-    const before = niceScale(0, 10);
-    expect(before).toEqual({ min: 0, max: 10, ticks: [0, 5, 10] });
-    const wider = steadyScale(-0.2, 10.5, before);
-    expect(wider).toEqual({ min: -0.2, max: 10.5, ticks: [0, 5, 10] });
-    // It does not creep: what counts is where the ticks end.
-    expect(steadyScale(0, 10.6, wider)).toEqual(niceScale(0, 10.6));
-    expect(steadyScale(-0.6, 10, wider)).toEqual(niceScale(-0.6, 10));
-    expect(steadyScale(0, 10, wider)).toEqual(before);
-    expect(steadyScale(0, 4, before)).toEqual(niceScale(0, 4));
-  });
-
-  test('the length of answers comes with the shortest and the longest', () => {
-    const lines = [1, 2].map((at) => ({
-      step: at,
-      'completions/mean_length': 20,
-      'completions/min_length': 10 - at,
-      'completions/max_length': 30 + at,
-    }));
-    const record = { config: presetConfig('quick'), lines, events: [], run: RUN };
-    const spec = chartSpecs(record, new Map()).main.find(({ name }) => name === 'completion_length')!;
-    const { columns, scale } = chartData(spec, record, [], 0);
-    expect(columns.map(({ kind, values }) => [kind, values])).toEqual([
-      ['high', [31, 32]],
-      ['low', [9, 8]],
-      ['line', [20, 20]],
-    ]);
-    expect(scale.max).toBeGreaterThanOrEqual(32);
-  });
-
   test('a step without a finite value is a gap with a mark, a compared run has columns of its own', () => {
     const config = presetConfig('quick');
     const lines = [1, 2, 3].map((at) => ({ step: at, grad_norm: at === 2 ? Number.NaN : at }));
@@ -230,41 +207,6 @@ describe('charts', () => {
     ]);
     expect(data.marks.gaps).toEqual([2]);
     expect(data.scale.max).toBeGreaterThanOrEqual(9);
-  });
-
-  test('a compared run has a ghost of each curve that it has too, named once; a step without any is a gap', () => {
-    const config = presetConfig('quick');
-    const parts = (accuracy: number, format: number) => ({
-      'rewards/accuracy_reward/mean': accuracy,
-      'rewards/format_reward/mean': format,
-    });
-    const lines = [{ step: 1, ...parts(0.1, 0.2) }, { step: 2 }, { step: 3, ...parts(0.3, 0.4) }];
-    const record = { config, lines, events: [], run: RUN };
-    const partsOf = (of: StepLine[]) =>
-      chartSpecs({ config, lines: of }, new Map()).main.find(({ name }) => name === 'reward parts')!;
-    const ghosts = (of: StepLine[]) => {
-      const other = { name: 'Run 0', spec: partsOf(of), lines: of };
-      const { columns, marks } = chartData(partsOf(lines), record, [other], 0);
-      return {
-        columns: columns.filter(({ kind }) => kind === 'ghost'),
-        names: marks.ends.filter(({ dot }) => !dot).map(({ label }) => label),
-        gaps: marks.gaps,
-      };
-    };
-    expect(ghosts([{ step: 1, ...parts(0.5, 0.6) }])).toEqual({
-      columns: [
-        { kind: 'ghost', curve: 0, values: [0.5, null, null] },
-        { kind: 'ghost', curve: 1, values: [0.6, null, null] },
-      ],
-      names: ['Run 0', undefined],
-      gaps: [2],
-    });
-    const other = { step: 1, 'rewards/format_reward/mean': 0.5, 'rewards/user_reward/mean': 5 };
-    expect(ghosts([other])).toEqual({
-      columns: [{ kind: 'ghost', curve: 1, values: [0.5, null, null] }],
-      names: ['Run 0'],
-      gaps: [2],
-    });
   });
 
   test('a run without a step stands before compared ones, whose long names are cut', () => {
@@ -458,6 +400,28 @@ describe('setup', () => {
     expect(reviveSetup({ preset: 'yours', yours: { grpo: { beta: 'x' } } }).preset).toBe('toy');
     expect(reviveSetup({ preset: 'yours', yours: { rewards: 3 } }).preset).toBe('toy');
     expect(choosePreset(choosePreset(changed, 'quick'), 'yours').config).toBe(changed.config);
+  });
+
+  test('questions of one’s own come back without their clips, and with them once these are chosen again', () => {
+    const question = { problem: 'Where?\nOptions:\nA. here\nB. there', label: 'A', video_filename: 'a.mp4' };
+    const other = { ...question, label: 'B', video_filename: 'b.mp4' };
+    const own = [
+      { ...question, clip: new Blob(['a']) },
+      { ...other, clip: new Blob(['b']) },
+    ];
+    const before = { ...reviveSetup(undefined), data: 'own' as const, own };
+    const back = reviveSetup(JSON.parse(JSON.stringify(storedSetup(before))));
+    expect(back).toMatchObject({ data: 'own', own: [], lost: [question, other] });
+    expect(chosenData(back)).toBeUndefined();
+    const clip = new File(['b'], 'b.mp4');
+    const found = findClips(back, [clip, new File(['c'], 'c.mp4')]);
+    expect(found.lost).toEqual([question]);
+    expect(chosenData(found)).toEqual({ kind: 'own', questions: [{ ...other, clip }] });
+    expect(reviveSetup(JSON.parse(JSON.stringify(storedSetup(found)))).lost).toEqual([other, question]);
+    expect(reviveSetup({ data: 'own', own: [{ problem: 3 }, null, 'x'] })).toMatchObject({
+      data: 'toy',
+      lost: [],
+    });
   });
 
   test('numbers are read as they are written', () => {

@@ -3,15 +3,17 @@ import { splitProblem, writeQuestionFile } from '../../data/question-file';
 import { download } from '../shared/download';
 import { Icon } from '../shared/icon';
 import { LETTERS } from '../store/draft';
+import { findClips } from './setup-store';
 import { useSetup, useTrainServices } from './train-services';
 
 /** Questions that the user writes about clips of their own, and their export in the original's format. */
 export function OwnQuestions() {
   const { setup } = useTrainServices();
   const own = useSetup((state) => state.own);
-  const [writing, setWriting] = useState(own.length === 0);
+  const lost = useSetup((state) => state.lost);
+  const [writing, setWriting] = useState(own.length + lost.length === 0);
   const exportAll = () => {
-    const lines = own.map(({ problem, label, video_filename }) => ({
+    const lines = [...own, ...lost].map(({ problem, label, video_filename }) => ({
       problem,
       solution: `<answer>${label}</answer>`,
       video_filename,
@@ -39,6 +41,7 @@ export function OwnQuestions() {
           </li>
         ))}
       </ul>
+      {lost.length > 0 && <LostClips />}
       {writing ? (
         <QuestionForm onDone={() => setWriting(false)} />
       ) : (
@@ -50,7 +53,7 @@ export function OwnQuestions() {
           <button
             type="button"
             className="btn q small"
-            disabled={own.length === 0}
+            disabled={own.length + lost.length === 0}
             title="problem, solution and video_filename, a line each; the clips are not in it"
             onClick={exportAll}
           >
@@ -59,6 +62,44 @@ export function OwnQuestions() {
           </button>
         </div>
       )}
+    </div>
+  );
+}
+
+/** Questions of an earlier visit, and a way to their clips. */
+function LostClips() {
+  const { setup } = useTrainServices();
+  const lost = useSetup((state) => state.lost);
+  const picker = useRef<HTMLInputElement>(null);
+  const names = [...new Set(lost.map(({ video_filename }) => video_filename))].join(', ');
+  return (
+    <div className="own-form" data-testid="lost-clips">
+      <p className="xs t2" role="status">
+        {lost.length === 1 ? '1 question is' : `${lost.length} questions are`} kept from before, without the
+        clips: choose {names} again.
+      </p>
+      <div className="row">
+        <button type="button" className="btn small" onClick={() => picker.current?.click()}>
+          <Icon name="file" size={13} />
+          Choose the clips
+        </button>
+        <button type="button" className="btn q small" onClick={() => setup.setState({ lost: [] })}>
+          Remove
+        </button>
+      </div>
+      <input
+        ref={picker}
+        type="file"
+        multiple
+        hidden
+        accept="video/*,.mkv"
+        aria-label="Clips of earlier questions"
+        onChange={(event) => {
+          const clips = [...(event.target.files ?? [])];
+          setup.setState((before) => findClips(before, clips));
+          event.target.value = '';
+        }}
+      />
     </div>
   );
 }

@@ -5,6 +5,9 @@ import { type PresetName, presetConfig } from './presets';
 import { runProblems } from './run-problems';
 import { type ChosenFolder, sent } from './video-folder';
 
+/** A question of the user's own whose clip is gone: files cannot be kept without a run. */
+export type LostQuestion = Omit<OwnQuestion, 'clip'>;
+
 /** What a new run is going to be. */
 export interface Setup {
   preset: PresetName;
@@ -16,6 +19,8 @@ export interface Setup {
   questions?: File;
   videos?: ChosenFolder;
   own: readonly OwnQuestion[];
+  /** Those of an earlier visit, which are no part of a run until their clips are chosen again. */
+  lost: readonly LostQuestion[];
   /** What the engine found in the data that is chosen; undefined while it looks. */
   report?: DataReport | undefined;
   /** Empty: the next number. */
@@ -26,12 +31,26 @@ export type SetupStore = StoreApi<Setup>;
 
 const KEY = 'train.setup';
 
-/** The setup's store. Preset and configuration come from localStorage and go back there; files cannot. */
+/** The setup's store. Preset, configuration and questions come from localStorage and go back there; files cannot. */
 export function createSetupStore(stored = true): SetupStore {
   const store = createStore<Setup>(() => reviveSetup(stored ? readStored(KEY) : undefined));
   if (stored)
-    store.subscribe(({ preset, yours }) => writeStored(KEY, { preset, yours: yours && packed(yours) }));
+    store.subscribe((setup, before) => {
+      if (KEPT.some((name) => setup[name] !== before[name])) writeStored(KEY, storedSetup(setup));
+    });
   return store;
+}
+
+const KEPT = ['preset', 'yours', 'data', 'own', 'lost'] as const;
+
+/** What of a setup is stored, as JSON has it. */
+export function storedSetup({ preset, yours, data, own, lost }: Setup): unknown {
+  const questions = [...own, ...lost].map(({ problem, label, video_filename }) => ({
+    problem,
+    label,
+    video_filename,
+  }));
+  return { preset, yours: yours && packed(yours), data, own: questions };
 }
 
 /** A setup from whatever storage held. A configuration that could not be started is forgotten. */
@@ -40,14 +59,32 @@ export function reviveSetup(value: unknown): Setup {
   const yours = reviveConfig(raw.yours);
   const named = raw.preset === 'quick' || raw.preset === 'paper' || raw.preset === 'trl' ? raw.preset : 'toy';
   const preset = raw.preset === 'yours' && yours ? 'yours' : named;
+  const lost = Array.isArray(raw.own) ? raw.own.filter(isQuestion) : [];
   return {
     preset,
     config: preset === 'yours' ? yours! : presetConfig(named),
     ...(yours ? { yours } : {}),
-    data: 'toy',
+    data: raw.data === 'own' && lost.length > 0 ? 'own' : 'toy',
     own: [],
+    lost,
     name: '',
   };
+}
+
+function isQuestion(value: unknown): value is LostQuestion {
+  const { problem, label, video_filename } = (value ?? {}) as Record<string, unknown>;
+  return [problem, label, video_filename].every((text) => typeof text === 'string');
+}
+
+/** The setup after clips were chosen again: each goes to the questions about a file of its name. */
+export function findClips(setup: Setup, clips: readonly File[]): Setup {
+  const own = [...setup.own];
+  const lost = setup.lost.filter((question) => {
+    const clip = clips.find(({ name }) => name === question.video_filename);
+    if (clip) own.push({ ...question, clip });
+    return !clip;
+  });
+  return { ...setup, own, lost };
 }
 
 /** JSON has no infinity, and one setting can be it. */
