@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { chartData } from '../../src/app/train/chart-data';
+import { tickText } from '../../src/app/train/chart-drawing';
 import { chartSpecs, niceScale, steadyScale } from '../../src/app/train/chart-model';
 import { presetConfig } from '../../src/app/train/presets';
+import { spreadLabels } from '../../src/app/train/spread-labels';
 import type { RunSummary, StepLine } from '../../src/worker/training-protocol';
 
 const config = presetConfig('quick');
@@ -83,5 +85,53 @@ describe('charts of a run', () => {
       names: ['Run 0'],
       gaps: [2],
     });
+  });
+
+  test('a run without a step stands before compared ones, whose long names are cut', () => {
+    const record = { config, lines: [], events: [], run: RUN };
+    const before = { ...record, lines: [{ step: 1, reward: 1, 'rewards/accuracy_reward/mean': 1 }] };
+    const others = chartSpecs(before, new Map()).main;
+    const charts = chartSpecs(record, new Map()).main.map((spec, place) =>
+      chartData(
+        spec,
+        record,
+        [{ name: 'Higher learning rate', spec: others[place]!, lines: before.lines }],
+        0.8,
+      ),
+    );
+    const [reward, parts] = charts;
+    expect(reward!.marks.ends).toEqual([expect.objectContaining({ label: 'Higher lear…', value: 1 })]);
+    expect(parts!.columns).toEqual([]);
+  });
+
+  test('what has no noise is not smoothed', () => {
+    const lines = [1, 2, 3].map((at) => ({ step: at, num_tokens: at * 100, reward: at }));
+    const record = { config, lines, events: [], run: RUN };
+    const { main, more } = chartSpecs(record, new Map());
+    const lineOf = (name: string) => {
+      const spec = [...main, ...more].find((one) => one.name === name)!;
+      return chartData(spec, record, [], 0.8).columns.find(({ kind }) => kind === 'line')!.values;
+    };
+    expect(lineOf('num_tokens')).toEqual([100, 200, 300]);
+    expect(lineOf('reward').at(-1)).toBeLessThan(3);
+  });
+
+  test('labels keep apart, in their curves’ order, above the axis', () => {
+    expect(spreadLabels([50, 10, 12], 11, 100)).toEqual([50, 10, 21]);
+    expect(spreadLabels([99, 98], 10, 100)).toEqual([95, 85]);
+    expect(spreadLabels([], 10, 100)).toEqual([]);
+  });
+
+  test('numbers at an axis are exact to three digits', () => {
+    expect([1600, 250_000, 1.5e6, 800, 0.5, -0.25, 0, 2.5e-5].map(tickText)).toEqual([
+      '1.6K',
+      '250K',
+      '1.5M',
+      '800',
+      '.5',
+      '−.25',
+      '0',
+      '2.5e−5',
+    ]);
   });
 });

@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest';
 import { chartData } from '../../src/app/train/chart-data';
-import { tickText } from '../../src/app/train/chart-drawing';
 import { ahaByStep, chartSpecs, niceScale, smooth } from '../../src/app/train/chart-model';
 import { completionRows } from '../../src/app/train/completion-rows';
 import { presetConfig } from '../../src/app/train/presets';
@@ -23,7 +22,6 @@ import {
   reviveSetup,
   storedSetup,
 } from '../../src/app/train/setup-store';
-import { spreadLabels } from '../../src/app/train/spread-labels';
 import { INITIAL_TRAINING_STATE, type TrainingState } from '../../src/app/train/training-state';
 import type {
   CompletionRow,
@@ -209,35 +207,6 @@ describe('charts', () => {
     expect(data.scale.max).toBeGreaterThanOrEqual(9);
   });
 
-  test('a run without a step stands before compared ones, whose long names are cut', () => {
-    const record = { config: presetConfig('quick'), lines: [], events: [], run: RUN };
-    const before = { ...record, lines: [{ step: 1, reward: 1, 'rewards/accuracy_reward/mean': 1 }] };
-    const others = chartSpecs(before, new Map()).main;
-    const charts = chartSpecs(record, new Map()).main.map((spec, place) =>
-      chartData(
-        spec,
-        record,
-        [{ name: 'Higher learning rate', spec: others[place]!, lines: before.lines }],
-        0.8,
-      ),
-    );
-    const [reward, parts] = charts;
-    expect(reward!.marks.ends).toEqual([expect.objectContaining({ label: 'Higher lear…', value: 1 })]);
-    expect(parts!.columns).toEqual([]);
-  });
-
-  test('what has no noise is not smoothed', () => {
-    const lines = [1, 2, 3].map((at) => ({ step: at, num_tokens: at * 100, reward: at }));
-    const record = { config: presetConfig('quick'), lines, events: [], run: RUN };
-    const { main, more } = chartSpecs(record, new Map());
-    const lineOf = (name: string) => {
-      const spec = [...main, ...more].find((one) => one.name === name)!;
-      return chartData(spec, record, [], 0.8).columns.find(({ kind }) => kind === 'line')!.values;
-    };
-    expect(lineOf('num_tokens')).toEqual([100, 200, 300]);
-    expect(lineOf('reward').at(-1)).toBeLessThan(3);
-  });
-
   test('the figure over a curve is what the list of runs has, however the curve is smoothed', () => {
     const steps = Array.from({ length: 14 }, (_, place) => place + 1);
     const lines = steps.map((at) => ({ step: at, reward: at % 3 ? at : -at, num_tokens: at * 100 }));
@@ -259,25 +228,6 @@ describe('charts', () => {
     expect(figure('kl', 0)).toBeUndefined();
     expect(lastMean([9, ...Array<null>(8).fill(null), 1, Number.NaN])).toBe(1);
     expect(lastMean([9, ...Array<null>(10).fill(null)])).toBeUndefined();
-  });
-
-  test('labels keep apart, in their curves’ order, above the axis', () => {
-    expect(spreadLabels([50, 10, 12], 11, 100)).toEqual([50, 10, 21]);
-    expect(spreadLabels([99, 98], 10, 100)).toEqual([95, 85]);
-    expect(spreadLabels([], 10, 100)).toEqual([]);
-  });
-
-  test('numbers at an axis are exact to three digits', () => {
-    expect([1600, 250_000, 1.5e6, 800, 0.5, -0.25, 0, 2.5e-5].map(tickText)).toEqual([
-      '1.6K',
-      '250K',
-      '1.5M',
-      '800',
-      '.5',
-      '−.25',
-      '0',
-      '2.5e−5',
-    ]);
   });
 
   test('the share of answers with an aha is counted where the log has none', () => {
