@@ -118,6 +118,14 @@ export function splitProblem(problem: string): { question: string; options: stri
   return { question: match[1]!.trim(), options };
 }
 
+/** The longest of some questions, by characters; undefined of none. */
+export function longestProblem(questions: readonly Pick<FileQuestion, 'problem'>[]): string | undefined {
+  return questions.reduce<string | undefined>(
+    (longest, { problem }) => (problem.length > (longest?.length ?? -1) ? problem : longest),
+    undefined,
+  );
+}
+
 /** Writes questions in the same format, a line each. */
 export function writeQuestionFile(questions: readonly Omit<FileQuestion, 'line'>[]): string {
   return questions

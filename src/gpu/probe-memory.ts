@@ -1,7 +1,8 @@
 import type { Gpu } from './device';
 import { GpuMemoryError } from './errors';
 
-const CHUNK = 256 * 2 ** 20;
+/** What is found is short of the truth by less than this, in bytes. */
+export const PROBE_CHUNK = 256 * 2 ** 20;
 
 /**
  * How many bytes the GPU gives in all, those alive now included, up to `wanted`: buffers are allocated under error
@@ -12,7 +13,7 @@ export async function probeMemory(gpu: Gpu, wanted: number): Promise<number> {
   const { memory, device } = gpu;
   await memory.check();
   const { peakBytes } = memory;
-  const most = Math.min(CHUNK, device.limits.maxBufferSize, device.limits.maxStorageBufferBindingSize);
+  const most = Math.min(PROBE_CHUNK, device.limits.maxBufferSize, device.limits.maxStorageBufferBindingSize);
   const probes: GPUBuffer[] = [];
   let found = memory.bytes;
   try {

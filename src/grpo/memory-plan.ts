@@ -5,9 +5,11 @@ import { GenerationError } from '../generate/errors';
 import { countingGpu } from '../gpu/counting-gpu';
 import type { Gpu } from '../gpu/device';
 import { GpuMemoryError } from '../gpu/errors';
+import { PROBE_CHUNK } from '../gpu/probe-memory';
 import { createTensor } from '../gpu/tensor';
 import { LoraAdapter } from '../lora/adapter';
 import type { LoraConfig } from '../lora/lora-config';
+import type { DecoderSteps } from '../model/decoder-steps';
 import { KvCache, type KvShape, kvRowBytes } from '../model/kv-cache';
 import { LanguageModel } from '../model/language-model';
 import type { LanguagePrompt } from '../model/language-model-inputs';
@@ -36,6 +38,8 @@ export interface MemoryPlan {
   maxBufferSize: number;
   /** Where it does not fit: settings that would, each alone enough; of a cold start the rank, traces being as they are. */
   suggestions?: { num_generations?: number; max_completion_length?: number; r?: number };
+  /** Weights, adapter, prompts and a single answer are already more than there is room for. */
+  impossible?: true;
 }
 
 /** What of a run decides its memory. */
@@ -49,6 +53,8 @@ export interface PlannedRun {
   lora: LoraConfig;
   /** Rows of a prompt, visual tokens included. */
   prompt_rows: number;
+  /** Held-out questions that a check answers side by side, each once greedily and once sampled. Default none. */
+  held_out?: number;
 }
 
 /** What the plan starts from. */
@@ -60,9 +66,10 @@ export interface PlanStart {
 }
 
 /**
- * Plans a run's memory: the engine's own code takes a step of full length on a GPU that counts and does not allocate, so
- * the plan is what the code asks for, with the dense blocks in our own kernels. The visual tokens of a step's questions
- * are counted; encoding a video is not. The traces of a cold start are taken to be `max_completion_length` tokens long.
+ * Plans a run's memory: the engine's own code makes a held-out check and takes a step, of full length, on a GPU that
+ * counts and does not allocate, so the plan is what the code asks for, with the dense blocks in our own kernels. The
+ * visual tokens of the questions are counted; encoding a video is not. The traces of a
+ * cold start are taken to be `max_completion_length` tokens long.
  */
 export async function planMemory(planned: PlannedRun, start: PlanStart): Promise<MemoryPlan> {
   const { gpu, budget } = start;
@@ -89,7 +96,25 @@ export async function planMemory(planned: PlannedRun, start: PlanStart): Promise
     ...(r ? { r } : {}),
   };
   const whole = await count(run, { ...start, gpu: boundless(gpu) }, Number.POSITIVE_INFINITY);
-  return { ...whole, maxBufferSize: bufferLimit(gpu), ...told, suggestions };
+  return {
+    ...whole,
+    maxBufferSize: bufferLimit(gpu),
+    ...told,
+    suggestions,
+    ...(budget && leastBytes(whole, grpo) > surelyAbove(budget) ? { impossible: true } : {}),
+  };
+}
+
+/** Bytes of what is there at the same time however few answers are written, one of them among it. */
+function leastBytes({ parts }: MemoryPlan, { num_generations }: PlannedRun['grpo']): number {
+  const of = (name: MemoryPlan['parts'][number]['name']) =>
+    parts.find((part) => part.name === name)?.bytes ?? 0;
+  return of('weights') + of('lora') + of('prefix-cache') + of('answer-caches') / num_generations;
+}
+
+/** Bytes that a budget does not reach for sure. */
+function surelyAbove({ bytes, source }: NonNullable<MemoryPlan['budget']>): number {
+  return source === 'probed' ? bytes + PROBE_CHUNK : bytes;
 }
 
 /** The same GPU with room for any buffer: what a run would take that does not fit. */
@@ -109,11 +134,16 @@ async function fitting(run: PlannedRun, start: PlanStart, budget: number): Promi
     const plan = await count(run, start, budget);
     return plan.bytes <= budget ? plan : undefined;
   } catch (cause) {
-    // Of buffers, and of caches.
-    if (cause instanceof GpuMemoryError) return undefined;
-    if (cause instanceof GenerationError && cause.code === 'out-of-memory') return undefined;
+    if (isOutOfMemory(cause)) return undefined;
     throw cause;
   }
+}
+
+/** Whether there was no room on the GPU: for a buffer, or for the caches of answers. */
+export function isOutOfMemory(cause: unknown): cause is GpuMemoryError | GenerationError {
+  return (
+    cause instanceof GpuMemoryError || (cause instanceof GenerationError && cause.code === 'out-of-memory')
+  );
 }
 
 /** The largest multiple of `unit` from `low` to `high` that fits, more being harder; undefined where none does. */
@@ -164,8 +194,10 @@ async function count(run: PlannedRun, start: PlanStart, budget: number): Promise
   const loraBytes = memory.bytes - before;
   memory.resetPeak();
 
-  const prompts = Array.from({ length: grpo.questions_per_step }, () => question(gpu, run, config));
   const steps = await language.adapt(adapter.decoder, adapter);
+  const check = await countCheck(run, { gpu, language, config }, steps);
+  memory.resetPeak();
+  const prompts = Array.from({ length: grpo.questions_per_step }, () => question(gpu, run, config));
   const caches =
     run.stage === 'cold-start'
       ? { prefix: 0, answers: 0, more: 0, largest: 0 }
@@ -176,7 +208,7 @@ async function count(run: PlannedRun, start: PlanStart, budget: number): Promise
   await countPasses(run, language, policy, prompts);
   await memory.check();
   const backward = memory.peakBytes - between;
-  const bytes = Math.max(rollout, memory.peakBytes);
+  const bytes = Math.max(check.bytes, rollout, memory.peakBytes);
   return {
     parts: [
       { name: 'weights', bytes: before },
@@ -187,7 +219,7 @@ async function count(run: PlannedRun, start: PlanStart, budget: number): Promise
       { name: 'other', bytes: between - before - loraBytes },
     ],
     bytes,
-    largestBuffer: Math.max(largestBuffer, caches.largest),
+    largestBuffer: Math.max(largestBuffer, caches.largest, check.largest),
     maxBufferSize: bufferLimit(gpu),
   };
 }
@@ -202,12 +234,28 @@ function question(gpu: Gpu, { prompt_rows }: PlannedRun, config: TinyLlava['conf
   return { prompt_ids, visual: createTensor(gpu, [num_queries, hidden_size], 'f32', 'visual tokens') };
 }
 
+/** A held-out check before the first step. What its generator keeps stays, as it does in a run. */
+async function countCheck(
+  run: PlannedRun,
+  on: { gpu: Gpu; language: LanguageModel; config: TinyLlava['config'] },
+  steps: DecoderSteps,
+): Promise<{ bytes: number; largest: number }> {
+  const { held_out = 0, grpo } = run;
+  if (held_out === 0) return { bytes: 0, largest: 0 };
+  const prompts = Array.from({ length: held_out }, () => question(on.gpu, run, on.config));
+  const twice = { ...run, grpo: { ...grpo, num_generations: 2 } };
+  const { more, largest } = await countRollout(twice, on, prompts, steps);
+  const bytes = on.gpu.memory.peakBytes + more;
+  for (const { visual } of prompts) visual?.buffer.destroy();
+  return { bytes, largest };
+}
+
 /** Two tokens of every answer, and their caches as they grow to full length. */
 async function countRollout(
   run: PlannedRun,
   { gpu, language, config }: { gpu: Gpu; language: LanguageModel; config: TinyLlava['config'] },
   prompts: readonly LanguagePrompt[],
-  steps: Awaited<ReturnType<LanguageModel['adapt']>>,
+  steps: DecoderSteps,
 ): Promise<{ prefix: number; answers: number; more: number; largest: number }> {
   const { num_generations, max_completion_length } = run.grpo;
   // All that a generator needs of a model. Nothing is drawn, so no id ends an answer.

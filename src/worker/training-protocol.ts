@@ -60,9 +60,14 @@ export interface DataReport {
   problem_count: number;
   /** Questions kept apart for the held-out accuracy. */
   held_out: number;
+  /** The longest question, by characters: what a prompt takes at most. Undefined where none is known. */
+  longest?: string | undefined;
   /** They are traces to imitate: for the cold start alone. */
   traces?: true;
 }
+
+/** What of the data decides a run's memory. */
+export type PlannedData = Pick<DataReport, 'longest' | 'held_out'>;
 
 /** All that defines a run. It is kept with the run, and written into exports. */
 export interface RunConfig {
@@ -83,7 +88,7 @@ export interface RunConfig {
   kl_limit: number;
 }
 
-/** Settings that may change while a run goes on. */
+/** Settings that may change while a run goes on, or is paused. */
 export interface LiveSettings {
   learning_rate?: number;
   beta?: number;
@@ -152,6 +157,8 @@ export interface RunEvent {
     | 'device-lost'
     | 'reward-failed'
     | 'kl-high'
+    /** The GPU has no room for a step; the run was paused. */
+    | 'out-of-memory'
     | 'update-skipped'
     /** A question was left out, and the next one took its place: its video cannot be read, or the user said so. */
     | 'question-skipped'
@@ -196,14 +203,14 @@ export interface LiveScore extends Pick<CompletionRow, 'answer' | 'terminated' |
 export type TrainingRequest =
   /** Checks data before a run starts -> `data-report`. */
   | { type: 'check-data'; id: number; data: TrainingData }
-  /** Says what a run would take -> `memory-plan`. */
-  | { type: 'plan-memory'; id: number; config: RunConfig }
+  /** Says what a run would take, of questions of a usual length where no `data` are known -> `memory-plan`. */
+  | { type: 'plan-memory'; id: number; config: RunConfig; data?: PlannedData }
   /** Starts a run with the model that is loaded -> `run-started`. Answering waits until it is paused. */
   | { type: 'start-run'; id: number; name: string; config: RunConfig; data: TrainingData }
   /**
    * Goes on from a run's last checkpoint (or `step`) -> `run-started`. The videos of `files` are not kept with a run:
    * they come again where this engine does not have them any more. `skip_question` leaves out the question that a reward failed on;
-   * `reward_code` is the user's own reward from now on.
+   * `reward_code` is the user's own reward from now on, and `settings` hold from the first step on.
    */
   | {
       type: 'resume-run';
@@ -213,6 +220,7 @@ export type TrainingRequest =
       videos?: VideoFolder;
       skip_question?: boolean;
       reward_code?: string;
+      settings?: LiveSettings;
     }
   /** Ends after the answers being written are dropped, with a checkpoint; the GPU is free then. */
   | { type: 'pause-run' }
@@ -250,7 +258,16 @@ export type TrainingEvent =
   | { type: 'memory-plan'; id: number; plan: MemoryPlan }
   | { type: 'run-started'; id: number; run: RunSummary; config: RunConfig }
   /** `detail`: "compiling shaders"; `message` where it failed or paused by itself. */
-  | { type: 'run-state'; run: string; state: RunState; step: number; detail?: string; message?: string }
+  | {
+      type: 'run-state';
+      run: string;
+      state: RunState;
+      step: number;
+      detail?: string;
+      message?: string;
+      /** Where it paused for want of GPU memory: settings of a run that would fit, each alone enough. */
+      suggestions?: MemoryPlan['suggestions'];
+    }
   /** A group begins: its question. */
   | {
       type: 'group-started';

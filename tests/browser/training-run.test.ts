@@ -118,22 +118,31 @@ describe('runs', { timeout: 240_000 }, () => {
     expect(await bytesOf(await files(cut, 'adapter'))).toEqual(await bytesOf(await files(whole, 'adapter')));
   });
 
-  it('go on without a question that a reward failed on', async () => {
+  it('go on without a question that a reward failed on, and with settings that were changed meanwhile', async () => {
     sandbox = () => ({ error: 'label is undefined' });
-    const once = { ...config, eval_questions: 0, grpo: { ...config.grpo, max_steps: 1 } };
+    const lr_scheduler_type = 'constant' as const;
+    const once = { ...config, eval_questions: 0, grpo: { ...config.grpo, max_steps: 1, lr_scheduler_type } };
     let from = page.send({ type: 'start-run', id: ++id, name: 'Skip', config: once, data: { kind: 'toy' } });
     const { run } = (await page.next('run-started', from)).run;
     const { prompt } = await page.next('group-started', from);
     await state(from, 'paused');
     sandbox = lengths;
-    from = page.send({ type: 'resume-run', id: ++id, run, skip_question: true });
+    const refused = { type: 'resume-run', id: ++id, run, settings: { beta: -1 } } as const;
+    await expect(page.ask('run-started', refused)).rejects.toThrow('beta is a number from 0');
+    const settings = { learning_rate: 1e-5, beta: once.grpo.beta };
+    from = page.send({ type: 'resume-run', id: ++id, run, skip_question: true, settings });
+    expect((await page.next('run-started', from)).config.grpo.learning_rate).toBe(1e-5);
     expect((await page.next('group-started', from)).prompt).not.toBe(prompt);
     await state(from, 'done');
-    const { events, lines } = await read(run);
-    expect(events.map(({ code, text }) => (code === 'question-skipped' ? text : code)).join(', ')).toBe(
-      'started, reward-failed, question 1 is left out, resumed, saved, done',
+    const { events, lines, config: kept } = await read(run);
+    const told = events.map(({ code, text }) =>
+      code === 'question-skipped' || code === 'changed' ? text : code,
     );
-    expect(lines).toHaveLength(1);
+    expect(told.join(', ')).toBe(
+      'started, reward-failed, learning_rate 0.00001, question 1 is left out, resumed, saved, done',
+    );
+    expect(lines).toMatchObject([{ step: 1, learning_rate: 1e-5 }]);
+    expect(kept.grpo).toEqual({ ...once.grpo, learning_rate: 1e-5 });
     await page.ask('runs', { type: 'delete-run', id: ++id, run });
   });
 

@@ -16,14 +16,14 @@ import { axe, openTrain, shot } from './page-train-support';
 
 // The Train page's states. The test plays the engine: no number here is a model's.
 
-async function answerPlan(page: Page, fits = true): Promise<void> {
+async function answerPlan(page: Page, fits = true, impossible = false): Promise<void> {
   await expect
     .poll(async () => (await requests(page)).map(({ type }) => type as string))
     .toContain('plan-memory');
   await emitTraining(page, {
     type: 'memory-plan',
     id: (await lastRequest(page, 'plan-memory')).id,
-    plan: fakePlan(fits),
+    plan: { ...fakePlan(fits), ...(impossible ? { suggestions: {}, impossible } : {}) },
   });
 }
 
@@ -88,6 +88,21 @@ test('a run from the empty page to its end', async ({ page }) => {
     await expect(page.getByTestId('too-large')).toContainText('Not enough GPU memory for 8 answers.');
     await page.getByRole('button', { name: 'Use 5 answers' }).click();
     await expect(setting(page, 'num_generations')).toHaveValue('5');
+    // It may be wrong, so the run can be tried; where nothing at all would fit it is not begun.
+    await expect(page.getByTestId('start-run')).toBeEnabled();
+    await setting(page, 'num_generations').fill('8');
+    await expect
+      .poll(async () => {
+        await answerPlan(page, false, true);
+        return page
+          .locator('#start-blocker')
+          .textContent({ timeout: 100 })
+          .catch(() => '');
+      })
+      .toMatch(/^Not even one answer has room/);
+    await expect(page.getByTestId('start-run')).toBeDisabled();
+    await setting(page, 'num_generations').fill('7');
+    await expect(page.getByTestId('start-run')).toBeEnabled();
     await setting(page, 'num_generations').fill('8');
   });
 
@@ -228,9 +243,22 @@ test('a run from the empty page to its end', async ({ page }) => {
       },
     );
     await expect(page.getByTestId('run-message')).toContainText('your limit is 2.');
+    // What the message advises can be done while the run is paused, and holds from the checkpoint on.
+    await setting(page, 'beta').fill('-1');
+    await setting(page, 'beta').press('Enter');
+    await expect(page.locator('[data-setting="beta"]')).toContainText('beta is a number from 0');
+    await setting(page, 'beta').fill('0.5');
+    await setting(page, 'beta').press('Enter');
+    await expect(page.locator('[data-setting="beta"]')).not.toContainText('is a number');
+    await expect(setting(page, 'beta')).toHaveValue('0.5');
+    await expect(setting(page, 'num_generations')).toHaveCount(0);
+    await shot(page, 'kl-high');
     await page.getByRole('button', { name: 'Go back to step 180' }).click();
+    await expect
+      .poll(() => lastRequest(page, 'resume-run'))
+      .toMatchObject({ run: 'r7', step: 180, settings: { beta: 0.5 } });
     const resumed = await lastRequest(page, 'resume-run');
-    expect(resumed).toMatchObject({ run: 'r7', step: 180 });
+    config = { ...config, grpo: { ...config.grpo, beta: 0.5 } };
     const going = { ...run, state: 'running' as const, step: 180, saved_step: 180 };
     await emitTraining(
       page,
@@ -271,6 +299,8 @@ test('a run from the empty page to its end', async ({ page }) => {
       .poll(() => lastRequest(page, 'resume-run'))
       .toMatchObject({ type: 'resume-run', run: 'r7', reward_code: '() => 1' });
     const edited = await lastRequest(page, 'resume-run');
+    // They hold already.
+    expect(edited).not.toHaveProperty('settings');
     await expect(message.getByRole('button', { name: 'Go on with this reward' })).toBeDisabled();
     await emitTraining(
       page,
@@ -283,6 +313,36 @@ test('a run from the empty page to its end', async ({ page }) => {
       .poll(() => lastRequest(page, 'resume-run'))
       .toMatchObject({ type: 'resume-run', run: 'r7', skip_question: true });
     await shot(page, 'reward-failed');
+    await emitTraining(
+      page,
+      { type: 'run-state', run: 'r7', state: 'running', step: 180 },
+      {
+        type: 'run-event',
+        run: 'r7',
+        event: {
+          step: 180,
+          code: 'out-of-memory',
+          text: '64.0 MB of GPU memory were asked for.',
+          time: 1_790_000_005_000,
+        },
+      },
+      {
+        type: 'run-state',
+        run: 'r7',
+        state: 'paused',
+        step: 180,
+        message: '64.0 MB of GPU memory were asked for. The run is paused.',
+        suggestions: { num_generations: 6, r: 4 },
+      },
+    );
+    await expect(message).toContainText('Not enough GPU memory for 8 answers.');
+    await expect(message).toContainText('Step 180 is saved. 6 answers fit, or a rank of 4.');
+    await shot(page, 'out-of-memory');
+    await message.getByRole('button', { name: 'New run with 6 answers' }).click();
+    await expect(setting(page, 'num_generations')).toHaveValue('6');
+    await expect(setting(page, 'beta')).toHaveValue('0.5');
+    await page.getByTestId('run-row').filter({ hasText: 'Run 7' }).getByText('Run 7').click();
+    await expect(message.getByRole('button', { name: 'New run with rank 4' })).toBeVisible();
     await emitTraining(page, {
       type: 'run-state',
       run: 'r7',

@@ -1,16 +1,25 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { presetConfig } from '../../src/app/train/presets';
 import { LORA_TARGETS } from '../../src/blocks/qwen2-graphs';
 import { WgslRuntime } from '../../src/blocks/wgsl/wgsl-runtime';
+import { longestProblem } from '../../src/data/question-file';
+import { BatchGenerator } from '../../src/generate/batch-generator';
 import { countingGpu } from '../../src/gpu/counting-gpu';
 import type { Gpu } from '../../src/gpu/device';
 import { probeMemory } from '../../src/gpu/probe-memory';
+import { createTensor } from '../../src/gpu/tensor';
 import { ColdStartTrainer } from '../../src/grpo/cold-start';
 import { type GrpoConfig, TINYLLAVA_VIDEO_R1 } from '../../src/grpo/grpo-config';
 import { planMemory } from '../../src/grpo/memory-plan';
 import { GrpoTrainer } from '../../src/grpo/trainer';
 import { LoraAdapter } from '../../src/lora/adapter';
+import { kvRowBytes } from '../../src/model/kv-cache';
 import { LanguageModel } from '../../src/model/language-model';
+import { buildPrompt } from '../../src/model/prompt';
 import { TinyLlava } from '../../src/model/tiny-llava';
+import { IMAGE_TOKEN_INDEX } from '../../src/model/tokenizer';
+import { planRunMemory } from '../../src/worker/training/plan-run-memory';
+import type { PlannedData, RunConfig } from '../../src/worker/training-protocol';
 import { goldenStore } from '../support/golden';
 
 vi.stubGlobal('GPUBufferUsage', { STORAGE: 128, COPY_SRC: 4, COPY_DST: 8, UNIFORM: 64, MAP_READ: 1 });
@@ -26,19 +35,24 @@ const grpo: GrpoConfig = {
 };
 const prompt_rows = 90;
 
+/** The golden model on a GPU that only counts. */
+async function loaded(): Promise<{ gpu: Gpu; model: TinyLlava }> {
+  const gpu = countingGpu({
+    device: { limits: { maxBufferSize: 2 ** 31, maxStorageBufferBindingSize: 2 ** 31 } } as GPUDevice,
+    adapter: { isFallback: true, limits: { maxComputeWorkgroupStorageSize: 16_384 } } as Gpu['adapter'],
+    f16: false,
+    subgroups: false,
+    off: new Set(),
+  });
+  return { gpu, model: await TinyLlava.load(gpu, await goldenStore(), { backend: 'wgsl' }) };
+}
+
 // All of it on a GPU that only counts: the same code asks the same buffers of a real one (tests/gpu/memory-plan.test.ts).
 describe('the memory plan', () => {
   let gpu: Gpu;
   let model: TinyLlava;
   beforeAll(async () => {
-    gpu = countingGpu({
-      device: { limits: { maxBufferSize: 2 ** 31, maxStorageBufferBindingSize: 2 ** 31 } } as GPUDevice,
-      adapter: { isFallback: true, limits: { maxComputeWorkgroupStorageSize: 16_384 } } as Gpu['adapter'],
-      f16: false,
-      subgroups: false,
-      off: new Set(),
-    });
-    model = await TinyLlava.load(gpu, await goldenStore(), { backend: 'wgsl' });
+    ({ gpu, model } = await loaded());
   });
 
   it('is within 5 % of what whole steps take at most, and takes nothing itself', async () => {
@@ -91,6 +105,67 @@ describe('the memory plan', () => {
     expect((await planMemory(long, { gpu: small, model })).suggestions).toEqual({});
   });
 
+  it('is that of a held-out check where it takes more than a step', async () => {
+    // Another model: what the steps before have left would be counted twice.
+    const { gpu, model } = await loaded();
+    const one = { ...grpo, num_generations: 2, questions_per_step: 1 };
+    const run = { grpo: one, lora, prompt_rows };
+    const plan = await planMemory({ ...run, held_out: 16 }, { gpu, model });
+    expect(plan.bytes).toBeGreaterThan(1.2 * (await planMemory(run, { gpu, model })).bytes);
+    gpu.memory.resetPeak();
+    const adapter = LoraAdapter.create(gpu, lora, model.config.text_config);
+    const trainer = await GrpoTrainer.create(gpu, model, adapter, one, (texts) => texts.map((_, i) => i));
+    const generator = await BatchGenerator.create(gpu, model);
+    const { num_queries } = model.config.connector;
+    const prompt_ids = new Int32Array(prompt_rows - num_queries + 1).fill(5);
+    prompt_ids[0] = IMAGE_TOKEN_INDEX;
+    const shape = [num_queries, model.config.text_config.hidden_size];
+    const asked = Array.from({ length: 17 }, (_, question) => ({
+      prompt_ids,
+      visual: createTensor(gpu, shape, 'f32', 'visual tokens'),
+      question,
+    }));
+    const [first, ...held_out] = asked;
+    const settings = { temperature: 1, top_k: 0, top_p: 1, seed: 1 };
+    const drawn = generator.generate({
+      prompts: held_out,
+      answers: [0, 0].map((sample) => ({ sample, settings })),
+      max_new_tokens: one.max_completion_length,
+      steps: trainer.steps,
+    });
+    for await (const _ of drawn);
+    for (const { visual } of held_out) visual.buffer.destroy();
+    await trainer.train([first!]);
+    const ratio = plan.bytes / gpu.memory.peakBytes;
+    expect(ratio).toBeGreaterThan(0.95);
+    expect(ratio).toBeLessThan(1.05);
+    for (const part of [first!.visual.buffer, generator, trainer, adapter]) part.destroy();
+  });
+
+  it('has prompts as long as the longest question of the data, and their held-out questions', async () => {
+    const config: RunConfig = {
+      ...presetConfig('toy'),
+      lora: { ...lora, target_modules: [...LORA_TARGETS] },
+    };
+    config.grpo = { ...config.grpo, ...grpo };
+    const bytes = async (data: PlannedData) => {
+      const { parts, bytes: all } = await planRunMemory({ gpu, model }, config, { probe: false, data });
+      return { all, prefix: parts.find(({ name }) => name === 'prefix-cache')!.bytes };
+    };
+    const rows = (problem: string) =>
+      model.tokenizer.encodePrompt(buildPrompt(problem)).length - 1 + model.config.connector.num_queries;
+    const questions = ['Who?', 'Who runs after the red ball?', 'Why?'].map((problem) => ({ problem }));
+    const longest = longestProblem(questions);
+    expect(longest).toBe(questions[1]!.problem);
+    const prefix = (problem: string) =>
+      grpo.questions_per_step * rows(problem) * kvRowBytes(model.language.kvShape);
+    const short = await bytes({ longest: 'Who?', held_out: 0 });
+    const long = await bytes({ longest, held_out: 0 });
+    expect([short.prefix, long.prefix]).toEqual([prefix('Who?'), prefix(longest!)]);
+    expect(long.all).toBeGreaterThan(short.all);
+    expect((await bytes({ longest, held_out: Number.POSITIVE_INFINITY })).all).toBeGreaterThan(long.all);
+  });
+
   it('counts the activations of answers in the type that the model stores them in', async () => {
     const half = { ...gpu, f16: true };
     const { intermediate_size: M, ...text } = model.config.text_config;
@@ -123,6 +198,14 @@ describe('the memory plan', () => {
     const fits = await planMemory(changed, { gpu, model, budget });
     expect(fits.bytes).toBeLessThanOrEqual(budget.bytes);
     expect(fits.suggestions).toBeUndefined();
+    expect(plan.impossible).toBeUndefined();
+
+    // Room for the weights alone: no answer fits, which a probe that stops short does not show.
+    const tiny = { grpo: { ...grpo, num_generations: 2 }, lora: { ...lora, r: 1 }, prompt_rows: 90 };
+    const none = (source: 'set' | 'probed') =>
+      planMemory(tiny, { gpu, model, budget: { bytes: gpu.memory.bytes, source } });
+    expect(await none('set')).toMatchObject({ suggestions: {}, impossible: true });
+    expect((await none('probed')).impossible).toBeUndefined();
 
     // Where the rank is what is too large, a smaller one is named.
     const small = { ...run, grpo: { ...grpo, num_generations: 2 } };

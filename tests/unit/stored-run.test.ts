@@ -2,7 +2,12 @@ import { expect, it } from 'vitest';
 import { presetConfig } from '../../src/app/train/presets';
 import { RunStore } from '../../src/storage/run-store';
 import { exportRun } from '../../src/worker/training/export-run';
-import { leaveOut, replaceReward, type StoredRun } from '../../src/worker/training/stored-run';
+import {
+  changeSettings,
+  leaveOut,
+  replaceReward,
+  type StoredRun,
+} from '../../src/worker/training/stored-run';
 import { MemoryFolder, MemoryLocks } from '../support/memory-folder';
 
 const CONFIG = presetConfig('toy');
@@ -61,4 +66,17 @@ it('a cold start has no script for TRL, which goes on with GRPO', async () => {
   await start('grpo', 'grpo');
   const script = await exportRun(store, 'grpo', 'trl');
   expect(script.map(({ name }) => name)).toContain('train.py');
+});
+
+it('settings of a run change where its trainer reads them, and only what differs is told', async () => {
+  const { store, open } = await paused();
+  const { grpo } = open.header.config;
+  const { learning_rate, beta } = grpo;
+  expect(await changeSettings(open, { beta: 0.5, learning_rate, max_steps: 77 })).toBe(
+    'beta 0.5, max_steps 77',
+  );
+  expect(grpo).toMatchObject({ beta: 0.5, learning_rate, max_steps: 77 });
+  expect((await store.header('a'))!.config.grpo).toEqual(grpo);
+  expect(await changeSettings(open, { beta: 0.5 })).toBeUndefined();
+  expect(await changeSettings(open, { beta })).toBe(`beta ${beta}`);
 });

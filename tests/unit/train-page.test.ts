@@ -97,6 +97,13 @@ describe('reduceTraining', () => {
     expect(state.runs).toMatchObject([{ max_steps: 12, config: { grpo: settings } }]);
   });
 
+  test('what is changed while a run is paused waits for it to go on', () => {
+    const changes = { beta: 0.2 };
+    const state = stateAfter(started, { type: 'page/changes', run: 'r1', changes });
+    expect(state.records.r1).toMatchObject({ changes, config: stateAfter(started).records.r1?.config });
+    expect(reduceTraining(state, started).records.r1).not.toHaveProperty('changes');
+  });
+
   test('a step moves the run, its mean reward and the list', () => {
     const state = stateAfter(started, running, step(1), step(2));
     expect(state.runs).toMatchObject([{ step: 2, reward: 1.5, state: 'running' }]);

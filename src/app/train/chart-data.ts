@@ -133,6 +133,7 @@ const MARKED = new Set([
   'changed',
   'kl-high',
   'reward-failed',
+  'out-of-memory',
 ]);
 
 function addEnd(

@@ -1,5 +1,5 @@
 import { useEffect, useState } from 'react';
-import type { MemoryPlan, RunConfig } from '../../worker/training-protocol';
+import type { MemoryPlan, PlannedData, RunConfig } from '../../worker/training-protocol';
 import { formatBytes } from '../shared/format';
 import { Icon } from '../shared/icon';
 import { useEngine } from '../store/app-services';
@@ -24,7 +24,7 @@ export interface Planned {
 }
 
 /** What a run of these settings takes, as the engine plans it. Empty while it has not said. */
-export function useMemoryPlan(config: RunConfig): Planned {
+export function useMemoryPlan(config: RunConfig, data: PlannedData | undefined): Planned {
   const { training } = useTrainServices();
   const ready = useEngine(({ model }) => model.status === 'ready' && !model.recorded);
   const modelId = useEngine(({ model }) => model.id);
@@ -35,7 +35,7 @@ export function useMemoryPlan(config: RunConfig): Planned {
     let stale = false;
     // Typing asks once it rests.
     const timer = setTimeout(() => {
-      training.planMemory(config).then(
+      training.planMemory(config, data).then(
         (plan) => !stale && setPlan({ plan, of: config }),
         (error: Error) => !stale && setPlan({ problem: error.message }),
       );
@@ -44,7 +44,7 @@ export function useMemoryPlan(config: RunConfig): Planned {
       stale = true;
       clearTimeout(timer);
     };
-  }, [config, ready, modelId, training]);
+  }, [config, data, ready, modelId, training]);
   return planned;
 }
 

@@ -1,5 +1,11 @@
 import type { EngineError } from '../../worker/protocol';
-import type { RunConfig, RunSummary, StepLine, TrainingEvent } from '../../worker/training-protocol';
+import type {
+  LiveSettings,
+  RunConfig,
+  RunSummary,
+  StepLine,
+  TrainingEvent,
+} from '../../worker/training-protocol';
 import { lastMean } from './run-facts';
 import { isActive, type LiveGroup, type LiveRun, type RunRecord, type TrainingState } from './training-state';
 
@@ -10,6 +16,8 @@ export type TrainingAction =
   | { type: 'page/train-error'; error: EngineError | undefined }
   /** The page has sent changed settings of the live run. */
   | { type: 'page/changed'; run: string; settings: Partial<RunConfig['grpo']> }
+  /** Settings that a paused run is to go on with, in the place of those before. */
+  | { type: 'page/changes'; run: string; changes: LiveSettings }
   /** The page has asked the live run to end. */
   | { type: 'page/ending'; how: 'pause' | 'stop' }
   /** A run is asked to start or to go on; or that has come about, or not. */
@@ -40,6 +48,8 @@ export function reduceTraining(state: TrainingState, event: TrainingEvent | Trai
       const next = onRecord(state, event.run, (record) => ({ ...record, config }));
       return onSummary(next, event.run, { config, max_steps: config.grpo.max_steps });
     }
+    case 'page/changes':
+      return onRecord(state, event.run, (record) => ({ ...record, changes: event.changes }));
     case 'page/ending':
       return isActive(state.live) ? { ...state, live: { ...state.live!, ending: event.how } } : state;
     case 'page/beginning': {
@@ -137,10 +147,10 @@ export function summaryOf(state: TrainingState, run: string | undefined): RunSum
 
 function started(state: TrainingState, run: RunSummary, config: RunConfig): TrainingState {
   const { error: _, ...rest } = state;
-  const before = state.records[run.run];
-  const record: RunRecord = before
-    ? { ...before, run, config }
-    : { run, config, lines: [], evals: [], events: [], completions: [], checkpoints: [] };
+  const none = { lines: [], evals: [], events: [], completions: [], checkpoints: [] };
+  // What was changed while it was paused is in its settings now.
+  const { changes: _changes, ...before } = state.records[run.run] ?? { ...none, changes: {} };
+  const record: RunRecord = { ...before, run, config };
   const runs = [run, ...(state.runs ?? []).filter((one) => one.run !== run.run)];
   runs.sort((a, b) => b.created - a.created);
   return {
@@ -188,6 +198,7 @@ function runState(state: TrainingState, event: Extract<TrainingEvent, { type: 'r
     groups: goesOn ? (before?.groups ?? []) : dropUnscored(before?.groups ?? []),
     ...(event.detail === undefined ? {} : { detail: event.detail }),
     ...(event.message === undefined ? {} : { message: event.message }),
+    ...(event.suggestions ? { suggestions: event.suggestions } : {}),
     ...(goesOn && before?.progress ? { progress: before.progress } : {}),
     ...(goesOn && before?.repeats ? { repeats: before.repeats } : {}),
     ...(goesOn && before?.ending ? { ending: before.ending } : {}),

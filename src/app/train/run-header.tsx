@@ -1,6 +1,7 @@
 import type { RunState } from '../../worker/training-protocol';
 import { Icon } from '../shared/icon';
 import { useEngine } from '../store/app-services';
+import type { Planned } from './memory-plan';
 import { PRESETS } from './presets';
 import { paceText, STATE_CHIP } from './run-facts';
 import { useLive, useRecord, useSetup, useTraining, useTrainServices } from './train-services';
@@ -8,12 +9,12 @@ import { canResume, isActive, type LiveRun, type RunRecord } from './training-st
 import { startBlocker, useRunActions } from './use-run-actions';
 
 /** Name, state and pace of the run that is shown, and what can be done with it; or the start of a new one. */
-export function RunHeader() {
+export function RunHeader({ planned }: { planned: Planned }) {
   const record = useRecord();
-  return record ? <ShownRun record={record} /> : <NewRun />;
+  return record ? <ShownRun record={record} /> : <NewRun planned={planned} />;
 }
 
-function NewRun() {
+function NewRun({ planned: { plan, of } }: { planned: Planned }) {
   const train = useTrainServices();
   const { start, nextName } = useRunActions();
   const setup = useSetup((state) => state);
@@ -24,7 +25,10 @@ function NewRun() {
     ? 'Another run is training. Pause it first.'
     : beginning
       ? 'The run is being set up.'
-      : blocker;
+      : (blocker ??
+        (of === setup.config && plan?.impossible
+          ? 'Not even one answer has room on this GPU. Choose a smaller model or rank.'
+          : undefined));
   const preset = PRESETS.find(({ name }) => name === setup.preset);
   return (
     <header className="run-head">

@@ -1,12 +1,9 @@
-import type { ReactNode } from 'react';
-import type { MemoryPlan, RunConfig } from '../../worker/training-protocol';
-import { formatBytes } from '../shared/format';
 import { ErrorMessage } from '../shared/message';
 import { useServices } from '../store/app-services';
 import { FolderAgain } from './folder-again';
 import type { Planned } from './memory-plan';
 import { RewardFailed } from './reward-failed';
-import { changeConfig } from './setup-store';
+import { OutOfMemory, TooLarge, Ways } from './too-large';
 import { useLive, useRecord, useSetup, useTraining, useTrainServices } from './train-services';
 import { isActive, type RunRecord } from './training-state';
 import { useRunActions } from './use-run-actions';
@@ -21,41 +18,15 @@ export function RunMessages({ planned }: { planned: Planned }) {
     <div className="run-messages">
       {error && (
         <ErrorMessage error={error} icon="x" testId="train-error">
-          {error.suggestions?.num_generations !== undefined && !record && (
-            <Use part={{ grpo: { ...config.grpo, num_generations: error.suggestions.num_generations } }}>
-              {`Use ${error.suggestions.num_generations} answers`}
-            </Use>
-          )}
-          {error.suggestions?.max_new_tokens !== undefined && !record && (
-            <Use part={{ grpo: { ...config.grpo, max_completion_length: error.suggestions.max_new_tokens } }}>
-              {`Use ${error.suggestions.max_new_tokens} tokens`}
-            </Use>
-          )}
+          <Ways config={record?.config ?? config} fits={error.suggestions} another={record !== undefined} />
           {error.code === 'storage-full' && <ManageStorage />}
           <button type="button" className="btn q" onClick={() => training.setError(undefined)}>
             Close
           </button>
         </ErrorMessage>
       )}
-      {record ? <OfRun record={record} /> : <TooLarge config={config} planned={planned} />}
+      {record ? <OfRun record={record} planned={planned} /> : <TooLarge config={config} planned={planned} />}
     </div>
-  );
-}
-
-/** A button that takes settings over. */
-function Use({ part, children }: { part: Partial<RunConfig>; children: ReactNode }) {
-  const { setup, training } = useTrainServices();
-  return (
-    <button
-      type="button"
-      className="btn"
-      onClick={() => {
-        setup.setState((state) => changeConfig(state, part), true);
-        training.setError(undefined);
-      }}
-    >
-      {children}
-    </button>
   );
 }
 
@@ -68,59 +39,8 @@ function ManageStorage() {
   );
 }
 
-/** Before the start: the settings do not fit, and which would. */
-function TooLarge({ config, planned: { plan, of } }: { config: RunConfig; planned: Planned }) {
-  if (!plan || of !== config || !isTooLarge(plan)) return null;
-  const { num_generations, max_completion_length } = config.grpo;
-  const allowed = plan.budget?.bytes;
-  const suggestions = plan.suggestions ?? {};
-  const fits = [
-    ...(suggestions.num_generations ? [`${suggestions.num_generations} answers fit`] : []),
-    ...(suggestions.max_completion_length
-      ? [`${num_generations} answers of ${suggestions.max_completion_length} tokens`]
-      : []),
-    ...(suggestions.r ? [`a rank of ${suggestions.r}`] : []),
-  ];
-  const coldStart = config.stage === 'cold-start';
-  const what = coldStart ? 'Traces' : `${num_generations} answers`;
-  const message = `${what} of ${max_completion_length.toLocaleString('en')} tokens need ${formatBytes(plan.bytes)} and this adapter allows ${formatBytes(allowed ?? plan.maxBufferSize)}.${
-    fits.length > 0 ? ` ${fits.join(', or ')}.` : ' A smaller model would fit.'
-  }`;
-  return (
-    <ErrorMessage
-      error={{
-        code: 'out-of-memory',
-        title: `Not enough GPU memory for ${coldStart ? 'these traces' : `${num_generations} answers`}.`,
-        message,
-      }}
-      icon="chip"
-      tone="warn"
-      testId="too-large"
-    >
-      {suggestions.num_generations && (
-        <Use part={{ grpo: { ...config.grpo, num_generations: suggestions.num_generations } }}>
-          {`Use ${suggestions.num_generations} answers`}
-        </Use>
-      )}
-      {suggestions.max_completion_length && (
-        <Use part={{ grpo: { ...config.grpo, max_completion_length: suggestions.max_completion_length } }}>
-          {`Use ${suggestions.max_completion_length} tokens`}
-        </Use>
-      )}
-      {suggestions.r && (
-        <Use part={{ lora: { ...config.lora, r: suggestions.r } }}>{`Use rank ${suggestions.r}`}</Use>
-      )}
-    </ErrorMessage>
-  );
-}
-
-function isTooLarge({ bytes, budget, largestBuffer, maxBufferSize, suggestions }: MemoryPlan): boolean {
-  const suggested = suggestions !== undefined && Object.keys(suggestions).length > 0;
-  return suggested || (budget !== undefined && bytes > budget.bytes) || largestBuffer > maxBufferSize;
-}
-
 /** Of the run that is shown: why it stands still, or from where it went on. */
-function OfRun({ record }: { record: RunRecord }) {
+function OfRun({ record, planned }: { record: RunRecord; planned: Planned }) {
   const { training } = useTrainServices();
   const actions = useRunActions();
   const live = useLive();
@@ -163,6 +83,15 @@ function OfRun({ record }: { record: RunRecord }) {
     );
   if (state === 'paused' && last?.code === 'storage-full')
     return <StorageFull message={live?.message ?? 'The last checkpoint could not be written.'} />;
+  if (state === 'paused' && last?.code === 'out-of-memory')
+    return (
+      <OutOfMemory
+        record={record}
+        text={sentence(last.text)}
+        planned={planned}
+        suggestions={live?.suggestions}
+      />
+    );
   if (state === 'paused' && last?.code === 'kl-high') {
     const kl = record.lines.at(-1)?.kl;
     const back = checkpoints.findLast((step) => step < run.step);
@@ -172,7 +101,7 @@ function OfRun({ record }: { record: RunRecord }) {
         error={{
           code: 'kl-high',
           title: `KL is high${kl === undefined ? '' : `: ${kl.toFixed(2)}`}, your limit is ${record.config.kl_limit}.`,
-          message: `The model has drifted far from where it began and may lose its format. Raise beta, lower learning_rate${back === undefined ? '' : `, or go back to step ${back}${then === undefined ? '' : ` (KL ${then.toFixed(2)})`}`}.`,
+          message: `The model has drifted far from where it began and may lose its format. Raise beta or lower learning_rate in the setup, then keep going${back === undefined ? '' : ` or go back to step ${back}${then === undefined ? '' : ` (KL ${then.toFixed(2)})`}`}.`,
         }}
         icon="info"
         tone="warn"

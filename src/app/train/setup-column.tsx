@@ -11,7 +11,7 @@ import { RewardList } from './reward-list';
 import { liveProblems, runProblems } from './run-problems';
 import { changeConfig, choosePreset } from './setup-store';
 import { useRecord, useSetup, useTraining, useTrainServices } from './train-services';
-import { isActive, type RunRecord } from './training-state';
+import { canResume, isActive, type RunRecord } from './training-state';
 import { useRunActions } from './use-run-actions';
 
 /** The settings: those of the run that is shown, or of the next one. */
@@ -118,8 +118,11 @@ function BaseNote() {
 function RunSetup({ record }: { record: RunRecord }) {
   const { training } = useTrainServices();
   const live = useTraining((state) => state.live);
-  const { run, config } = record;
-  const active = live?.run === run.run && isActive(live);
+  const { run, config, changes } = record;
+  const own = live?.run === run.run ? live : undefined;
+  const active = isActive(own);
+  const paused = canResume(own?.state ?? run.state);
+  const open = active || paused;
   const [refused, setRefused] = useState<Readonly<Record<string, string>>>({});
   const change = ({ grpo }: Partial<RunConfig>) => {
     if (!grpo) return;
@@ -132,8 +135,9 @@ function RunSetup({ record }: { record: RunRecord }) {
     // What the engine would refuse is not sent, and the field says why.
     const problems = liveProblems({ ...config, grpo }, run.step);
     setRefused(problems);
-    if (Object.keys(problems).length === 0 && Object.keys(changed).length > 0)
-      training.change(run.run, changed);
+    if (Object.keys(problems).length > 0) return;
+    if (paused) training.setChanges(run.run, changed);
+    else if (Object.keys(changed).length > 0) training.change(run.run, changed);
   };
   const data = { toy: 'Toy world, endless', files: 'A JSONL file and videos', own: 'Questions of your own' }[
     run.data
@@ -155,9 +159,9 @@ function RunSetup({ record }: { record: RunRecord }) {
       </div>
       <div className="sec cf-form">
         <ConfigForm
-          config={config}
-          problems={active ? refused : {}}
-          mode={active ? 'live' : 'locked'}
+          config={{ ...config, grpo: { ...config.grpo, ...changes } }}
+          problems={open ? refused : {}}
+          mode={open ? 'live' : 'locked'}
           onChange={change}
         />
         {config.stage === 'grpo' && (
@@ -169,7 +173,13 @@ function RunSetup({ record }: { record: RunRecord }) {
             onChange={() => {}}
           />
         )}
-        {active && <p className="xs t3">Outlined values can change while the run is live.</p>}
+        {open && (
+          <p className="xs t3">
+            {active
+              ? 'Outlined values can change while the run is live.'
+              : 'Outlined values can change: they hold once the run goes on.'}
+          </p>
+        )}
       </div>
     </>
   );

@@ -46,7 +46,8 @@ function Page() {
   const full = useTrainView((view) => view.groupFull);
   const config = useSetup((setup) => setup.config);
   const record = useRecord();
-  const planned = useMemoryPlan(record?.config ?? config);
+  const report = useSetup((setup) => (setup.data === 'toy' ? undefined : setup.report));
+  const planned = useMemoryPlan(record?.config ?? config, record ? undefined : report);
   return (
     <main className={`train ${full ? 'group-only' : ''}`} id="train">
       <SetupColumn planned={planned} />
@@ -110,7 +111,7 @@ function Middle({ planned }: { planned: Planned }) {
       >
         <Icon name="panel" />
       </button>
-      <RunHeader />
+      <RunHeader planned={planned} />
       <div className="train-scroll">
         <RunMessages planned={planned} />
         {curves && !full && <ChartGrid record={curves} loading={!record} />}

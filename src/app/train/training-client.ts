@@ -5,6 +5,7 @@ import type {
   DataReport,
   LiveSettings,
   MemoryPlan,
+  PlannedData,
   RunConfig,
   RunExport,
   TrainingData,
@@ -110,8 +111,10 @@ export class TrainingClient {
     return (await this.ask({ type: 'check-data', data })).report;
   }
 
-  async planMemory(config: RunConfig): Promise<MemoryPlan> {
-    return (await this.ask({ type: 'plan-memory', config })).plan;
+  /** What a run would take, with the questions that a report on its data knows of. */
+  async planMemory(config: RunConfig, report?: PlannedData): Promise<MemoryPlan> {
+    const data = report && { longest: report.longest, held_out: report.held_out };
+    return (await this.ask({ type: 'plan-memory', config, ...(data ? { data } : {}) })).plan;
   }
 
   /** Starts a run. @returns its id. */
@@ -124,13 +127,21 @@ export class TrainingClient {
   /**
    * Goes on from the last checkpoint, or from the one at `step`. `videos` where a run's folder is chosen again;
    * `skip_question` leaves out the question that a reward failed on, `reward_code` is the user's own reward from now on.
+   * Settings that were changed meanwhile hold.
    */
   async resumeRun(
     run: string,
     from: { step?: number; videos?: VideoFolder; skip_question?: boolean; reward_code?: string } = {},
   ): Promise<void> {
     const videos = from.videos ?? this.videos.get(run);
-    await this.ask({ type: 'resume-run', run, ...from, ...(videos ? { videos } : {}) });
+    const settings = this.store.getState().records[run]?.changes;
+    await this.ask({
+      type: 'resume-run',
+      run,
+      ...from,
+      ...(videos ? { videos } : {}),
+      ...(settings ? { settings } : {}),
+    });
     if (videos) this.videos.set(run, videos);
   }
 
@@ -156,6 +167,11 @@ export class TrainingClient {
   change(run: string, settings: LiveSettings): void {
     this.engine.sendTraining({ type: 'change-run', settings });
     this.dispatch({ type: 'page/changed', run, settings });
+  }
+
+  /** Settings that a paused run is to go on with. */
+  setChanges(run: string, changes: LiveSettings): void {
+    this.dispatch({ type: 'page/changes', run, changes });
   }
 
   async rename(run: string, name: string): Promise<void> {

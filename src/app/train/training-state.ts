@@ -2,6 +2,8 @@ import type { EngineError } from '../../worker/protocol';
 import type {
   CompletionRow,
   EvalLine,
+  LiveSettings,
+  MemoryPlan,
   RunConfig,
   RunEvent,
   RunState,
@@ -21,6 +23,8 @@ export interface RunRecord {
   events: readonly RunEvent[];
   completions: readonly CompletionRow[];
   checkpoints: readonly number[];
+  /** Settings that the user changed while it was paused: it goes on with them. */
+  changes?: LiveSettings;
 }
 
 /** A group of the step that goes on. */
@@ -45,6 +49,8 @@ export interface LiveRun {
   detail?: string;
   /** Why it failed, or paused by itself. */
   message?: string;
+  /** Where it paused for want of memory: settings that would fit. */
+  suggestions?: MemoryPlan['suggestions'];
   progress?: { label: string; done: number; total: number };
   /** Of the step that goes on, in the order in which they began. */
   groups: readonly LiveGroup[];

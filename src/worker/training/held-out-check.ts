@@ -16,6 +16,9 @@ import type { PassedOver } from './video-tokens';
 const SAMPLED = { temperature: 1, top_k: 0, top_p: 1, seed: 1 };
 const GREEDY = { ...SAMPLED, temperature: 0 };
 
+/** Held-out questions that are answered side by side. */
+export const SIDE_BY_SIDE = 16;
+
 /** A held-out question with its number, which draws its sampled answer. */
 type NumberedQuestion = RunQuestion & { number: number };
 
@@ -29,7 +32,7 @@ export interface HeldOutCheck {
   /** Questions 0 to count - 1 of the held-out ones; those whose video cannot be read are left out. */
   count: number;
   max_new_tokens: number;
-  /** Questions that are answered side by side. Default 16. */
+  /** Questions that are answered side by side. Default `SIDE_BY_SIDE`. */
   side_by_side?: number;
   signal: AbortSignal;
   onProgress: (done: number, total: number) => void;
@@ -76,7 +79,7 @@ async function answerAll(
   settings: readonly (typeof SAMPLED)[],
   take: (question: NumberedQuestion, answers: readonly string[]) => void,
 ): Promise<number> {
-  const { source, count, side_by_side = 16, signal, onProgress } = check;
+  const { source, count, side_by_side = SIDE_BY_SIDE, signal, onProgress } = check;
   let asked = 0;
   let wrong: PassedOver | undefined;
   for (let first = 0; first < count; first += side_by_side) {

@@ -1,6 +1,6 @@
 import type { FileDemonstration } from '../../data/demonstration-file';
 import { shuffledIndex } from '../../data/held-out';
-import { type FileQuestion, splitProblem } from '../../data/question-file';
+import { type FileQuestion, longestProblem, splitProblem } from '../../data/question-file';
 import { makeToyTrace, ToyRng } from '../../data/toy';
 import type { Gpu } from '../../gpu/device';
 import type { GpuTensor } from '../../gpu/tensor';
@@ -38,6 +38,8 @@ export interface RunDemonstration {
 export interface QuestionSource {
   /** How many held-out questions there are. */
   readonly heldOutCount: number;
+  /** The longest question, by characters; undefined where it is not known. */
+  readonly longest?: string | undefined;
   /** Questions of a pass over the data; undefined where it never ends. */
   readonly length?: number;
   /** @param skip how many questions of this number are left out, as the user said; another takes their place. */
@@ -101,6 +103,10 @@ export class FileSource implements QuestionSource {
 
   get length(): number {
     return this.questions.training.length;
+  }
+
+  get longest(): string | undefined {
+    return longestProblem([...this.questions.training, ...this.questions.heldOut]);
   }
 
   /** As GRPO training asks: the instruction joined by a space. */

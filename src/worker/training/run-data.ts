@@ -8,6 +8,7 @@ import { splitHeldOut } from '../../data/held-out';
 import {
   type DataProblem,
   type FileQuestion,
+  longestProblem,
   parseQuestionFile,
   writeQuestionFile,
 } from '../../data/question-file';
@@ -206,12 +207,14 @@ export async function checkData(
   }
   problems.sort((a, b) => a.line - b.line);
   const good = rows.filter(({ video_filename }) => !bad.has(video_filename));
+  const longest = longestProblem(questions.filter(({ video_filename }) => !bad.has(video_filename)));
   return {
     usable: good.length,
     total,
     problems: problems.slice(0, MAX_PROBLEMS),
     problem_count: problems.length,
     held_out: demonstrations.length > 0 ? 0 : splitHeldOut(good).heldOut.length,
+    longest,
     ...(demonstrations.length > 0 ? { traces: true } : {}),
   };
 }

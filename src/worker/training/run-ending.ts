@@ -1,3 +1,6 @@
+import type { GenerationError } from '../../generate/errors';
+import { GpuMemoryError } from '../../gpu/errors';
+import { isOutOfMemory } from '../../grpo/memory-plan';
 import type { RewardError } from '../../grpo/rewards/score-group';
 import { StorageError } from '../../storage/errors';
 import { VideoError } from '../../video/errors';
@@ -10,6 +13,8 @@ export interface RunEnding {
   message?: string;
   /** What made it fail. */
   cause?: unknown;
+  /** What there was no GPU memory for, where that paused it. */
+  noRoom?: GpuMemoryError | GenerationError;
 }
 
 /** Thrown to end a run for now. */
@@ -50,5 +55,10 @@ export function pauseFor(cause: unknown, step: number): Pause | undefined {
   if (cause instanceof StorageError && cause.code === 'full')
     return new Pause('paused', 'storage-full', 'storage is full', `${cause.message} The run is paused.`);
   if (cause instanceof VideoError) return new Pause('paused', 'paused', cause.message, cause.message);
+  if (isOutOfMemory(cause)) {
+    // What a generator says of answers counts those of all questions side by side.
+    const { message } = cause.cause instanceof GpuMemoryError ? cause.cause : cause;
+    return new Pause('paused', 'out-of-memory', message, `${message} The run is paused.`);
+  }
   return undefined;
 }

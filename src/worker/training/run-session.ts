@@ -1,5 +1,6 @@
 import { BatchGenerator } from '../../generate/batch-generator';
 import { readTrainingCheckpoint, writeTrainingCheckpoint } from '../../grpo/checkpoint';
+import { isOutOfMemory } from '../../grpo/memory-plan';
 import { LoraAdapter } from '../../lora/adapter';
 import type { SavedCheckpoint } from '../../storage/checkpoints';
 import { StorageError } from '../../storage/errors';
@@ -11,7 +12,7 @@ import { GrpoStage } from './grpo-stage';
 import { checkHeldOut } from './held-out-check';
 import { Pause, pauseFor, QuestionError, type RunEnding } from './run-ending';
 import type { RunStage, RunUse, StageContext } from './run-stage';
-import type { StoredRun } from './stored-run';
+import { changeSettings, type StoredRun } from './stored-run';
 import type { PassedOver } from './video-tokens';
 
 /** What a run holds on the GPU. */
@@ -19,6 +20,8 @@ interface Held {
   adapter: LoraAdapter;
   stage: RunStage;
   generator: BatchGenerator;
+  /** Updates of the whole steps: a step that was cut off between two of its own has changed the adapter for nothing. */
+  updates: number;
 }
 
 /** A run while it goes on: steps, checks, checkpoints, and what is told of them. */
@@ -73,12 +76,9 @@ export class RunSession {
 
   /** Changes settings from the next step on. */
   async change(settings: LiveSettings): Promise<void> {
-    const { config } = this.open.header;
-    // The trainer reads them from this object at each step.
-    Object.assign(config.grpo, settings);
-    await this.open.update({ config });
-    const text = Object.entries(settings).map(([name, value]) => `${name} ${value}`);
-    await this.event('changed', text.join(', '));
+    // The trainer reads them from the run's configuration at each step.
+    const text = await changeSettings(this.open, settings);
+    if (text) await this.event('changed', text);
   }
 
   /** Gives the run another name. */
@@ -170,7 +170,7 @@ export class RunSession {
     if (restored) stage.trainer.restore(restored);
     const generator = await BatchGenerator.create(gpu, model);
     this.made.unshift(generator);
-    this.held = { adapter, stage, generator };
+    this.held = { adapter, stage, generator, updates: stage.trainer.optimiser.step };
     await gpu.memory.check();
     return this.held;
   }
@@ -218,10 +218,12 @@ export class RunSession {
     await this.event('eval', `held-out check, ${Math.round(100 * line.accuracy_sampled)}%`);
   }
 
-  private async takeStep({ stage }: Held): Promise<void> {
+  private async takeStep(held: Held): Promise<void> {
+    const { stage } = held;
     const { run } = this;
     const { post, gpu } = this.use;
     const { line, rows } = await stage.take();
+    held.updates = stage.trainer.optimiser.step;
     if (this.abandoned) return;
     await this.open.append('log', [line]);
     await this.open.append('completions', rows);
@@ -249,7 +251,7 @@ export class RunSession {
       'kl-high',
       text,
       `KL is high: ${kl.toFixed(2)}, your limit is ${limit}. The model has drifted far from where it began and may ` +
-        'lose its format. Raise beta, lower learning_rate, or go back to an earlier step.',
+        'lose its format. Raise beta or lower learning_rate, then go on, or go back to an earlier step.',
     );
   }
 
@@ -294,13 +296,19 @@ export class RunSession {
     if (this.abandoned || (!pause && (await isLost(this.use.gpu, cause)))) return { state: 'paused' };
     try {
       if (cause instanceof QuestionError) await this.open.update({ failed_question: cause.question });
-      if (held) await this.writeCheckpoint(held);
+      if (held && held.stage.trainer.optimiser.step === held.updates) await this.writeCheckpoint(held);
     } catch (failure) {
-      if (pause) return this.endAs({ state: 'failed', message: String(failure), cause: failure });
+      // Without room for it the last checkpoint stays the last.
+      if (pause && !(isOutOfMemory(cause) && isOutOfMemory(failure)))
+        return this.endAs({ state: 'failed', message: String(failure), cause: failure });
     }
     if (pause) {
       await this.event(pause.code, pause.text).catch(() => undefined);
-      return this.endAs({ state: pause.state, ...(pause.sentence ? { message: pause.sentence } : {}) });
+      return this.endAs({
+        state: pause.state,
+        ...(pause.sentence ? { message: pause.sentence } : {}),
+        ...(isOutOfMemory(cause) ? { noRoom: cause } : {}),
+      });
     }
     await this.event('paused', 'an error').catch(() => undefined);
     const message = cause instanceof Error ? cause.message : String(cause);

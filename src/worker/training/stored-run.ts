@@ -6,6 +6,7 @@ import { type OpenRun, type RunHeader, RunStore } from '../../storage/run-store'
 import type {
   CompletionRow,
   EvalLine,
+  LiveSettings,
   RunConfig,
   RunEvent,
   RunState,
@@ -13,6 +14,7 @@ import type {
   StepLine,
   TrainingData,
   TrainingEvent,
+  TrainingRequest,
 } from '../training-protocol';
 
 /** A run's `run.json`. */
@@ -76,6 +78,41 @@ export async function replaceReward(open: OpenRun<StoredRun>, code: string): Pro
   if (!code.trim()) throw new Error('Your own reward has no code yet.');
   const rewards = config.rewards.map((reward) => (reward === own ? { ...own, code } : reward));
   await open.update({ config: { ...config, rewards }, failed_question: undefined });
+}
+
+/**
+ * Changes settings of a run from its next step on. Who reads them from the run's `config.grpo` sees them at once.
+ * @returns what is to be told of it, as `beta 0.08, max_steps 40`; undefined where all are as they were.
+ */
+export async function changeSettings(
+  open: OpenRun<StoredRun>,
+  settings: LiveSettings,
+): Promise<string | undefined> {
+  const { config } = open.header;
+  const changed = Object.entries(settings).filter(
+    ([name, value]) => config.grpo[name as keyof LiveSettings] !== value,
+  );
+  if (changed.length === 0) return undefined;
+  Object.assign(config.grpo, Object.fromEntries(changed));
+  await open.update({ config });
+  return changed.map(([name, value]) => `${name} ${value}`).join(', ');
+}
+
+/** Edits a run that is to go on as the user asked. @returns what is to be told of it. @throws as `replaceReward`. */
+export async function editRun(
+  open: OpenRun<StoredRun>,
+  { settings = {}, reward_code, skip_question }: Extract<TrainingRequest, { type: 'resume-run' }>,
+): Promise<[code: RunEvent['code'], text: string][]> {
+  const told: [RunEvent['code'], string][] = [];
+  const changed = await changeSettings(open, settings);
+  if (changed) told.push(['changed', changed]);
+  if (reward_code !== undefined) {
+    await replaceReward(open, reward_code);
+    told.push(['changed', 'the reward was edited']);
+  }
+  const question = skip_question ? await leaveOut(open) : undefined;
+  if (question !== undefined) told.push(['question-skipped', `question ${question + 1} is left out`]);
+  return told;
 }
 
 /** What the list of runs shows. `live` is the state of a run that this engine is working on. */

@@ -4,6 +4,7 @@ import { type AdapterShelf, adapterFiles } from '../adapter-shelf';
 import { engineError } from '../engine-error';
 import type {
   EvalLine,
+  PlannedData,
   RunEvent,
   RunSummary,
   TrainingEvent,
@@ -13,21 +14,12 @@ import type {
 import { checkConfig, checkGrpo } from './check-config';
 import type { DeskEngine, NamedSession } from './desk-engine';
 import { exportRun, runAdapter } from './export-run';
-import { planRunMemory } from './plan-run-memory';
+import { planRunMemory, roomySettings } from './plan-run-memory';
 import { readSettled } from './read-settled';
 import { checkData, keepData, openSource } from './run-data';
 import { RunSession } from './run-session';
 import { ScoreCalls } from './score-calls';
-import {
-  leaveOut,
-  newRunId,
-  openRuns,
-  readRun,
-  replaceReward,
-  type StoredRun,
-  storedData,
-  summarise,
-} from './stored-run';
+import { editRun, newRunId, openRuns, readRun, type StoredRun, storedData, summarise } from './stored-run';
 
 type Request<T extends TrainingRequest['type']> = Extract<TrainingRequest, { type: T }>;
 
@@ -195,16 +187,17 @@ export class TrainingDesk {
   }
 
   private async resume(request: Request<'resume-run'>, session: NamedSession): Promise<void> {
-    const { id, run, step, videos } = request;
+    const { id, run, step, videos, settings = {} } = request;
     const store = await this.store();
     const open = await store.open(run);
-    const { model, name, saved_step } = open.header;
+    const { model, name, saved_step, config } = open.header;
     let checkpoint: SavedCheckpoint | undefined;
     try {
       if (model !== session.name)
         throw new Error(
           `${name} trains the model ${model}, and ${session.name} is loaded. Load ${model} first.`,
         );
+      checkGrpo({ ...config.grpo, ...settings });
       checkpoint = step === 0 ? undefined : await store.checkpoint(run, step);
       const from = checkpoint?.step ?? 0;
       await open.cutAfter(from);
@@ -215,14 +208,7 @@ export class TrainingDesk {
         await open.append('events', [event]);
       };
       if (from < saved_step) await tell('went-back', `from step ${saved_step}`);
-      if (request.reward_code !== undefined) {
-        await replaceReward(open, request.reward_code);
-        await tell('changed', 'the reward was edited');
-      }
-      if (request.skip_question) {
-        const question = await leaveOut(open);
-        if (question !== undefined) await tell('question-skipped', `question ${question + 1} is left out`);
-      }
+      for (const edited of await editRun(open, request)) await tell(...edited);
     } catch (cause) {
       await open.close();
       throw cause;
@@ -250,12 +236,14 @@ export class TrainingDesk {
     const { run, config } = header;
     const store = await this.store();
     let running: RunSession;
+    let data: PlannedData;
     try {
       const known = videos ?? this.videos.get(run);
       const evals = await store.lines<EvalLine>(run, 'evals');
       // Answers and their forks leave the room to the run.
       session.writer.forget();
       const source = await openSource(session, store, open, known);
+      data = { longest: source.longest, held_out: source.heldOutCount };
       // Not before: another folder than the run's is refused.
       if (known) this.videos.set(run, known);
       const { post, testKernels } = this.engine;
@@ -279,8 +267,10 @@ export class TrainingDesk {
     const summary = await summarise(store, header, new Set([run]), 'compiling');
     this.engine.post({ type: 'run-started', id, run: summary, config });
     const { turn } = this;
-    const { cause, ...ending } = await running.go(checkpoint, ...began);
-    if (turn) turn.ending = { type: 'run-state', run, step: running.step, ...ending };
+    const { cause, noRoom, ...ending } = await running.go(checkpoint, ...began);
+    // The run has given back what it held: now what would fit can be found.
+    const fits = noRoom ? await roomySettings(session, running.config, noRoom, data) : {};
+    if (turn) turn.ending = { type: 'run-state', run, step: running.step, ...ending, ...fits };
     if (cause) throw cause;
   }
 
@@ -322,11 +312,11 @@ export class TrainingDesk {
     }
   }
 
-  private async planMemory({ id, config }: Request<'plan-memory'>): Promise<void> {
+  private async planMemory({ id, config, data }: Request<'plan-memory'>): Promise<void> {
     const { post, session, enqueue } = this.engine;
     const plan = async (loaded: NamedSession, probe: boolean) => {
       checkConfig(config, loaded.model);
-      post({ type: 'memory-plan', id, plan: await planRunMemory(loaded, config, probe) });
+      post({ type: 'memory-plan', id, plan: await planRunMemory(loaded, config, { probe, data }) });
     };
     const loaded = session();
     // While a run goes on nothing is probed, so as not to take what it is about to need.
