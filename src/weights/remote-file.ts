@@ -7,6 +7,11 @@ export class RemoteFile {
   size: number | undefined;
   /** What names the content, where the server says it. */
   tag: string | undefined;
+  /**
+   * Where the server sent a request for a range on to: later ones go there, so that a hub counts few of them. Null where
+   * such an address never gave anything: then none is tried again.
+   */
+  private direct: { url: string; used: boolean } | null | undefined;
 
   constructor(
     private readonly url: string,
@@ -65,12 +70,33 @@ export class RemoteFile {
   }
 
   /** As `request`, but what fails in passing is thrown: for what has its own way to try again. */
-  once(range: string | undefined): Promise<Response> {
+  async once(range: string | undefined): Promise<Response> {
+    if (!range) return this.ask(this.url, {});
+    // Not into the browser's cache: the weights are kept elsewhere, and would be on disk twice.
+    const init: RequestInit = { headers: { Range: range }, cache: 'no-store' };
+    const { direct } = this;
+    let gone = true;
+    try {
+      const response = direct ? await this.ask(direct.url, init) : undefined;
+      gone = response?.status !== 206;
+      if (direct && response && !gone) {
+        direct.used = true;
+        return response;
+      }
+      await response?.body?.cancel();
+    } finally {
+      // Such addresses are signed for a while: then the server is asked for another one.
+      if (direct && gone && this.direct === direct) this.direct = direct.used ? undefined : null;
+    }
+    const response = await this.ask(this.url, init);
+    if (this.direct !== null && response.redirected && response.status === 206)
+      this.direct = { url: response.url, used: false };
+    return response;
+  }
+
+  private ask(url: string, init: RequestInit): Promise<Response> {
     const { signal } = this.options;
-    return requestOnce(this.url, this.name, {
-      ...(signal ? { signal } : {}),
-      ...(range ? { headers: { Range: range } } : {}),
-    });
+    return requestOnce(url, this.name, { ...init, ...(signal ? { signal } : {}) });
   }
 }
 

@@ -12,6 +12,8 @@ function serve(answer: (range: [number, number] | undefined, signal?: AbortSigna
   vi.stubGlobal('fetch', async (_url: string, init: RequestInit = {}) => {
     const header = new Headers(init.headers).get('range');
     asked.push(header ?? 'all');
+    // Weights do not go into the browser's cache too.
+    expect(init.cache).toBe(header ? 'no-store' : undefined);
     const match = /bytes=(\d+)-(\d+)/.exec(header ?? '');
     return answer(match ? [Number(match[1]), Number(match[2])] : undefined, init.signal ?? undefined);
   });

@@ -138,6 +138,29 @@ describe('a hub', () => {
     expect(waits).toBeGreaterThanOrEqual(6);
   });
 
+  it('that sends requests on is asked for an address of a large file once, and again where that has expired', async () => {
+    const largest = [...wide].sort(([, a], [, b]) => b.size - a.size)[0]![0];
+    const seen = () => hub.requests.filter(({ file }) => file === largest);
+    hub.fault = ({ file, signed }) => {
+      if (!SHARD.test(file)) return undefined;
+      if (signed === undefined) return { kind: 'redirect' };
+      const uses = hub.requests.filter((other) => other.signed === signed).length;
+      return file === largest && uses > 3 ? { kind: 'status', status: 403 } : undefined;
+    };
+    const { tensors } = await openCheckpoint(open('some/wide'));
+    const { source, start, end } = tensors.get(TENSOR)!;
+    expect(source.name).toBe(largest);
+    const size = Math.ceil((end - start) / 40);
+    const answered = () => seen().filter(({ signed }) => signed === undefined).length;
+    expect(answered()).toBe(1);
+    for (let at = start; at < start + 6 * size; at += size) {
+      const got = await source.read(at, at + size);
+      expect(Buffer.compare(got, wide.get(largest)!.read(at, at + size))).toBe(0);
+    }
+    expect(answered()).toBeGreaterThan(1);
+    expect(answered()).toBeLessThan(seen().filter(({ signed }) => signed !== undefined).length / 2);
+  });
+
   const lasting: [string, string, (asked: number) => HubFault | undefined, RegExp][] = [
     ['keeps failing', 'wide', () => ({ kind: 'status', status: 500 }), /the server answered 500/],
     [

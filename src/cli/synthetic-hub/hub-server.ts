@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { HubFile, HubRepository } from './repository';
 
@@ -16,7 +16,11 @@ export type HubFault =
   /** Another file of the same name. */
   | { kind: 'changed' }
   /** A page in place of the data, with status 200. */
-  | { kind: 'html' };
+  | { kind: 'html' }
+  /** The request is sent on to another origin, where what it gets is its next fault. */
+  | { kind: 'redirect' }
+  /** Pages of other origins see none of the headers that they must be shown: neither range nor tag. */
+  | { kind: 'hidden-headers' };
 
 /** A request for a file, as the faults see it. */
 export interface HubRequest {
@@ -27,6 +31,8 @@ export interface HubRequest {
   range?: [number, number];
   /** How often this file was asked for before. */
   earlier: number;
+  /** It was sent on to the other origin: the number of its address there, of all that were given, from 1. */
+  signed?: number;
 }
 
 /** A running hub. */
@@ -45,7 +51,7 @@ export interface SyntheticHub {
 /** The commit that every revision stands for. */
 export const COMMIT = '0123456789abcdef0123456789abcdef01234567';
 
-const PATH = /^\/([\w.-]+\/[\w.-]+)\/resolve\/([\w.-]+)\/(.+)$/;
+const PATH = /^\/([\w.-]+\/[\w.-]+)\/resolve\/([\w.%-]+)\/([^?]+)(?:\?signed=(\d+))?$/;
 const PIECE = 2 ** 20;
 
 /**
@@ -56,27 +62,45 @@ export async function startSyntheticHub(
   repositories: ReadonlyMap<string, HubRepository>,
 ): Promise<SyntheticHub> {
   const asked = new Map<string, number>();
-  const server = createServer((request, response) => {
-    void answer(request, response).catch(() => response.destroy());
-  });
+  let signatures = 0;
+  const serve = () =>
+    createServer((request, response) => {
+      void answer(request, response).catch(() => response.destroy());
+    });
+  // The other origin, that requests are sent on to.
+  const [server, store] = [serve(), serve()];
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     response.setHeader('access-control-allow-origin', '*');
     response.setHeader('access-control-expose-headers', 'content-range, etag, x-repo-commit, x-error-code');
     response.setHeader('cache-control', 'no-store');
-    const match = PATH.exec(decodeURIComponent(new URL(request.url ?? '/', 'http://hub').pathname));
+    const match = PATH.exec(request.url ?? '/');
     const repository = match && repositories.get(match[1]!);
     if (!match || !repository) return refuse(response, 401, 'RepoNotFound');
-    const [, id, revision, name] = match as unknown as [string, string, string, string];
+    const [id, revision, name, number] = match.slice(1).map((part = '') => decodeURIComponent(part)) as [
+      string,
+      string,
+      string,
+      string,
+    ];
+    const signed = number ? { signed: Number(number) } : {};
     if (revision !== 'main' && revision !== COMMIT) return refuse(response, 404, 'RevisionNotFound');
     const file = repository.get(name);
     if (!file) return refuse(response, 404, 'EntryNotFound');
     const range = rangeOf(request.headers.range, file.size);
     const earlier = asked.get(name) ?? 0;
     asked.set(name, earlier + 1);
-    const seen: HubRequest = { repository: id, revision, file: name, earlier, ...(range ? { range } : {}) };
+    const seen: HubRequest = {
+      ...{ repository: id, revision, file: name, earlier },
+      ...(range ? { range } : {}),
+      ...signed,
+    };
     hub.requests.push(seen);
-    response.setHeader('x-repo-commit', COMMIT);
-    await send(response, file, range, hub.fault(seen));
+    const fault = hub.fault(seen);
+    if (!number) response.setHeader('x-repo-commit', COMMIT);
+    if (fault?.kind === 'redirect' && !number) {
+      response.writeHead(302, { location: `${addressOf(store)}${request.url}?signed=${++signatures}` });
+      response.end();
+    } else await send(response, file, range, fault);
   }
   async function send(
     response: ServerResponse,
@@ -88,6 +112,7 @@ export async function startSyntheticHub(
       if (fault.retryAfter !== undefined) response.setHeader('retry-after', fault.retryAfter);
       return refuse(response, fault.status, fault.errorCode);
     }
+    if (fault?.kind === 'hidden-headers') response.removeHeader('access-control-expose-headers');
     if (fault?.kind === 'html') {
       response.setHeader('content-type', 'text/html');
       response.end('<!doctype html><title>Sign in</title>');
@@ -113,19 +138,26 @@ export async function startSyntheticHub(
     if (end < last + 1 && fault?.kind === 'cut') response.destroy();
     else response.end();
   }
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  for (const one of [server, store])
+    await new Promise<void>((resolve) => one.listen(0, '127.0.0.1', resolve));
   const hub: SyntheticHub = {
-    endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    endpoint: addressOf(server),
     fault: () => undefined,
     requests: [],
     bytesSent: 0,
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      }),
+    close: async () => {
+      for (const one of [server, store])
+        await new Promise<void>((resolve) => {
+          one.close(() => resolve());
+          one.closeAllConnections();
+        });
+    },
   };
   return hub;
+}
+
+function addressOf(server: Server): string {
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
 function refuse(response: ServerResponse, status: number, code?: string): void {
