@@ -8,7 +8,7 @@ import { sha256 } from './sha256';
 export interface KeptSource {
   /** What the user chose: a hub's repository, a folder's address, a folder's name. */
   source: string;
-  /** The commit, where the source has one; else a checksum of its config and headers. */
+  /** A checksum of its config, its tensors' places and its files' tags (`checkpointRevision`). */
   revision: string;
   /** How its parts are quantised, as a line of text. */
   precision: string;
