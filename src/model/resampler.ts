@@ -325,6 +325,7 @@ export class Resampler {
         k: this.pool.take('resampler k of features', shape),
         v: this.pool.take('resampler v of features', shape),
       };
+      if (this.gpu.memory.inDoubt) await this.gpu.memory.check();
       await graph.run({ ...weights, media: part }, some);
       copyRows(this.recorder, some.k, 0, k, row, shape[0]!);
       copyRows(this.recorder, some.v, 0, v, row, shape[0]!);
