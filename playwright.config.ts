@@ -26,6 +26,8 @@ export default defineConfig({
   use: {
     baseURL: url,
     viewport: { width: 1440, height: 900 },
+    // What cannot be pressed is told then, not when the whole test has run out of time.
+    actionTimeout: 60_000,
     launchOptions: { ...(executablePath ? { executablePath } : {}), args: CHROMIUM_ARGS },
   },
   webServer: {

@@ -169,7 +169,9 @@ test('a model of the hub: planned, in few bits, stopped, damaged, gone on with, 
   });
 
   await test.step('at the next visit it goes on from its row: what is there and whole is not fetched again', async () => {
-    hub.fault = () => undefined;
+    // As the real hub does: weights come from another host, by addresses that are given once.
+    hub.fault = ({ file, signed }) =>
+      file.endsWith('.safetensors') && signed === undefined ? { kind: 'redirect' } : undefined;
     await damageWeights(page);
     await page.reload();
     await chip.click();
@@ -177,7 +179,7 @@ test('a model of the hub: planned, in few bits, stopped, damaged, gone on with, 
     await kept.getByRole('button', { name: /^toy/ }).click();
     await ready();
     const read = hub.requests
-      .flatMap(({ file, range }) => (file === LARGE && range ? [range] : []))
+      .flatMap(({ file, range, signed }) => (file === LARGE && range && signed ? [range] : []))
       .filter(([first, last]) => last - first > 100_000);
     const [again, rest] = [
       read.filter(([first]) => first < READ_BYTES),

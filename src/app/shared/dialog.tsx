@@ -32,7 +32,13 @@ export function Dialog({
       ref={dialog}
       className={`dialog ${className}`}
       aria-labelledby={titleId}
-      onClose={close}
+      // At once: its close comes later, when a key may have opened another one, or this one again.
+      onCancel={(event) => {
+        if (event.target === event.currentTarget) close();
+      }}
+      onClose={(event) => {
+        if (!event.currentTarget.open) close();
+      }}
       onClick={(event) => {
         // What lies in the dialog is its body; the dialog's own box is hit on the backdrop alone.
         if (event.target === event.currentTarget) close();
